@@ -1,0 +1,106 @@
+"""The protocol between a controller and an agent: words, records, framing. Other rooms may import this file.
+
+Level-based and idempotent: `apply` says what a slot should be, never what to do. Every mutating command carries the
+epoch that `claim` issued and the slot's generation; the agent refuses an older epoch and ignores an older or
+equal generation with another content. Reordered, repeated and lost messages therefore change nothing but time.
+
+Frame: two unsigned 32-bit big-endian lengths (header, payload), the header as UTF-8 JSON, the payload as raw bytes
+(log bytes; empty otherwise). A request is `{"id": n, "op": NAME, ...}`, its answer `{"id": n, "ok": true, ...}` or
+`{"id": n, "ok": false, "error": CODE, "message": TEXT}`. After `watch`, the agent also sends pushes: `{"push": KIND,
+...}` without an id.
+
+Requests (fields beside id and op -> fields of the answer):
+
+  hello   {version, realm}              -> {version, journal_id, agent_pid, keeper_pid, boot_id, epoch, host,
+                                            adjourned, degraded: [text]}
+          A realm other than the agent's own: error `wrong_realm`. Must come first.
+  claim   {}                            -> {epoch}            issues a new epoch, durably; lifts `adjourned`
+  list    {}                            -> {slots: [SLOT VIEW]}
+  apply   {epoch, slots: [SLOT]}        -> {results: [{slot, ok, error?, message?}]}
+          answered when the slots are durable. error `refused`: a running instance would be replaced and the
+          preflight says the new launch cannot start; the old one stays. error `stale`: generation too low.
+  remove  {epoch, slots: [{slot, generation}]} -> {results: [...]}   a tombstone; the slot view goes when all is gone
+  preflight {launch}                    -> {message}          empty when it can start
+  watch   {journal_id?, seq?}           -> {}                 then pushes: all events after the cursor, then live ones
+  read_log {run, stream, offset, limit} -> {offset, size, ended, times: [[offset, epoch_s]], gap?} + payload
+          `offset` is where the payload starts (later than asked when a gap lies between: `gap` {from, to, reason});
+          `size` is the file's physical end now; `ended`: no more will come.
+  stored  {epoch, marks: [{run, stream, offset}]} -> {}       all bytes below are safe elsewhere; may be reclaimed
+  adjourn {epoch, deadline_s}           -> {}                 stop all, start nothing until the next claim; then exit.
+                                                              Slots whose grace is longer are killed at the deadline.
+  kill_now {epoch}                      -> {}                 after adjourn: what still stops is killed at once
+
+Pushes: {"push": "event", "event": EVENT} · {"push": "slot", "view": SLOT VIEW} (after each change) ·
+{"push": "gone", "slot"} · {"push": "log", "run", "stream", "slot", "size"} (new bytes, at most every 50 ms per
+file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}} every 10 s.
+
+SLOT       {slot, generation, revision, digest, run_request, wanted: running|stopped, launch: LAUNCH, fields, labels?}
+LAUNCH     the fields of controller.core.desired.Launch, as JSON
+SLOT VIEW  {slot, generation, revision, digest, run_request, wanted, fields, status, reason, message, since, run,
+            run_number, running_revision, pid, started_at, restart_count, last_exit: {cause, code, signal, at, run},
+            next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}}
+EVENT      {seq, journal_id, at, type, slot, run, cause, message, data}
+
+Times are seconds since the epoch as floats, delays in ms, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, NamedTuple
+
+VERSION = 1
+MAX_HEADER = 64 * 1024 * 1024
+MAX_PAYLOAD = 16 * 1024 * 1024
+STREAMS = ("stdout", "stderr")
+
+_LENGTHS = struct.Struct(">II")
+LENGTHS_SIZE = _LENGTHS.size
+
+
+class Frame(NamedTuple):
+    """One message: its header and its raw bytes."""
+
+    header: dict[str, Any]
+    payload: bytes = b""
+
+
+class ProtocolError(Exception):
+    """The other side sent what no version of this protocol sends. The connection is of no further use."""
+
+
+def encode(header: dict[str, Any], payload: bytes = b"") -> bytes:
+    """One frame as bytes."""
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return _LENGTHS.pack(len(text), len(payload)) + text + payload
+
+
+def lengths(data: bytes) -> tuple[int, int]:
+    """Header and payload length from the first `LENGTHS_SIZE` bytes of a frame, checked against the limits."""
+    header, payload = _LENGTHS.unpack(data)
+    if header > MAX_HEADER or payload > MAX_PAYLOAD:
+        raise ProtocolError(f"frame of {header} + {payload} bytes is over the limit")
+    return header, payload
+
+
+def decode(header: bytes, payload: bytes = b"") -> Frame:
+    """A frame from its two parts. Raises ProtocolError where the header is no JSON object."""
+    try:
+        value = json.loads(header.decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise ProtocolError(f"header is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ProtocolError("header is not a JSON object")
+    return Frame(value, payload)
+
+
+# Why a run ended. One word each, told apart by proof only.
+CAUSE_EXIT = "exited"  # by itself, with a code that is not among success_exit_codes
+CAUSE_COMPLETED = "completed"  # by itself, with a success code
+CAUSE_SIGNAL = "signaled"  # killed by a signal that we did not send
+CAUSE_STOPPED = "stopped"  # after we asked it to
+CAUSE_KILLED = "killed"  # by us, after its grace was over
+CAUSE_SPAWN = "spawn_failed"  # never ran: the message says which step failed and why
+CAUSE_UNKNOWN = "unknown"  # ended while nobody of ours was its parent
+CAUSE_REBOOT = "host_rebooted"

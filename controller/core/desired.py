@@ -1,0 +1,98 @@
+"""Desired: what should be, as the sources say it. Values only; sources/ builds them, the planner reads them.
+
+A `Desired` is always safe to act on in one direction: a worker that is present should exist as described. Absence
+means nothing by itself. Only a worker listed in `removed` may be taken down, because only there the source has
+proof that its last document is gone (DESIGN section 5). Everything else that is not present is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from controller.core.problems import Problem, Source
+from controller.core.spec import WorkerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Everything that one instance needs to run, expanded and absolute. What a back end hands to its supervisor.
+
+    `argv` is what is executed, never empty. `env` holds what the spec and we add; the host adds PATH HOME USER LANG
+    TZ beneath. Times in ms, sizes in bytes.
+    """
+
+    argv: tuple[str, ...]
+    working_dir: str
+    env: Mapping[str, str]
+    port: int | None
+    restart_policy: Literal["on_failure", "always", "never"]
+    max_restart_attempts: int | None
+    restart_delay_ms: int
+    backoff_factor: float
+    backoff_max_delay_ms: int
+    backoff_jitter: float
+    restart_window_ms: int
+    start_grace_ms: int
+    success_exit_codes: tuple[int, ...]
+    stop_signal: str
+    stop_grace_ms: int
+    stop_kill: Literal["group", "main"]
+    log_max_bytes: int
+    log_archives: int
+    log_store_rate: int
+    log_retain_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredInstance:
+    """One replica as it should be. `digest` covers the whole launch; `revision` only what a restart is worth."""
+
+    ordinal: int
+    revision: str
+    digest: str
+    launch: Launch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredWorker:
+    """One worker as accepted, with where it came from.
+
+    `problems` are those of its file now; when there are any, `spec` is the last good one (`stale`) and goes on.
+    `instances` are in ordinal order, as many as `spec.replicas`.
+    """
+
+    worker_id: str
+    spec: WorkerSpec
+    source: Source
+    revision: str
+    instances: tuple[DesiredInstance, ...]
+    problems: tuple[Problem, ...] = ()
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A worker whose spec is gone for certain, and how we know."""
+
+    worker_id: str
+    proof: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """A consistent snapshot of all specs.
+
+    `hold_reason` is set when the source cannot be trusted now (directory missing, empty, replaced, a rebase in
+    progress): workers are then the last good ones, and nothing may be removed. `broken` are workers of which no good
+    spec is known at all, with their problems. `problems` are all problems of all files, sorted.
+    """
+
+    workers: Mapping[str, DesiredWorker] = field(default_factory=dict)
+    removed: Mapping[str, Removal] = field(default_factory=dict)
+    broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    hold_reason: str = ""
+    hold_digest: str = ""

@@ -1,0 +1,44 @@
+"""Problems: what is wrong with a person's input, said once and in full.
+
+A problem is a value, never an exception on its way through the core: one pass over a file returns all of them. The
+same record is printed by `validate`, shown by `get`, `status` and `describe`, and sent by the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a document stands: file relative to the specs directory, first line (from 1), commit where one is known."""
+
+    file: str
+    line: int = 1
+    commit: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault of one file.
+
+    `file` is relative to the specs directory; `line` and `column` count from 1 and are None where a fault has no
+    place (an unreadable file). `pointer` is a JSON pointer into the document. `message` says what is wrong and what
+    was expected; `hint` says what to do, or is empty. `worker_id` is None where the file's workers are unknown.
+    """
+
+    file: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+    pointer: str = ""
+    hint: str = ""
+    worker_id: str | None = None
+    code: str = "invalid"
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")

@@ -1,0 +1,1 @@
+"""Where specs come from: strict YAML, the directory, and the surgical editor."""

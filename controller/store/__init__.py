@@ -1,0 +1,1 @@
+"""The database: one writer thread, a few readers. No session escapes."""
