@@ -1,0 +1,228 @@
+"""What a slot does next: the decisions and the building blocks that the machine's events share. Pure.
+
+Each decision reads the newest wish when it is due. machine.py maps events to these; nothing else calls them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from signal import SIGKILL, Signals
+from typing import Optional
+
+from .backoff import base_delay_ms
+from .protocol import CAUSE_COMPLETED, CAUSE_SPAWN
+from .states import BUSY, MOVES, Effect, Emit, IllegalMoveError, Now, Phase, Signal, Slot, Spawn, Step
+
+REKILL_S = 0.25
+"""A killed group is killed again this often: a member may have forked between the look and the kill."""
+STABLE_S = 0.1
+"""A run that lived shorter than this never counts as stable, whatever its start grace."""
+
+_STOP_REASONS = {
+    "stop": "Stopping",
+    "replace": "Replacing",
+    "restart": "Restarting",
+    "remove": "Removing",
+    "adjourn": "ControllerStopping",
+}
+
+
+@dataclass(frozen=True)
+class Dice:
+    """Chance as an argument: the id of the run that would be spawned next, and a number in [0, 1) for the jitter."""
+
+    run: str
+    fraction: float
+
+
+def seconds(slot: Slot, field: str) -> float:
+    """A launch field given in ms, in seconds."""
+    return float(slot.wish.launch[field]) / 1000.0
+
+
+def wants_running(slot: Slot) -> bool:
+    """Whether a process should exist for the slot now."""
+    return slot.wish.wanted == "running" and not slot.wish.removed and not slot.suspended
+
+
+class Turn:
+    """One step in the making: the slot as it becomes, and the effects so far."""
+
+    def __init__(self, slot: Slot, now: Now, dice: Dice) -> None:
+        self.slot, self.now, self.dice = slot, now, dice
+        self.effects: list[Effect] = []
+
+    # --- decisions ---
+
+    def settle(self, *, retry: bool = False) -> Step:
+        """Bring the phase in line with the wish. `retry`: what failed, completed or waits may be tried at once."""
+        slot = self.slot
+        if slot.phase in (Phase.STARTING, Phase.RUNNING):
+            if not wants_running(slot):
+                return self.ask_to_stop("remove" if slot.wish.removed else "adjourn" if slot.suspended else "stop")
+            if slot.running_revision != slot.wish.revision:
+                return self.ask_to_stop("replace")
+        elif slot.phase not in BUSY:
+            if not wants_running(slot):
+                return self.rest()
+            if slot.phase in (Phase.IDLE, Phase.GONE) or retry:
+                return self.spawn()
+        return self.done()
+
+    def after_run(self) -> Step:
+        """The run and its group are gone: what now? Read from the newest wish."""
+        slot, ended = self.slot, self.slot.last_exit
+        self.set(run=None, pid=None, running_revision=None, deadline=None, started_wall=None)
+        if not wants_running(slot):
+            return self.rest()
+        if slot.why_stopping or ended is None:
+            return self.spawn()
+        text = describe_exit(ended.cause, ended.code, ended.signal)
+        if ended.cause == CAUSE_COMPLETED:
+            if slot.wish.launch["restart_policy"] == "always":
+                return self.back_off("Completed", text)
+            self.move(Phase.COMPLETED)
+            self.set(reason="Completed", message=text, since=self.now.wall)
+            self.emit("completed", text, cause=CAUSE_COMPLETED)
+            return self.done()
+        return self.retry_or_give_up(text)
+
+    def retry_or_give_up(self, text: str) -> Step:
+        """A crash: try again within the budget, else give up."""
+        launch = self.slot.wish.launch
+        if launch["restart_policy"] == "never":
+            return self.fail("NotRestarted", f"{text}; auto_restart is never")
+        window, most = seconds(self.slot, "restart_window_ms"), launch["max_restart_attempts"]
+        attempts = tuple(at for at in self.slot.attempts if at > self.now.mono - window)
+        if most is not None and len(attempts) >= most:
+            self.set(attempts=attempts)
+            return self.fail("GaveUp", f"{text}; gave up after {most} restarts within {window:.0f} s")
+        self.set(attempts=(*attempts, self.now.mono))
+        budget = "" if most is None else f" (restart {len(attempts) + 1} of {most} within {window:.0f} s)"
+        return self.back_off("Crashed", text, budget)
+
+    def back_off(self, reason: str, text: str, budget: str = "") -> Step:
+        """Wait before the next run; longer with each one that did not live long enough to be called stable."""
+        slot, launch = self.slot, self.slot.wish.launch
+        stable = max(seconds(slot, "start_grace_ms"), slot.last_delay, STABLE_S)
+        streak = 0 if self.now.mono - slot.started_mono >= stable else slot.streak
+        base = base_delay_ms(
+            launch["restart_delay_ms"], launch["backoff_factor"], launch["backoff_max_delay_ms"], streak
+        )
+        delay = base / 1000.0 * (1.0 + launch["backoff_jitter"] * self.dice.fraction)
+        self.move(Phase.BACKOFF)
+        self.set(
+            retry_at=self.now.mono + delay, last_delay=delay, streak=streak + 1, since=self.now.wall, reason=reason,
+            message=text,
+        )  # fmt: skip
+        message = f"{text}; next try in {delay:.1f} s{budget}"
+        self.emit("restart_scheduled", message, {"delay_s": round(delay, 3), "at": self.now.wall + delay}, reason)
+        return self.done()
+
+    def fail(self, reason: str, text: str) -> Step:
+        """Give up until an edit, a start or a restart."""
+        self.move(Phase.FAILED)
+        self.set(reason=reason, message=text, since=self.now.wall, retry_at=None)
+        self.emit("gave_up", text, cause=reason)
+        return self.done()
+
+    def rest(self) -> Step:
+        """No process, and none is wanted."""
+        phase = self.slot.phase
+        if self.slot.wish.removed:
+            if phase is not Phase.GONE:
+                self.move(Phase.GONE)
+                self.emit("removed", "removed; no process is left")
+        elif self.slot.suspended and phase in (Phase.COMPLETED, Phase.FAILED):
+            pass  # What it came to stays known: a stop of everything must not make a finished job run again.
+        elif phase is not Phase.IDLE:
+            self.move(Phase.IDLE)
+            self.set(reason="Stopped", message="", since=self.now.wall, retry_at=None, why_stopping="")
+            if phase is Phase.DRAINING:
+                self.emit("stopped", "stopped; no process is left")
+        return self.done()
+
+    def spawn(self, *, counted: bool = False) -> Step:
+        """Order the next run. `counted`: it is an automatic restart."""
+        self.move(Phase.SPAWNING)
+        self.set(
+            run=self.dice.run, run_number=self.slot.run_number + 1, running_revision=self.slot.wish.revision,
+            pid=None, started_wall=None, since=self.now.wall, why_stopping="", asked=False, killed=False,
+            deadline=None, retry_at=None, reason="", message="",
+            restart_count=self.slot.restart_count + (1 if counted else 0),
+        )  # fmt: skip
+        self.effects.append(Spawn(self.dice.run))
+        return self.done()
+
+    def ask_to_stop(self, why: str) -> Step:
+        """Begin to end the live run; `why` is one of the words of `Slot.why_stopping`."""
+        self.move(Phase.STOPPING)
+        self.set(why_stopping=why, since=self.now.wall, killed=False, reason=_STOP_REASONS[why], message="")
+        grace = seconds(self.slot, "stop_grace_ms")
+        self.ask(self.now.mono + grace)
+        name = self.slot.wish.launch["stop_signal"]
+        self.emit("stop_requested", f"asked to end by SIG{name}; killed after {grace:.1f} s", {"why": why}, why)
+        return self.done()
+
+    # --- building blocks ---
+
+    def begin_run(self, pid: int, at: float) -> None:
+        """The run executes since `at` (wall time)."""
+        self.move(Phase.STARTING)
+        revision = self.slot.running_revision
+        self.set(
+            pid=pid or None, started_wall=at, started_mono=self.now.mono - max(0.0, self.now.wall - at),
+            since=self.now.wall, ran_revision=revision, asked=False, killed=False,
+            why_stopping="",
+        )  # fmt: skip
+
+    def ask(self, deadline: float) -> None:
+        """Send the stop signal; the kill is due at `deadline` (mono)."""
+        assert self.slot.run is not None
+        launch = self.slot.wish.launch
+        number = int(Signals[f"SIG{launch['stop_signal']}"])
+        self.effects.append(Signal(self.slot.run, number, group=launch["stop_kill"] == "group", asks=True))
+        self.set(deadline=deadline, asked=False)
+
+    def kill(self) -> None:
+        """Kill what is left of the run; called again until the keeper says that nothing is."""
+        assert self.slot.run is not None
+        group = self.slot.wish.launch["stop_kill"] == "group"
+        self.effects.append(Signal(self.slot.run, int(SIGKILL), group=group))
+        if not self.slot.killed:
+            self.emit("killed", f"did not end within {seconds(self.slot, 'stop_grace_ms'):.1f} s and was killed")
+        self.set(killed=True, asked=True, deadline=self.now.mono + REKILL_S)
+
+    def forgive(self) -> None:
+        """A fresh restart budget: after an edit, a start or a restart by a person."""
+        self.set(attempts=(), streak=0, last_delay=0.0)
+
+    def move(self, to: Phase) -> None:
+        """Change the phase. An illegal move is a bug of ours and raises with the story."""
+        if to not in MOVES[self.slot.phase]:
+            raise IllegalMoveError(f"{self.slot.name}: {self.slot.phase.value} -> {to.value} (run {self.slot.run})")
+        self.set(phase=to)
+
+    def set(self, **changes: object) -> None:
+        """Change fields of the slot."""
+        self.slot = replace(self.slot, **changes)  # type: ignore[arg-type]
+
+    def emit(self, kind: str, message: str, data: Optional[dict[str, object]] = None, cause: str = "") -> None:
+        """Add one event, about the run of this moment."""
+        self.effects.append(Emit(kind, message, self.slot.run, cause, data or {}))
+
+    def done(self) -> Step:
+        """The slot as it has become, with all effects."""
+        return Step(self.slot, tuple(self.effects))
+
+
+def describe_exit(cause: str, code: Optional[int], signal: Optional[int]) -> str:
+    """How a run ended, in words: `exited with code 1`, `killed by SIGSEGV`."""
+    if signal is not None:
+        try:
+            return f"killed by {Signals(signal).name}"
+        except ValueError:
+            return f"killed by signal {signal}"
+    if code is not None:
+        return f"exited with code {code}"
+    return "could not be started" if cause == CAUSE_SPAWN else "ended while nobody watched"
