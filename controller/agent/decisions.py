@@ -208,8 +208,10 @@ class Turn:
         self.slot = replace(self.slot, **changes)  # type: ignore[arg-type]
 
     def emit(self, kind: str, message: str, data: Optional[dict[str, object]] = None, cause: str = "") -> None:
-        """Add one event, about the run of this moment."""
-        self.effects.append(Emit(kind, message, self.slot.run, cause, data or {}))
+        """Add one event, about the run of this moment, or about the last one where none is left."""
+        ended = self.slot.last_exit
+        run = self.slot.run or (ended.run if ended is not None else None)
+        self.effects.append(Emit(kind, message, run, cause, data or {}))
 
     def done(self) -> Step:
         """The slot as it has become, with all effects."""

@@ -99,7 +99,9 @@ class _Machine(Turn):
                 self.set(why_stopping="restart" if asked_for else "replace")
         if asked_for and self.slot.phase in (Phase.STARTING, Phase.RUNNING) and wants_running(self.slot):
             return self.ask_to_stop("restart")
-        return self.settle(retry=fresh)
+        # What completed did so at its revision: a change that is worth no restart makes it run no second time.
+        same_job = self.slot.phase is Phase.COMPLETED and wish.revision == before.revision
+        return self.settle(retry=asked_for or started or (edited and not same_job))
 
     def removed(self, event: Removed) -> Step:
         """The slot is to go; what lives is stopped first."""
@@ -128,6 +130,8 @@ class _Machine(Turn):
         self.set(run=None, pid=None, started_mono=self.now.mono)
         if not wants_running(self.slot):
             return self.rest()
+        if self.slot.running_revision != self.slot.wish.revision:
+            return self.spawn()  # What failed was ordered before the edit.
         if event.transient:
             return self.back_off("HostBusy", event.message)
         if self.slot.ran_revision != self.slot.wish.revision:

@@ -15,10 +15,12 @@ Requests (fields beside id and op -> fields of the answer):
                                             adjourned, degraded: [text]}
           A realm other than the agent's own: error `wrong_realm`. Must come first.
   claim   {}                            -> {epoch}            issues a new epoch, durably; lifts `adjourned`
-  list    {}                            -> {slots: [SLOT VIEW]}
+  list    {}                            -> {slots: [SLOT VIEW], tombstones: {slot: generation}, logs: [LOG]}
+          `tombstones`: removed slots and their last generation (kept for 30 days, newest 5000).
   apply   {epoch, slots: [SLOT]}        -> {results: [{slot, ok, error?, message?}]}
           answered when the slots are durable. error `refused`: a running instance would be replaced and the
-          preflight says the new launch cannot start; the old one stays. error `stale`: generation too low.
+          preflight says the new launch cannot start; the old one stays. error `stale`: generation too low, or
+          equal with another content; `generation` is the one to exceed. error `invalid`: a field is wrong.
   remove  {epoch, slots: [{slot, generation}]} -> {results: [...]}   a tombstone; the slot view goes when all is gone
   preflight {launch}                    -> {message}          empty when it can start
   watch   {journal_id?, seq?}           -> {}                 then pushes: all events after the cursor, then live ones
@@ -39,7 +41,17 @@ LAUNCH     the fields of controller.core.desired.Launch, as JSON
 SLOT VIEW  {slot, generation, revision, digest, run_request, wanted, fields, status, reason, message, since, run,
             run_number, running_revision, pid, started_at, restart_count, last_exit: {cause, code, signal, at, run},
             next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}}
-EVENT      {seq, journal_id, at, type, slot, run, cause, message, data}
+EVENT      {seq, journal_id, boot_id, at, type, slot, run, cause, message, data}; slot and run may be null.
+           type `gap`: events that are no longer kept, data {from, to}, seq = to. type `repeated`: a slot's further
+           events of one minute, folded, data {counts: {type: n}}. Events are sent once they are durable.
+LOG        {run, slot, stream, size, ended, stored}   a file that is there, also of slots that are gone
+
+`times` of read_log: bytes from `offset` on, up to the next point, were written at about `epoch_s`. Offsets never go
+back: what a writer truncated is a gap, and what it writes then has later offsets.
+
+Error codes of a request: wrong_version, wrong_realm, hello_first, stale_epoch (older, also in the middle of a batch),
+invalid, not_found, unknown_op, ending (everything has stopped: connect again), unavailable (the disk takes nothing;
+nothing is promised), internal. A connection that sends no frame, or does not read 8 MiB of pushes, is dropped.
 
 Times are seconds since the epoch as floats, delays in ms, sizes in bytes.
 """

@@ -1,0 +1,188 @@
+"""What the keeper says, brought together with the slots: at the start of the agent, and while it runs.
+
+The keeper's `runs` holds everything that matters (level, not edge): first thing every new agent hears, and again
+whenever events to us had to be dropped. Each run is either a slot's own, or belongs to a slot that has none (adopted:
+our record of it was lost), or is a stray: kept aside until a slot of its name is applied, or until everything stops.
+A second live run beside a slot's own is killed at once: no slot ever has two.
+
+A slot whose run the keeper does not know was never started or has ended unseen. At the first `runs` that is certain:
+the keeper carries out what a dead agent had sent before it starts the next one. Later it is certain only for a `runs`
+that answers a `list` sent after the order, so that is asked for first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable, Mapping
+from signal import SIGKILL, SIGTERM
+from typing import Any, Optional
+
+from . import procfs
+from .fleet import Fleet, spawn_failure
+from .states import BUSY, Exited, Found, GroupEmptied, Missing, Phase, Spawned, Wish
+
+Frame = dict[str, Any]
+
+_HOST_AT_FAULT = frozenset({
+    errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT, errno.ETXTBSY, errno.EINTR,
+})  # fmt: skip
+_log = logging.getLogger("agent")
+
+
+class Adoption:
+    """The keeper's frames, in order. `greeted` is set once the first `runs` has been worked off."""
+
+    def __init__(self, fleet: Fleet, send: Callable[[Frame, Optional[Callable[[], None]]], None]) -> None:
+        self.greeted = asyncio.Event()
+        self.strays: dict[str, Frame] = {}
+        self.newest: Mapping[str, Wish] = {}
+        self.on_busy: Callable[[], None] = lambda: None
+        self._fleet = fleet
+        self._send = send
+        self._doubtful: Optional[set[str]] = None
+        self._handlers: dict[str, Callable[[Frame], None]] = {
+            "runs": self._runs,
+            "spawned": self._spawned,
+            "spawn_failed": self._spawn_failed,
+            "exited": self._exited,
+            "group_empty": self._group_empty,
+            "busy": lambda _frame: self.on_busy(),
+        }
+
+    def hear(self, frame: Frame) -> None:
+        """One frame of the keeper. A bug of ours in one does not keep us from the next."""
+        handler = self._handlers.get(str(frame.get("ev")))
+        if handler is None:
+            return
+        try:
+            handler(frame)
+        except Exception as error:
+            _log.exception("internal error: keeper frame %s", frame.get("ev"))
+            self._fleet.tell("internal_error", f"internal error: {frame.get('ev')}: {error}")
+
+    def offer(self, name: str) -> None:
+        """A slot of this name was applied: a stray of it is its run."""
+        for run, info in list(self.strays.items()):
+            if info["slot"] == name and info.get("exited") is None:
+                del self.strays[run]
+                self._claim(info)
+
+    def living_strays(self) -> list[str]:
+        """Runs that belong to no slot and have not ended."""
+        return sorted(self.strays)
+
+    def stop_strays(self, number: int = SIGTERM) -> None:
+        """Everything stops, what belongs to nobody as well."""
+        for run in self.living_strays():
+            self._send({"op": "signal", "run": run, "signal": int(number), "scope": "group"}, None)
+
+    # --- frames ---
+
+    def _runs(self, frame: Frame) -> None:
+        infos = {info["run"]: info for info in frame["runs"]}
+        self.strays = {run: info for run, info in self.strays.items() if run in infos}
+        for info in infos.values():
+            self._claim(info)
+        if not self.greeted.is_set():
+            self._report_missing(set(self._fleet.by_run) - infos.keys())
+            for name, wish in sorted(self.newest.items()):
+                self._fleet.sync(name, wish)
+            self.newest = {}
+            self._fleet.start_timers()
+            self.greeted.set()
+        elif self._doubtful is None:
+            self._doubtful = set(self._fleet.by_run) - infos.keys()
+            if self._doubtful:
+                self._send({"op": "list"}, None)
+            else:
+                self._doubtful = None
+        else:
+            doubtful, self._doubtful = self._doubtful, None
+            self._report_missing(doubtful - infos.keys())
+
+    def _report_missing(self, runs: set[str]) -> None:
+        for run in sorted(runs):
+            name = self._fleet.by_run.get(run)
+            if name is not None and self._fleet.slots[name].phase in BUSY:
+                self._fleet.feed(name, Missing())
+
+    def _claim(self, info: Frame) -> None:
+        """Find out whose a run is."""
+        name, run = info["slot"], info["run"]
+        slot = self._fleet.slots.get(name)
+        if slot is not None and slot.run == run:
+            self._tell_own(name, info)
+        elif info.get("exited") is not None:
+            is_alone = slot is not None and slot.wish.launch["stop_kill"] == "main"
+            if info.get("group_empty") or is_alone:
+                self._send({"op": "reap", "run": run, "force": not info.get("group_empty")}, None)
+            else:
+                self.strays[run] = info
+        elif slot is None:
+            if run not in self.strays:
+                _log.warning("run %s of %s belongs to no slot and is kept aside", run, name)
+            self.strays[run] = info
+        elif slot.phase in BUSY:
+            self.strays[run] = info
+            self._fleet.tell("stray_killed", f"a second process of the slot, pid {info['pid']}, was killed", slot=name)
+            self._send({"op": "signal", "run": run, "signal": int(SIGKILL), "scope": "group"}, None)
+        elif info.get("spawning"):
+            self.strays[run] = info
+        else:
+            self._fleet.feed(name, Found(run, info["pid"], _revision(info["pid"]), info["spawned_at"]))
+
+    def _tell_own(self, name: str, info: Frame) -> None:
+        run, ended = info["run"], info.get("exited")
+        if ended is not None:
+            self._fleet.feed(name, _exit(run, ended))
+            if info.get("group_empty"):
+                self._fleet.feed(name, GroupEmptied(run))
+        elif info.get("spawning"):
+            return
+        elif self._fleet.slots[name].phase is Phase.SPAWNING:
+            self._fleet.feed(name, Spawned(run, info["pid"], info["spawned_at"]))
+        else:
+            self._fleet.feed(name, Found(run, info["pid"], None, info["spawned_at"]))
+
+    def _spawned(self, frame: Frame) -> None:
+        name = self._fleet.by_run.get(frame["run"])
+        if name is not None:
+            self._fleet.feed(name, Spawned(frame["run"], frame["pid"], frame["at"]))
+        else:
+            self.strays.pop(frame["run"], None)
+            self._claim({**frame, "spawned_at": frame["at"], "exited": None})
+
+    def _spawn_failed(self, frame: Frame) -> None:
+        self.strays.pop(frame["run"], None)
+        name = self._fleet.by_run.get(frame["run"])
+        if name is not None:
+            self._fleet.feed(name, spawn_failure(frame, _HOST_AT_FAULT))
+
+    def _exited(self, frame: Frame) -> None:
+        name = self._fleet.by_run.get(frame["run"])
+        if name is not None:
+            self._fleet.feed(name, _exit(frame["run"], frame))
+        elif frame["run"] in self.strays:
+            self.strays[frame["run"]]["exited"] = frame
+
+    def _group_empty(self, frame: Frame) -> None:
+        run = frame["run"]
+        name = self._fleet.by_run.get(run)
+        if name is not None:
+            self._fleet.feed(name, GroupEmptied(run))
+        else:
+            self.strays.pop(run, None)
+            self._send({"op": "reap", "run": run}, None)
+            self._fleet.look_if_quiet()
+
+
+def _exit(run: str, value: Mapping[str, Any]) -> Exited:
+    return Exited(run, value["code"], value["signal"], value["known"], value["at"])
+
+
+def _revision(pid: int) -> Optional[str]:
+    """The revision that a process was started at, by its environment."""
+    value = procfs.environ_value(pid, b"WORKER_REVISION")
+    return None if value is None else value.decode("utf-8", "replace")

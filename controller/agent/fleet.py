@@ -1,0 +1,422 @@
+"""All slots of this agent: feeds each event to the pure machine, keeps what follows, and carries out what it asks for.
+
+The heart of the imperative shell. The order within one event is what makes a kill at any line harmless:
+step -> runtime half written -> effects, in order -> view pushed -> timer set. A slot that was persisted and whose order
+was not sent is found out at the next start, because the keeper does not know its run.
+
+Rules: no decision is taken here (machine.py decides). Events of one slot are fed one after the other, also those that
+effects cause. A bug in one slot's step is told of and hurts no other. The cost of an event does not grow with the
+number of slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Optional
+
+from . import views
+from .decisions import Dice
+from .failpoints import failpoint
+from .journal import Journal
+from .machine import accepts, next_deadline, step
+from .protocol import CAUSE_SPAWN
+from .records import Loaded, Records, Tombstone, expired
+from .states import (
+    BUSY,
+    Adjourned,
+    Applied,
+    Effect,
+    Emit,
+    Heard,
+    Now,
+    Phase,
+    Reap,
+    Removed,
+    Resumed,
+    Signal,
+    Slot,
+    Spawn,
+    SpawnFailed,
+    StopSent,
+    Ticked,
+    Wish,
+)
+
+LONGEST_WAIT_S = 30.0
+"""The loop's clock stands still while the host sleeps, the deadlines' clock does not: look again at least so often."""
+
+_SETTLED = (Phase.COMPLETED, Phase.FAILED)
+_STOPPING = (Phase.STOPPING, Phase.DRAINING)
+_log = logging.getLogger("agent")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Everything that the fleet acts through. `send` calls its second argument when the order has left us.
+
+    `open_logs(slot, run)` makes room for a run's output and returns the two paths; `close_logs(slot, run)` says that
+    nothing more will come; `drop_logs(slot)` that the slot is gone. `push` tells all watching controllers.
+    """
+
+    clock: Callable[[], Now]
+    dice: Callable[[], Dice]
+    send: Callable[[dict[str, Any], Optional[Callable[[], None]]], None]
+    push: Callable[[dict[str, Any]], None]
+    open_logs: Callable[[str, str], tuple[str, str]]
+    close_logs: Callable[[str, str], None]
+    drop_logs: Callable[[str], None]
+
+
+class Fleet:
+    """The slots. `busy` names those that have or may have a process; `quiet` is called when there is none left.
+
+    `on_new` is called for a slot that was not known before its first wish is acted upon: a run of it may be about.
+    """
+
+    def __init__(self, outside: Outside, records: Records, journal: Journal, quiet: Callable[[], None]) -> None:
+        self.slots: dict[str, Slot] = {}
+        self.tombstones: dict[str, Tombstone] = {}
+        self.figures: dict[str, views.Figures] = {}
+        self.by_run: dict[str, str] = {}
+        self.busy: set[str] = set()
+        self.adjourned_until: Optional[float] = None
+        self.failure = ""
+        self.on_new: Callable[[str], None] = lambda _name: None
+        self.base = views.base_environment()
+        self._outside = outside
+        self._records = records
+        self._journal = journal
+        self._quiet = quiet
+        self._inbox: deque[tuple[str, Heard]] = deque()
+        self._is_feeding = False
+        self._unwritten: set[str] = set()
+        self._graves: set[str] = set()
+        self._dirty: dict[str, None] = {}
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._timer: Optional[asyncio.TimerHandle] = None
+        self._armed: Optional[float] = None
+        self._loop = asyncio.get_running_loop()
+
+    # --- commands ---
+
+    def load(self, loaded: Loaded, *, adjourned_until: Optional[float]) -> None:
+        """Take over what the records say. Nothing is decided before the keeper has told which runs there are."""
+        self.adjourned_until = adjourned_until
+        self.tombstones = dict(loaded.tombstones)
+        for name, remembered in loaded.slots.items():
+            slot = replace(remembered.slot, suspended=adjourned_until is not None)
+            self.slots[name] = slot
+            self._index(None, slot)
+
+    def sync(self, name: str, newest: Wish) -> None:
+        """Bring a slot in line with the newest wish that was recorded; the one it has may be older."""
+        if newest.removed:
+            self.feed(name, Removed(newest.generation))
+        self.feed(name, Applied(newest))
+
+    def verdict(self, name: str, wish: Wish) -> str:
+        """Whether a wish may be applied: empty, `same` or `stale`."""
+        tombstone = self.tombstones.get(name)
+        if tombstone is not None:
+            return "" if wish.generation > tombstone.generation else "stale"
+        return accepts(self.slots.get(name), wish)
+
+    def apply(self, name: str, wish: Wish) -> None:
+        """Take a new wish, accepted by `verdict`. It is durable once the flusher has flushed."""
+        if name not in self.slots:
+            now = self._outside.clock()
+            suspended = self.adjourned_until is not None
+            self.slots[name] = Slot(name=name, wish=wish, suspended=suspended, since=now.wall)
+            self.tombstones.pop(name, None)
+            self._dirty_view(name)
+            self.on_new(name)
+        failpoint("agent.before_apply_durable")
+        self.feed(name, Applied(wish))
+        if name in self.slots:
+            self._records.save(self.slots[name])
+        failpoint("agent.after_apply_durable")
+
+    def remove(self, name: str, generation: int) -> str:
+        """Remove a slot. Returns empty or `stale`."""
+        slot, tombstone = self.slots.get(name), self.tombstones.get(name)
+        if slot is None:
+            if tombstone is not None and generation < tombstone.generation:
+                return "stale"
+            if tombstone is None or generation > tombstone.generation:
+                self._bury(name, generation)
+            return ""
+        if slot.wish.removed and generation == slot.wish.generation:
+            return ""
+        if generation <= slot.wish.generation:
+            return "stale"
+        self.feed(name, Removed(generation))
+        if name in self.slots:
+            self._records.save(self.slots[name])
+        return ""
+
+    def generation(self, name: str) -> int:
+        """The newest generation that is known of a slot; 0 for none."""
+        if name in self.slots:
+            return self.slots[name].wish.generation
+        return self.tombstones[name].generation if name in self.tombstones else 0
+
+    def adjourn(self, deadline: float) -> None:
+        """Stop everything, at the latest at `deadline` (mono); start nothing until `resume`."""
+        self.adjourned_until = deadline
+        for name in list(self.slots):
+            self.feed(name, Adjourned(deadline))
+        self.look_if_quiet()
+
+    def kill_now(self) -> None:
+        """After `adjourn`: the grace is over for all."""
+        if self.adjourned_until is None:
+            return
+        self.adjourned_until = self._outside.clock().mono
+        for name in sorted(self.busy):
+            self.feed(name, Adjourned(self.adjourned_until))
+            self.feed(name, Ticked())
+
+    def resume(self) -> None:
+        """What was adjourned may start again."""
+        self.adjourned_until = None
+        for name in list(self.slots):
+            self.feed(name, Resumed())
+
+    def look_if_quiet(self) -> None:
+        """Tell when everything was to stop and has."""
+        if self.adjourned_until is not None and not self.busy:
+            self._quiet()
+
+    def view(self, name: str) -> dict[str, Any]:
+        """The slot as the protocol shows it."""
+        return views.view(self.slots[name], self._outside.clock(), self.figures.get(name, views.NO_FIGURES))
+
+    def tell(
+        self, kind: str, message: str, *, slot: Optional[str] = None, data: Optional[dict[str, Any]] = None
+    ) -> None:
+        """One event that comes from no machine."""
+        _log.info("%s%s: %s", kind, f" {slot}" if slot else "", message)
+        self._record(slot, Emit(kind, message, None, "", data or {}))
+
+    async def tidy(self) -> None:
+        """Now and then: what could not be written before, and what is left of slots that are gone."""
+        graves, self._graves = self._graves, set()
+        if graves:
+            await self._records.durable()
+            for name in graves - self.slots.keys():
+                self._records.clear(name)
+        for name in sorted(self._unwritten):
+            if name in self.slots:
+                self._write(self.slots[name])
+        for name in list(expired(self.tombstones, self._outside.clock().wall)):
+            del self.tombstones[name]
+            self._records.forget(name)
+
+    # --- one event ---
+
+    def feed(self, name: str, event: Heard) -> None:
+        """One event of one slot, after those that are on their way."""
+        self._inbox.append((name, event))
+        if self._is_feeding:
+            return
+        self._is_feeding = True
+        try:
+            while self._inbox:
+                self._take(*self._inbox.popleft())
+        finally:
+            self._is_feeding = False
+        self.look_if_quiet()
+
+    def _take(self, name: str, event: Heard) -> None:
+        before = self.slots.get(name)
+        if before is None:
+            return
+        try:
+            after, effects = self._step(before, event)
+        except Exception as error:
+            # One slot's bug is one slot's: it stays as it was, and its timer rests until its next event.
+            _log.exception("internal error: %s: %s", name, type(event).__name__)
+            self._due.pop(name, None)
+            self.tell("internal_error", f"internal error: {type(event).__name__}: {error}", slot=name)
+            return
+        if after != before:
+            self._keep(before, after)
+        for effect in effects:
+            self._perform(after, effect)
+        if after.phase is Phase.GONE:
+            self._bury(name, after.wish.generation)
+        elif after != before:
+            self._dirty_view(name)
+            self._shorten(after)
+        self._rearm(name)
+
+    def _step(self, slot: Slot, event: Heard) -> tuple[Slot, tuple[Effect, ...]]:
+        result = step(slot, event, self._outside.clock(), self._outside.dice())
+        return result.slot, result.effects
+
+    def _keep(self, before: Slot, after: Slot) -> None:
+        self.slots[after.name] = after
+        self._index(before, after)
+        failpoint("agent.before_persist")
+        self._write(after)
+        failpoint("agent.after_persist")
+        if before.phase is not after.phase and (before.phase in _SETTLED or after.phase in _SETTLED):
+            self._records.save(after)
+
+    def _write(self, slot: Slot) -> None:
+        """The runtime half. Supervision goes on without it: a start of ours would then adopt by the keeper's word."""
+        try:
+            self._records.save_runtime(slot)
+        except OSError as error:
+            self._unwritten.add(slot.name)
+            self.failure = f"cannot write the runtime record of {slot.name}: {error}"
+            _log.warning("%s", self.failure)
+        else:
+            if self._unwritten:
+                self._unwritten.discard(slot.name)
+                self.failure = self.failure if self._unwritten else ""
+
+    def _index(self, before: Optional[Slot], after: Slot) -> None:
+        if before is not None and before.run is not None and before.run != after.run:
+            self.by_run.pop(before.run, None)
+            self._outside.close_logs(after.name, before.run)
+        if after.run is not None:
+            self.by_run[after.run] = after.name
+        if after.phase in BUSY:
+            self.busy.add(after.name)
+        else:
+            self.busy.discard(after.name)
+            self.figures.pop(after.name, None)
+
+    def _bury(self, name: str, generation: int) -> None:
+        tombstone = Tombstone(generation, self._outside.clock().wall)
+        slot = self.slots.pop(name, None)
+        self.tombstones[name] = tombstone
+        self._records.bury(name, tombstone)
+        failpoint("agent.after_remove")
+        if slot is not None:
+            self.busy.discard(name)
+            self._graves.add(name)
+            self._outside.drop_logs(name)
+            self._dirty_view(name)
+
+    def _shorten(self, slot: Slot) -> None:
+        """While everything stops, a grace that began later (a start that was on its way) is cut short as well."""
+        until = self.adjourned_until
+        if until is not None and slot.phase in _STOPPING and not slot.killed and (slot.deadline or 0.0) > until:
+            self._inbox.append((slot.name, Adjourned(until)))
+
+    # --- effects ---
+
+    def _perform(self, slot: Slot, effect: Effect) -> None:
+        if isinstance(effect, Spawn):
+            self._spawn(slot, effect.run)
+        elif isinstance(effect, Signal):
+            self._signal(slot.name, effect)
+        elif isinstance(effect, Reap):
+            failpoint("agent.before_reap")
+            self._outside.send({"op": "reap", "run": effect.run, "force": effect.force}, None)
+        else:
+            self._record(slot.name, effect)
+
+    def _spawn(self, slot: Slot, run: str) -> None:
+        try:
+            failpoint("agent.before_spawn_order")
+            stdout, stderr = self._outside.open_logs(slot.name, run)
+        except OSError as error:
+            wall = self._outside.clock().wall
+            message = f"Cannot make room for the output: {error}"
+            self._inbox.append((slot.name, SpawnFailed(run, message, transient=True, at=wall)))
+            return
+        self._outside.send(views.spawn_order(slot, self.base, stdout, stderr), None)
+        failpoint("agent.after_spawn_order")
+
+    def _signal(self, name: str, effect: Signal) -> None:
+        failpoint("agent.before_signal")
+        scope = "group" if effect.group else "main"
+        order = {"op": "signal", "run": effect.run, "signal": effect.signal, "scope": scope}
+        sent = (lambda: self.feed(name, StopSent(effect.run))) if effect.asks else None
+        self._outside.send(order, sent)
+        failpoint("agent.after_signal")
+
+    def _record(self, slot: Optional[str], event: Emit) -> None:
+        now = self._outside.clock()
+        value = {
+            "at": now.wall, "type": event.type, "slot": slot, "run": event.run, "cause": event.cause,
+            "message": event.message, "data": event.data,
+        }  # fmt: skip
+        self._journal.append(value, mono=now.mono)
+
+    # --- views and time ---
+
+    def _dirty_view(self, name: str) -> None:
+        """One push per slot and turn of the loop, however many events it had."""
+        if not self._dirty:
+            self._loop.call_soon(self._push_views)
+        self._dirty[name] = None
+
+    def _push_views(self) -> None:
+        names, self._dirty = self._dirty, {}
+        for name in names:
+            if name in self.slots:
+                self._outside.push({"push": "slot", "view": self.view(name)})
+            else:
+                self._outside.push({"push": "gone", "slot": name})
+
+    def _rearm(self, name: str) -> None:
+        slot = self.slots.get(name)
+        due = None if slot is None else next_deadline(slot)
+        if due is None:
+            self._due.pop(name, None)
+        elif self._due.get(name) != due:
+            self._due[name] = due
+            heapq.heappush(self._heap, (due, name))
+        self.arm()
+
+    def arm(self) -> None:
+        """Set the one timer to the earliest deadline."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        due = self._heap[0][0] if self._heap else None
+        if due == self._armed and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed = due
+        if due is not None:
+            wait = max(0.0, min(due - self._outside.clock().mono, LONGEST_WAIT_S))
+            self._timer = self._loop.call_later(wait, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        now = self._outside.clock().mono
+        while self._heap and self._heap[0][0] <= now:
+            due, name = heapq.heappop(self._heap)
+            if self._due.get(name) == due:
+                del self._due[name]
+                self.feed(name, Ticked())
+        self.arm()
+
+    def start_timers(self) -> None:
+        """After loading and adoption: every slot's deadline."""
+        for name in list(self.slots):
+            self._rearm(name)
+
+    def stop(self) -> None:
+        """No timer fires any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def spawn_failure(frame: dict[str, Any], transient: frozenset[int]) -> SpawnFailed:
+    """The keeper's `spawn_failed` in the machine's words."""
+    message = str(frame.get("message") or CAUSE_SPAWN)
+    return SpawnFailed(frame["run"], message, frame.get("errno") in transient, frame["at"])

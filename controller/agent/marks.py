@@ -1,0 +1,66 @@
+"""The agent's few facts about itself: whose it is (realm), who may command (epoch), which boot, whether it adjourns.
+
+One small file each under STATE/agent, written through the Flusher. A command counts when its mark is durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Any, Optional
+
+from .flusher import Flusher
+
+
+class Marks:
+    """Read once at start, then kept in memory and written on change."""
+
+    def __init__(self, folder: str, boot_id: str, flusher: Flusher) -> None:
+        self._folder = folder
+        self._flusher = flusher
+        self.boot_id = boot_id
+        self.realm = self._read("realm")
+        epoch = self._read("epoch")
+        self.epoch = int(epoch) if epoch.isdigit() else 0
+        self.former_boot = self._read("boot")
+        self.was_rebooted = self.former_boot not in ("", boot_id)
+        if self.former_boot != boot_id:
+            flusher.replace(f"{folder}/boot", boot_id.encode())
+        self.is_adjourned = os.path.exists(f"{folder}/adjourned")
+
+    def adjourned_until(self, now: float) -> Optional[float]:
+        """The deadline (mono) by which everything is to have stopped; None when nothing is adjourned."""
+        if not self.is_adjourned:
+            return None
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            value: dict[str, Any] = json.loads(self._read("adjourned"))
+            if value["boot_id"] == self.boot_id:
+                return float(value["deadline"])
+        return now
+
+    def set_realm(self, realm: str) -> None:
+        """The first controller's realm is ours."""
+        self.realm = realm
+        self._flusher.replace(f"{self._folder}/realm", realm.encode())
+
+    def next_epoch(self) -> int:
+        """A controller claims: older ones are refused from now on, and nothing is adjourned."""
+        self.epoch += 1
+        self._flusher.replace(f"{self._folder}/epoch", str(self.epoch).encode())
+        self.is_adjourned = False
+        self._flusher.remove(f"{self._folder}/adjourned")
+        return self.epoch
+
+    def adjourn(self, deadline: float) -> None:
+        """Nothing starts until the next claim."""
+        self.is_adjourned = True
+        value = {"boot_id": self.boot_id, "deadline": deadline}
+        self._flusher.replace(f"{self._folder}/adjourned", json.dumps(value).encode())
+
+    def _read(self, name: str) -> str:
+        try:
+            with open(f"{self._folder}/{name}", encoding="utf-8") as file:
+                return file.read(1024).strip()
+        except (OSError, UnicodeDecodeError):
+            return ""

@@ -1,0 +1,120 @@
+"""How keeper and agent are started: their command lines, detaching, and the locks that keep the keeper single.
+
+The controller calls `start_keeper`; an agent whose keeper is gone calls `become_keeper`. The command line of both
+roles is `python -I -m controller.agent ROLE STATE_AGENT_DIR`: isolated, so no folder or variable of a caller decides
+which code runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from . import procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .paths import AgentPaths
+
+LOCK_WAIT_S = 5.0
+
+_LOCK_RETRY_S = 0.05
+
+
+def role_argv(role: str, state: str, *more: str) -> list[str]:
+    """The command line of a role (`keeper` or `agent`) over the state folder of an agent."""
+    return [sys.executable, "-I", "-m", "controller.agent", role, state, *more]
+
+
+def start_keeper(paths: AgentPaths) -> None:
+    """Start a keeper that outlives the caller; harmless where one runs. Blocks for some 50 ms; threads are fine.
+
+    Raises PathsError when the folders are not usable, OSError when no process can be started.
+    """
+    paths.prepare()
+    argv = role_argv("keeper", paths.state, "--detach")
+    pid = os.posix_spawn(argv[0], argv, os.environ)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise OSError(
+            f"Cannot start the keeper: exit status {os.waitstatus_to_exitcode(status)}; see {paths.keeper_log}"
+        )
+
+
+def become_keeper(paths: AgentPaths) -> NoReturn:
+    """Replace this process by a fresh keeper. For an agent whose keeper is gone; descriptors must be close-on-exec."""
+    argv = role_argv("keeper", paths.state)
+    os.execv(argv[0], argv)  # noqa: S606 - no shell is the point
+
+
+def detach(paths: AgentPaths) -> None:
+    """Leave the caller's session, terminal and descriptors. The first process exits 0; the grandchild returns."""
+    log = open_log(paths)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.chdir("/")
+
+
+def open_log(paths: AgentPaths) -> int:
+    """The log for appending."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(paths.keeper_log, flags, 0o600)
+
+
+def take_locks(find_paths: Callable[[], AgentPaths], wait_s: float) -> tuple[AgentPaths, list[int]]:
+    """The paths with both keeper locks held, for as long as this process lives. Raises BlockingIOError after `wait_s`.
+
+    The paths are found anew under the first lock: a keeper that held it may have published another runtime folder.
+    """
+    deadline = time.monotonic() + wait_s
+    paths = find_paths()
+    paths.prepare()
+    first = _lock(paths.keeper_locks[0], deadline)
+    paths = find_paths()
+    paths.prepare()
+    second = _lock(paths.keeper_locks[1], deadline)
+    # systemd-tmpfiles leaves a folder alone while somebody holds a lock on it.
+    folder = os.open(paths.runtime, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return paths, [first, second, folder]
+
+
+def lock_holder(paths: AgentPaths) -> procfs.Identity | None:
+    """Who last took the keeper's lock. It holds it still only if it is alive."""
+    try:
+        with open(paths.keeper_locks[0], encoding="ascii") as file:
+            pid, start_time = map(int, file.read(100).split())
+    except (OSError, ValueError):
+        return None
+    return procfs.Identity(pid, start_time)
+
+
+def _lock(path: str, deadline: float) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever removed or replaced the file meanwhile made this lock worthless.
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()} {procfs.start_time(os.getpid())}\n".encode())
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                raise
+        os.close(descriptor)
+        select.select([], [], [], _LOCK_RETRY_S)

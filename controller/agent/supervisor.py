@@ -1,0 +1,302 @@
+"""The agent: puts its parts together, lives with its keeper, and ends. `python -m controller.agent agent` runs `main`.
+
+Order of a start: the lock, the records, the keeper's greeting (which runs there are), then the socket. So whoever
+connects sees slots that were already brought together with what really runs.
+
+The keeper gone means that nobody is left to start workers or to remember exits: the agent becomes the keeper at once,
+by exec; the workers do not notice. An agent that adjourns ends with its keeper when no process is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import logging.handlers
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, Optional
+
+from .adoption import Adoption
+from .commands import Commands, Rooms
+from .decisions import Dice
+from .figures import PERIOD_S, Sweeper
+from .fleet import Fleet, Outside
+from .flusher import Flusher
+from .journal import Event, Journal
+from .link import Link
+from .logs import Limits, Logs
+from .marks import Marks
+from .paths import AgentPaths
+from .procfs import boot_id
+from .records import Records
+from .server import Server
+from .start import become_keeper
+from .states import Now
+
+LOCK_WAIT_S = 10.0
+LOCK_RETRY_S = 0.05
+IDLE_ADJOURNED_S = 60.0
+"""An agent that starts adjourned with nothing to stop waits so long for a controller to claim it."""
+
+LOG_BYTES = 1024 * 1024
+_log = logging.getLogger("agent")
+
+
+def read_clock() -> Now:
+    """Both clocks. CLOCK_BOOTTIME goes on while the host sleeps and is the same for the next agent."""
+    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+
+
+def throw_dice() -> Dice:
+    """Chance for one step."""
+    return Dice(secrets.token_hex(8), random.random())  # noqa: S311 - the fraction is jitter, no secret
+
+
+class Agent:
+    """All parts of one agent. `ended` is set when it has nothing more to do; `keeper_lost` says why."""
+
+    def __init__(self, paths: AgentPaths, keeper_fd: int) -> None:
+        boot = boot_id() or ""
+        self.ended = asyncio.Event()
+        self.keeper_lost = False
+        self._is_ending = False
+        self._must_linger = False
+        self._started = read_clock().mono
+        self._sweeper = Sweeper()
+        self._flusher = Flusher()
+        self._marks = Marks(paths.state, boot, self._flusher)
+        records = Records(f"{paths.state}/slots", paths.slots, boot, self._flusher)
+        self._journal = Journal(f"{paths.state}/journal", boot, self._flusher, self._publish)
+        self._link = Link(keeper_fd, self._hear, self._keeper_ended)
+        self._logs = Logs(paths.logs, f"{paths.runtime}/log_index", self._push, self._tell_of_logs)
+        outside = Outside(
+            clock=read_clock,
+            dice=throw_dice,
+            send=self._link.send,
+            push=self._push,
+            open_logs=self._logs.open_run,
+            close_logs=self._logs.close_run,
+            drop_logs=self._logs.drop_slot,
+        )
+        self._fleet = Fleet(outside, records, self._journal, self._quiet)
+        self._adoption = Adoption(self._fleet, self._link.send)
+        self._adoption.on_busy = self._busy
+        self._fleet.on_new = self._adoption.offer
+        loaded = records.load()
+        until = self._marks.adjourned_until(self._started)
+        self._fleet.load(loaded, adjourned_until=until)
+        self._adoption.newest = {name: remembered.newest for name, remembered in loaded.slots.items()}
+        self._logs.load(self._limits)
+        rooms = Rooms(
+            fleet=self._fleet,
+            adoption=self._adoption,
+            journal=self._journal,
+            logs=self._logs,
+            marks=self._marks,
+            flusher=self._flusher,
+            clock=read_clock,
+            adjourn=self._adjourn,
+            kill_now=self._kill_now,
+            degraded=self._degraded,
+            is_ending=lambda: self._is_ending,
+        )
+        self._server = Server(Commands(rooms), self._journal)
+        self._socket = paths.socket
+        self._tell_of_start(loaded.quarantined)
+
+    async def run(self) -> None:
+        """Live until there is nothing more to do, or the keeper is gone."""
+        greeted = asyncio.ensure_future(self._adoption.greeted.wait())
+        over = asyncio.ensure_future(self.ended.wait())
+        await asyncio.wait({greeted, over}, return_when=asyncio.FIRST_COMPLETED)
+        greeted.cancel()
+        if self.ended.is_set():
+            return
+        live = [(self._fleet.slots[name].name, run) for run, name in self._fleet.by_run.items()]
+        live += [(info["slot"], run) for run, info in self._adoption.strays.items()]
+        self._logs.resume(live)
+        self._resume_adjourning()
+        await self._server.listen(self._socket)
+        chores = asyncio.ensure_future(self._chores())
+        try:
+            await over
+        finally:
+            chores.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await chores
+
+    async def close(self) -> None:
+        """Hand over what is left, let go of everything."""
+        self._fleet.stop()
+        await self._flusher.close()
+        await self._server.close()
+        self._journal.close()
+        self._logs.close()
+        self._link.close()
+        if not self.keeper_lost:
+            with contextlib.suppress(OSError):
+                os.unlink(self._socket)
+
+    # --- the keeper ---
+
+    def _hear(self, frame: dict[str, Any]) -> None:
+        if frame.get("ev") == "bye":
+            self.ended.set()
+        else:
+            self._adoption.hear(frame)
+
+    def _keeper_ended(self) -> None:
+        self.keeper_lost = not self._is_ending
+        self.ended.set()
+
+    # --- adjourning ---
+
+    def _adjourn(self, deadline: float) -> None:
+        self._must_linger = False
+        self._fleet.adjourn(deadline)
+        self._stop_strays(deadline)
+
+    def _kill_now(self) -> None:
+        self._fleet.kill_now()
+        if self._marks.is_adjourned:
+            self._adoption.stop_strays(9)
+
+    def _resume_adjourning(self) -> None:
+        """An agent before us was told to stop everything: go on with it."""
+        until = self._fleet.adjourned_until
+        if until is None:
+            return
+        self._must_linger = not self._fleet.busy and not self._adoption.strays
+        self._fleet.adjourn(until)
+        self._stop_strays(until)
+
+    def _stop_strays(self, deadline: float) -> None:
+        if self._adoption.strays:
+            self._adoption.stop_strays()
+            wait = max(0.0, deadline - read_clock().mono)
+            asyncio.get_running_loop().call_later(wait, self._kill_strays)
+
+    def _kill_strays(self) -> None:
+        if self._marks.is_adjourned:
+            self._adoption.stop_strays(9)
+
+    def _quiet(self) -> None:
+        """Everything was to stop and has: end, unless somebody claims us first."""
+        if self._is_ending or self._adoption.strays or not self._adoption.greeted.is_set():
+            return
+        if self._must_linger and read_clock().mono - self._started < IDLE_ADJOURNED_S:
+            return
+        self._is_ending = True
+        self._link.send({"op": "shutdown"})
+
+    def _busy(self) -> None:
+        """The keeper still has a run (one that was being reaped): ask again soon."""
+        self._is_ending = False
+        self._link.send({"op": "list"})
+
+    # --- now and then ---
+
+    async def _chores(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            now = read_clock()
+            leaders = {name: slot.pid for name, slot in self._fleet.slots.items() if slot.pid is not None}
+            try:
+                figures = await loop.run_in_executor(None, self._sweeper.sweep, leaders, now.mono)
+                self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
+                if self._fleet.figures:
+                    self._push({"push": "figures", "figures": self._fleet.figures})
+                self._journal.unfold(mono=now.mono, wall=now.wall)
+                await self._fleet.tidy()
+                self._logs.tidy()
+                self._fleet.look_if_quiet()
+            except Exception:
+                # One chore that fails must not end the others, which come again.
+                _log.exception("internal error: chores")
+
+    def _degraded(self) -> list[str]:
+        texts = (self._flusher.failure, self._fleet.failure, self._logs.degraded, self._sweeper.degraded)
+        return [text for text in texts if text]
+
+    # --- wires ---
+
+    def _publish(self, event: Event) -> None:
+        self._server.publish(event)
+
+    def _push(self, push: dict[str, Any]) -> None:
+        self._server.broadcast(push)
+
+    def _limits(self, slot: str) -> Optional[Limits]:
+        found = self._fleet.slots.get(slot)
+        if found is None:
+            return None
+        return Limits(found.wish.launch["log_max_bytes"], found.wish.launch["log_archives"])
+
+    def _tell_of_logs(self, kind: str, message: str, data: dict[str, Any]) -> None:
+        self._fleet.tell(kind, message, slot=data["slot"], data=data)
+
+    def _tell_of_start(self, quarantined: list[tuple[str, str]]) -> None:
+        _log.info("agent %d starts, %d slots", os.getpid(), len(self._fleet.slots))
+        if self._marks.was_rebooted:
+            self._fleet.tell("host_rebooted", "the host was started anew; what is wanted is started again")
+        for name, reason in quarantined:
+            self._fleet.tell("record_quarantined", f"slots/{name} does not read and was set aside: {reason}")
+
+
+def main(paths: AgentPaths, keeper_fd: int) -> int:
+    """The agent's whole life in this process. Returns its exit status, or becomes the keeper."""
+    os.umask(0o077)
+    set_up_log(f"{paths.state}/agent.log")
+    lock = take_lock(paths.agent_lock, LOCK_WAIT_S)
+    if lock is None:
+        _log.error("another agent holds %s", paths.agent_lock)
+        return 1
+    if asyncio.run(_live(paths, keeper_fd)):
+        become_keeper(paths)
+    os.close(lock)
+    return 0
+
+
+async def _live(paths: AgentPaths, keeper_fd: int) -> bool:
+    """Returns whether the keeper was lost."""
+    agent = Agent(paths, keeper_fd)
+    try:
+        await agent.run()
+    finally:
+        if not agent.keeper_lost:
+            await agent.close()
+    return agent.keeper_lost
+
+
+def take_lock(path: str, wait_s: float, pause: Callable[[float], None] = time.sleep) -> Optional[int]:  # noqa: TID251
+    """The agent's lock, held while the descriptor is open; None when another agent keeps it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return None
+            pause(LOCK_RETRY_S)
+        else:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+            return descriptor
+
+
+def set_up_log(path: str) -> None:
+    """Plain lines to STATE/agent/agent.log, bounded. A full disk silences it and nothing else."""
+    logging.raiseExceptions = False
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)

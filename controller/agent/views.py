@@ -1,0 +1,114 @@
+"""What the agent shows and hands over of a slot: its view for the controller, its environment and order for the keeper.
+
+Pure but for `base_environment`, which reads the agent's own. Called by the supervisor and the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from .shapes import exit_value
+from .states import Now, Phase, Slot
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+UMASK = 0o022
+
+_STATUS: Mapping[Phase, str] = {
+    Phase.IDLE: "stopped",
+    Phase.SPAWNING: "starting",
+    Phase.STARTING: "starting",
+    Phase.RUNNING: "running",
+    Phase.STOPPING: "stopping",
+    Phase.DRAINING: "stopping",
+    Phase.BACKOFF: "crashed",
+    Phase.COMPLETED: "stopped",
+    Phase.FAILED: "error",
+    Phase.GONE: "stopped",
+}
+
+Figures = tuple[Optional[float], Optional[int]]
+NO_FIGURES: Figures = (None, None)
+
+
+def status(slot: Slot) -> str:
+    """The phase in the words of the reference. Draining after a crash is `crashed` already."""
+    if slot.phase is Phase.DRAINING and not slot.why_stopping:
+        return "crashed"
+    return _STATUS[slot.phase]
+
+
+def view(slot: Slot, now: Now, figures: Figures) -> dict[str, Any]:
+    """The SLOT VIEW of the protocol."""
+    wish = slot.wish
+    run = slot.run or (slot.last_exit.run if slot.last_exit is not None else None)
+    retry = None if slot.retry_at is None else now.wall + (slot.retry_at - now.mono)
+    return {
+        "slot": slot.name,
+        "generation": wish.generation,
+        "revision": wish.revision,
+        "digest": wish.digest,
+        "run_request": wish.run_request,
+        "wanted": wish.wanted,
+        "fields": wish.fields,
+        "status": status(slot),
+        "reason": slot.reason,
+        "message": slot.message,
+        "since": slot.since,
+        "run": slot.run,
+        "run_number": slot.run_number,
+        "running_revision": slot.running_revision,
+        "pid": slot.pid,
+        "started_at": slot.started_wall,
+        "restart_count": slot.restart_count,
+        "last_exit": exit_value(slot.last_exit),
+        "next_retry_at": retry,
+        "removing": wish.removed,
+        "cpu_percent": figures[0],
+        "memory_bytes": figures[1],
+        "logs": {} if run is None else {"stdout": run, "stderr": run},
+    }
+
+
+def base_environment() -> dict[str, str]:
+    """What every worker of this host gets beneath its spec: PATH HOME USER LANG TZ, never the rest of ours."""
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        home, name = user.pw_dir, user.pw_name
+    except KeyError:
+        # A uid without an entry, as containers have it.
+        home, name = os.environ.get("HOME", "/"), str(os.geteuid())
+    environment = {
+        "PATH": DEFAULT_PATH,
+        "HOME": home,
+        "USER": name,
+        "LANG": os.environ.get("LANG") or "C.UTF-8",
+    }
+    if os.environ.get("TZ"):
+        environment["TZ"] = os.environ["TZ"]
+    return environment
+
+
+def environment(base: Mapping[str, str], slot: Slot) -> dict[str, str]:
+    """The whole environment of the slot's next run."""
+    merged = {**base, **slot.wish.launch["env"], "WORKER_RUN": slot.run or ""}
+    merged.setdefault("WORKER_REVISION", slot.running_revision or slot.wish.revision)
+    return merged
+
+
+def spawn_order(slot: Slot, base: Mapping[str, str], stdout: str, stderr: str) -> dict[str, Any]:
+    """The keeper's `spawn` for the slot's run."""
+    launch = slot.wish.launch
+    return {
+        "op": "spawn",
+        "run": slot.run,
+        "slot": slot.name,
+        "argv": launch["argv"],
+        "env": environment(base, slot),
+        "cwd": launch["working_dir"],
+        "umask": UMASK,
+        "stdout": stdout,
+        "stderr": stderr,
+    }
