@@ -81,11 +81,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostView:
-    """What one host told us. While `reachable` is false, `instances` are memories, and nothing is acted upon."""
+    """What one host told us. While `reachable` is false, `instances` are memories, and nothing is acted upon.
+
+    `floors` are the generations of slots that are gone: a new life of such a slot needs a higher one.
+    """
 
     reachable: bool
     instances: Mapping[str, ObservedInstance] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    floors: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
 
 

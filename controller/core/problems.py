@@ -42,3 +42,22 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
         return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault of a spec that its values reveal, before anybody looked up where it stands in a file.
+
+    `pointer` is a JSON pointer into the document; the sources find line and column for it with `at`.
+    """
+
+    pointer: str
+    message: str
+    hint: str = ""
+
+    def at(self, source: Source, *, worker_id: str, line: int | None = None, column: int | None = None) -> Problem:
+        """The same as a problem of a file. Without `line` the document's first line stands for the place."""
+        return Problem(
+            file=source.file, message=self.message, line=source.line if line is None else line, column=column,
+            pointer=self.pointer, hint=self.hint, worker_id=worker_id,
+        )  # fmt: skip

@@ -1,0 +1,212 @@
+"""Why a worker is in its state, and what happens next and when: one clause each, for people.
+
+Called by views.py for `status` and `describe`. The words come from the same picture and the same holds that the planner
+made, so the explanation can never tell another story than the plan. Clauses begin in lower case and end without a full
+stop: they stand behind `why:` and `next:`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from controller.core.desired import DesiredWorker
+from controller.core.observed import LastExit, ObservedInstance, Status
+from controller.core.picture import Picture
+from controller.core.plan import Hold
+from controller.core.status import has_completed, slots_to_run, stalling_hold, summary, worst_slot
+
+_UNTIL_EDITED = "nothing by itself until the spec is edited"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """`why` is never empty; `next` is empty where nothing is due and nothing need be done."""
+
+    why: str
+    next: str = ""
+
+
+def explain(picture: Picture, holds: Sequence[Hold], *, now: float) -> Explanation:
+    """The explanation of one worker. `holds`: the plan's, of this worker only; `now` in seconds since the epoch."""
+    told = _explain_wanted(picture, picture.desired, now) if picture.desired is not None else _explain_unwanted(picture)
+    hold = stalling_hold(holds)
+    if hold is not None:
+        told = Explanation(why=f"{told.why}; {hold.message}", next=_next_of_hold(hold, told.next, now))
+    else:
+        paced = next((entry for entry in holds if entry.reason in ("RolloutPaced", "Removing", "WantedStopped")), None)
+        if paced is not None:
+            told = Explanation(why=f"{told.why}; {paced.message}", next=told.next)
+    worker = picture.desired
+    if worker is None or not worker.problems:
+        return told
+    stale = f"its file has a problem and the last good spec goes on: {summary(worker.problems)}"
+    fix = f"correct {worker.problems[0].file}; it is read again when it changes"
+    return Explanation(why=f"{told.why}; {stale}", next=f"{told.next}; {fix}" if told.next else fix)
+
+
+# --- without a spec, or without a host to ask ---------------------------------------------------------------------
+
+
+def _explain_wanted(picture: Picture, worker: DesiredWorker, now: float) -> Explanation:
+    if not picture.is_reachable:
+        return _explain_silence(picture, worker)
+    return _explain_state(picture, worker, now)
+
+
+def _explain_unwanted(picture: Picture) -> Explanation:
+    if picture.broken is not None:
+        file = picture.broken[0].file if picture.broken else "its file"
+        stays = "; what runs goes on as it is" if picture.slots else ""
+        return Explanation(
+            why=f"its spec is not valid and no good one is known: {summary(picture.broken)}{stays}",
+            next=f"correct {file}; it is read again when it changes",
+        )
+    if picture.removal is not None:
+        why = f"its spec is gone ({picture.removal.proof})"
+        return Explanation(why=why, next="it is forgotten when its last process has ended" if picture.slots else "")
+    if picture.slots:
+        return Explanation(
+            why="its processes are there, but no spec of it is known, and no proof that it was removed",
+            next="nothing is done to it until a spec of that name is there again, or its removal is certain",
+        )
+    return Explanation(why="nothing is known of a worker of this name")
+
+
+def _explain_silence(picture: Picture, worker: DesiredWorker) -> Explanation:
+    view, host = picture.view, worker.spec.host
+    if view is None:
+        return Explanation(why=f"{host} has told nothing yet", next="nothing is done until it does")
+    said = f": {view.message}" if view.message else ""
+    memory = "; what is shown was known before" if picture.slots else ""
+    return Explanation(
+        why=f"{host} cannot be asked{said}{memory}",
+        next=f"nothing is done on {host} until it answers; what runs there goes on",
+    )
+
+
+# --- by state -----------------------------------------------------------------------------------------------------
+
+
+def _explain_state(picture: Picture, worker: DesiredWorker, now: float) -> Explanation:
+    slot = worst_slot(picture.slots)
+    if slot is None:
+        return _explain_stopped(picture, worker)
+    seen = slot.seen
+    match slot.status:
+        case Status.STOPPED:
+            return _explain_stopped(picture, worker)
+        case Status.RUNNING:
+            return Explanation(why=_running(picture))
+        case Status.UNKNOWN:
+            why = f"the state of {seen.instance} on {slot.host} is not known{_said(seen)}"
+            return Explanation(why=why, next="nothing is done to it until it is")
+        case Status.ERROR:
+            return _explain_error(seen)
+        case Status.CRASHED:
+            why = f"{seen.instance} {_died(seen.last_exit, seen.message)}"
+            return Explanation(why=why, next=f"it is started again {_when(seen.next_retry_at, now)}")
+        case Status.STOPPING:
+            return Explanation(why=f"{seen.instance} was asked to end{_because(seen)}", next=_after_stop(seen))
+        case Status.STARTING:
+            why = f"{seen.instance} is starting{_because(seen)}"
+            return Explanation(why=why, next="it counts as running when it has been alive for its start grace")
+        case _:
+            assert_never(slot.status)
+
+
+def _running(picture: Picture) -> str:
+    running = sum(1 for slot in picture.slots if slot.status is Status.RUNNING)
+    due = len(slots_to_run(picture)) + len(picture.missing)
+    if running < due:
+        return f"{running} of {due} instances run"
+    return "it runs as the spec asks" if running == 1 else f"all {running} instances run as the spec asks"
+
+
+def _explain_stopped(picture: Picture, worker: DesiredWorker) -> Explanation:
+    name, spec = worker.worker_id, worker.spec
+    if not worker.instances:
+        return Explanation(why="its spec asks for no instance (replicas: 0)")
+    if spec.desired_state == "stopped":
+        return Explanation(why="its spec asks for it to be stopped (desired_state: stopped)", next=_start(name))
+    if has_completed(picture):
+        return Explanation(
+            why="it has completed: its process ended cleanly",
+            next=f"nothing, unless the spec changes or `workerctl restart {name}` runs it again",
+        )
+    if not slots_to_run(picture) and spec.wanted == "unless_stopped":
+        return Explanation(why="it was not started, because its spec says auto_start: false", next=_start(name))
+    return Explanation(why="it should run and is not there yet", next="it is started in the next turn of the loop")
+
+
+def _start(worker_id: str) -> str:
+    return f"`workerctl start {worker_id}` starts it"
+
+
+def _explain_error(seen: ObservedInstance) -> Explanation:
+    name = seen.worker_id
+    match seen.reason:
+        case "CannotStart":
+            why = f"{seen.instance} cannot start{_said(seen)}"
+            return Explanation(why=why, next=f"{_UNTIL_EDITED}, or `workerctl restart {name}` tries again")
+        case "NotRestarted":
+            why = f"{seen.instance} ended and its spec says not to start it again{_said(seen)}"
+        case _:
+            why = f"{seen.instance} {_died(seen.last_exit, seen.message)}; no further try is made"
+    return Explanation(
+        why=why, next=f"{_UNTIL_EDITED}; see `workerctl logs {name}`, `workerctl restart {name}` tries again"
+    )
+
+
+def _said(seen: ObservedInstance) -> str:
+    return f": {seen.message}" if seen.message else ""
+
+
+def _because(seen: ObservedInstance) -> str:
+    return f" ({seen.message or seen.reason})" if seen.message or seen.reason else ""
+
+
+def _after_stop(seen: ObservedInstance) -> str:
+    then = "it is started again" if seen.wanted == "running" and not seen.removing else "nothing follows"
+    return f"it is killed when its grace is over; {then} once it has ended"
+
+
+def _died(last_exit: LastExit | None, message: str) -> str:
+    """The supervisor's own words where it gave some, else those of the last exit."""
+    if message:
+        return f"died: {message}"
+    if last_exit is None:
+        return "died"
+    if last_exit.signal is not None:
+        return f"was killed by {last_exit.signal}"
+    if last_exit.code is not None:
+        return f"exited with code {last_exit.code}"
+    return f"ended ({last_exit.cause})"
+
+
+def _when(at: float | None, now: float) -> str:
+    if at is None:
+        return "soon"
+    left = at - now
+    if left <= 0:
+        return "now"
+    return f"in {left:.0f} s" if left >= 1 else "within a second"
+
+
+def _next_of_hold(hold: Hold, otherwise: str, now: float) -> str:
+    if hold.confirm:
+        return f"nothing until a person confirms it: `workerctl reconcile --confirm {hold.confirm}`"
+    match hold.reason:
+        case "CannotStart":
+            return f"it is tried again {_when(hold.until, now)}; an edit is tried at once"
+        case "RolloutStalled":
+            return "the others stay as they are until it runs; an edit starts the rollout anew"
+        case "PortBusy":
+            return "it starts when the port is free"
+        case "HostChanged":
+            return f"{_UNTIL_EDITED}: set `host` back, or remove the worker first"
+        case "SourceHeld":
+            return "nothing is removed until the specs can be read again"
+        case _:
+            return otherwise

@@ -1,0 +1,253 @@
+"""From a spec to what its instances need to run: expanded, absolute, stamped.
+
+Called by the sources once per accepted spec and change of its surroundings. Pure: contents of env files, the allowed
+part of the controller's environment and all facts about the host come in the `LaunchContext`.
+
+Whatever does not depend on the instance is expanded, merged and hashed once; per replica remains little more than one
+small hash, so that a thousand replicas cost milliseconds. Faults are values, with a JSON pointer; all are found at
+once. They are the same for every replica, so the first one is enough to find them, also with `replicas: 0`.
+
+WORKER_RUN, NOTIFY_SOCKET and what the host adds (PATH HOME USER LANG TZ) are no part of a launch: the agent adds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.core.desired import DesiredInstance, Launch
+from controller.core.effects import Effect, effect_of, flatten
+from controller.core.expansion import ExpansionError, Template, compile_template
+from controller.core.problems import Fault
+from controller.core.revision import revision
+from controller.core.spec import WorkerSpec, explicit_fields
+
+DIGEST_LENGTH = 16
+SHELL = ("/bin/sh", "-c")
+DEMO = ("-P", "-m", "controller.demo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvFile:
+    """One env file as read: its variables, and the HMAC of its bytes with the local key."""
+
+    values: Mapping[str, str]
+    hmac: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchContext:
+    """Everything outside the spec that a launch depends on.
+
+    `directory`: absolute directory of the spec file. `allowed_env`: each name that --allow-env gives, with its value
+    in the controller's environment, None where it is not set there. `env_files`: by the name that the spec uses.
+    `interpreter`: of the demonstration worker. `url`: the API's, empty where none is served. `key`: the local HMAC
+    key; the digest of a launch is made with it, because a launch may hold what must not be guessed from a hash.
+    """
+
+    directory: str
+    host: str
+    cpu_count: int
+    interpreter: str
+    url: str = ""
+    allowed_env: Mapping[str, str | None] = field(default_factory=dict)
+    env_files: Mapping[str, EnvFile] = field(default_factory=dict)
+    key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The outcome: instances in ordinal order, or faults (then there are no instances and no revision)."""
+
+    revision: str = ""
+    instances: tuple[DesiredInstance, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blueprint:
+    """The expandable texts of one spec, compiled. `argv` begins with literals where a shell or the demo is meant."""
+
+    argv: tuple[Template, ...]
+    working_dir: Template
+    env: Mapping[str, Template]
+
+
+def build(spec: WorkerSpec, context: LaunchContext) -> Built:
+    """What each of the spec's replicas should be, or every fault that prevents it."""
+    faults = [*_faults_of_fields(spec, context), *_faults_of_texts(spec, context)]
+    if faults:
+        return Built(faults=tuple(faults))
+    stamp = revision(spec, env_files={name: context.env_files[name].hmac for name in spec.env_files})
+    builder = _Builder(spec, context, stamp)
+    return Built(revision=stamp, instances=tuple(builder.instance(ordinal) for ordinal in range(spec.replicas)))
+
+
+# --- faults ------------------------------------------------------------------------------------------------------
+
+
+def _faults_of_fields(spec: WorkerSpec, context: LaunchContext) -> Iterator[Fault]:
+    if spec.deployment_type != "local":
+        yield Fault(
+            pointer="/deployment_type",
+            message=f"deployment_type {spec.deployment_type} is not yet supported",
+            hint="use local",
+        )
+    for index, name in enumerate(spec.env_files):
+        if name not in context.env_files:
+            yield Fault(pointer=f"/env_files/{index}", message=f"env file {name} was not read")
+
+
+def _faults_of_texts(spec: WorkerSpec, context: LaunchContext) -> Iterator[Fault]:
+    variables = {**_shared_variables(spec, context), **_own_variables(spec, 0)}
+    for pointer, text in _texts(spec):
+        try:
+            value = compile_template(text).render(variables)
+        except ExpansionError as error:
+            message = f"{error.message} (character {error.position + 1})"
+            yield Fault(pointer=pointer, message=message, hint=error.hint)
+            continue
+        if "\0" in value:
+            yield Fault(pointer=pointer, message="a NUL character cannot be passed to a process")
+        elif not value and pointer in ("/command/0", "/working_dir"):
+            yield Fault(pointer=pointer, message="is empty after expansion")
+
+
+def _texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
+    """Every expandable text with its JSON pointer."""
+    if isinstance(spec.command, str):
+        yield "/command", spec.command
+    elif spec.command is not None:
+        for index, text in enumerate(spec.command):
+            yield f"/command/{index}", text
+    if spec.working_dir is not None:
+        yield "/working_dir", spec.working_dir
+    for name, text in spec.env.items():
+        yield f"/env/{name}", text
+
+
+# --- building ----------------------------------------------------------------------------------------------------
+
+
+def _shared_variables(spec: WorkerSpec, context: LaunchContext) -> dict[str, str | None]:
+    return {
+        "worker_id": spec.worker_id,
+        "host": context.host,
+        "cpu_count": str(context.cpu_count),
+        **{f"env.{name}": value for name, value in context.allowed_env.items()},
+    }
+
+
+def _own_variables(spec: WorkerSpec, ordinal: int) -> dict[str, str | None]:
+    return {
+        "ordinal": str(ordinal),
+        "instance": f"{spec.worker_id}/{ordinal}",
+        "port": None if spec.port is None else str(spec.port + ordinal),
+    }
+
+
+def _blueprint(spec: WorkerSpec, context: LaunchContext) -> _Blueprint:
+    if spec.command is None:
+        argv = tuple(_literal(text) for text in (context.interpreter, *DEMO))
+    elif isinstance(spec.command, str):
+        argv = (*(_literal(text) for text in SHELL), compile_template(spec.command))
+    else:
+        argv = tuple(compile_template(text) for text in spec.command)
+    working_dir = _literal(context.directory) if spec.working_dir is None else compile_template(spec.working_dir)
+    env = {name: compile_template(text) for name, text in spec.env.items()}
+    return _Blueprint(argv=argv, working_dir=working_dir, env=env)
+
+
+def _literal(text: str) -> Template:
+    return Template(parts=(text,), varies=False)
+
+
+def _settings(spec: WorkerSpec) -> dict[str, Any]:
+    """The fields of a Launch that are the same for all replicas."""
+    return {
+        "restart_policy": spec.restart_policy,
+        "max_restart_attempts": spec.max_restart_attempts,
+        "restart_delay_ms": spec.restart_delay_ms,
+        "backoff_factor": spec.restart_backoff.factor,
+        "backoff_max_delay_ms": spec.restart_backoff.max_delay_ms,
+        "backoff_jitter": spec.restart_backoff.jitter,
+        "restart_window_ms": spec.restart_window_ms,
+        "start_grace_ms": spec.start_grace_ms,
+        "success_exit_codes": tuple(spec.success_exit_codes),
+        "stop_signal": spec.stop.signal,
+        "stop_grace_ms": spec.stop.grace_ms,
+        "stop_kill": spec.stop.kill,
+        "log_max_bytes": spec.logs.max_bytes,
+        "log_archives": spec.logs.archives,
+        "log_store_rate": spec.logs.store_rate,
+        "log_retain_days": spec.logs.retain_days,
+    }
+
+
+class _Builder:
+    """The shared part of one spec's launches, made once, and the small rest per replica."""
+
+    def __init__(self, spec: WorkerSpec, context: LaunchContext, stamp: str) -> None:
+        self._spec, self._context, self._stamp = spec, context, stamp
+        self._blueprint = _blueprint(spec, context)
+        self._variables = _shared_variables(spec, context)
+        self._settings = _settings(spec)
+        self._fixed = {
+            template: template.render(self._variables)
+            for template in (*self._blueprint.argv, self._blueprint.working_dir, *self._blueprint.env.values())
+            if not template.varies
+        }
+        self._env = self._shared_env()
+        self._ours = {"WORKER_ID": spec.worker_id, "WORKER_REVISION": stamp}
+        if context.url:
+            self._ours["WORKERCTL_URL"] = context.url
+        self._varying_env = {name: text for name, text in self._blueprint.env.items() if text.varies}
+        self._hash = hmac.new(context.key, self._shared_text().encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+    def instance(self, ordinal: int) -> DesiredInstance:
+        """Replica `ordinal` as it should be."""
+        own = _own_variables(self._spec, ordinal)
+        variables = {**self._variables, **own}
+        argv = tuple(self._text(template, variables) for template in self._blueprint.argv)
+        working_dir = posixpath.normpath(
+            posixpath.join(self._context.directory, self._text(self._blueprint.working_dir, variables))
+        )
+        own_env = {name: template.render(variables) for name, template in self._varying_env.items()}
+        own_env |= self._ours  # last: a spec cannot give its instances another name
+        own_env["WORKER_INSTANCE"] = f"{self._spec.worker_id}/{ordinal}"
+        own_env["WORKER_ORDINAL"] = str(ordinal)
+        port = None if self._spec.port is None else self._spec.port + ordinal
+        if port is not None:
+            own_env["PORT"] = str(port)
+        launch = Launch(
+            argv=argv, working_dir=working_dir, env={**self._env, **own_env}, port=port, **self._settings
+        )  # fmt: skip
+        digest = self._digest([argv, working_dir, own_env, port])
+        return DesiredInstance(ordinal=ordinal, revision=self._stamp, digest=digest, launch=launch)
+
+    def _text(self, template: Template, variables: Mapping[str, str | None]) -> str:
+        fixed = self._fixed.get(template)
+        return template.render(variables) if fixed is None else fixed
+
+    def _shared_env(self) -> dict[str, str]:
+        """What all replicas share: env files in their order, the spec's own over them."""
+        env = {"PYTHONUNBUFFERED": "1"}
+        for name in self._spec.env_files:
+            env.update(self._context.env_files[name].values)
+        env.update({name: self._fixed[text] for name, text in self._blueprint.env.items() if not text.varies})
+        return env
+
+    def _shared_text(self) -> str:
+        fields = flatten(explicit_fields(self._spec))
+        in_place = {path: value for path, value in fields.items() if effect_of(path) is Effect.IN_PLACE}
+        return json.dumps([self._stamp, self._settings, in_place, self._env], sort_keys=True)
+
+    def _digest(self, own: list[Any]) -> str:
+        made = self._hash.copy()
+        made.update(json.dumps(own, sort_keys=True).encode("utf-8", "surrogatepass"))
+        return made.hexdigest()[:DIGEST_LENGTH]

@@ -1,0 +1,41 @@
+"""The revision of a spec: a short versioned hash over what a restart is worth.
+
+Called once per accepted spec by launch.py. It is stamped on everything started from the spec and compared with what
+runs; a difference replaces processes. So the rules are strict:
+
+- Only restart-relevant fields enter (effects.py), before expansion: `${env.X}` with another X restarts nothing.
+- Only what a person set enters (Defaults merged). A default of ours may then change in a later version without a
+  restart anywhere; the price is that writing a default out is a change like any other.
+- `null` and an empty list are ways to say "not set", so `port: null` equals leaving it out.
+- Contents of env files enter as an HMAC that the caller made with the local key, never as text.
+- The hash carries its version. Golden files pin it; another way to compute it needs another version, beside this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from controller.core.effects import Effect, effect_of, flatten
+from controller.core.spec import WorkerSpec, explicit_fields
+
+VERSION = "1"
+LENGTH = 10
+"""Hex digits. Two revisions of one worker are compared, never all of a fleet: 40 bits are plenty."""
+
+
+def revision(spec: WorkerSpec, *, env_files: Mapping[str, str] | None = None) -> str:
+    """`1-0123456789` of `spec`. `env_files` maps each name in `spec.env_files` to the HMAC of its contents.
+
+    Raises KeyError where one is missing: a file that was not read has no revision.
+    """
+    contents = env_files or {}
+    fields = {
+        path: value
+        for path, value in flatten(explicit_fields(spec)).items()
+        if effect_of(path) is Effect.RESTART and value is not None and value != []
+    }
+    relevant = {"fields": fields, "env_files": [contents[name] for name in spec.env_files]}
+    text = json.dumps(relevant, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"{VERSION}-{hashlib.sha256(text.encode('ascii')).hexdigest()[:LENGTH]}"

@@ -1,0 +1,222 @@
+"""Which steps of one worker are taken now: guards, refusals, free ports, and one at a time.
+
+Called by the planner for each worker whose spec is known and whose host can be asked. In: the picture of the worker and
+its surroundings. Out: the steps to take, and a hold for everything that is deliberately not done.
+
+What is in service is replaced or restarted one instance at a time, in ordinal order, the next one only when nothing of
+the worker is on its way and nothing has failed at the new revision. What is out of service (stopped, starting,
+stopping, crashed, error) is brought to the new revision at once: there is nothing to protect, and it shows early
+whether the new revision works. A slot that is not known is left alone, and nothing in service is touched beside it.
+
+When every port is shifted by one, instance 0 wants the port that instance 1 still has. The first instance in order
+whose port is free goes first, so such a rollout runs from the other end instead of stalling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from controller.core.desired import DesiredWorker
+from controller.core.guards import Guard
+from controller.core.intents import RunIntent
+from controller.core.observed import Status
+from controller.core.picture import Picture, Slot
+from controller.core.plan import ActionKind, Hold
+from controller.core.steps import Step, is_pending, step_for
+
+REFUSAL_S = 30.0
+"""A launch that the supervisor refused is offered again after this long: a missing file may have come."""
+
+_FAILED = frozenset({Status.CRASHED, Status.ERROR})
+_MOVING = frozenset({Status.STARTING, Status.STOPPING})
+
+
+class Surroundings(Protocol):
+    """What a worker's steps depend on beside the worker itself."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch, read once per turn."""
+
+    def wish_for(self, worker_id: str) -> RunIntent | None:
+        """The live run intent of a worker."""
+
+    def unconfirmed_restarts(self) -> Guard | None:
+        """The guard against a mass restart, where it stands and nobody has confirmed it."""
+
+    def port_holder(self, host: str, port: int) -> str | None:
+        """The instance whose live process has that port there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What to do now with the wanted slots of one worker, and what not, and why."""
+
+    steps: tuple[Step, ...]
+    holds: tuple[Hold, ...]
+
+
+def decide(picture: Picture, worker: DesiredWorker, around: Surroundings) -> Verdict:
+    """The verdict on `worker`, whose host can be asked and which has no slot elsewhere."""
+    return _Decision(picture, worker, around).verdict()
+
+
+class _Decision:
+    """One worker's steps on their way through the gates; each gate may take some out and say why."""
+
+    def __init__(self, picture: Picture, worker: DesiredWorker, around: Surroundings) -> None:
+        self._worker, self._around = worker, around
+        self._slots = picture.own_slots
+        self._wish = around.wish_for(worker.worker_id)
+        self._holds: list[Hold] = []
+        self._is_refused = False
+
+    def verdict(self) -> Verdict:
+        """All gates in their order."""
+        steps = self._needed()
+        for gate in (self._guarded, self._accepted, self._ported, self._paced):
+            if steps:
+                steps = gate(steps)
+        return Verdict(steps=tuple(steps), holds=tuple(self._holds))
+
+    def _hold(self, reason: str, message: str, *, until: float | None = None, confirm: str = "") -> None:
+        self._holds.append(
+            Hold(worker_id=self._worker.worker_id, reason=reason, message=message, until=until, confirm=confirm)
+        )
+
+    def _needed(self) -> list[Step]:
+        steps: list[Step] = []
+        unserved: list[str] = []
+        for instance in self._worker.instances:
+            slot = self._slots.get(instance.ordinal)
+            if slot is not None and slot.status is Status.UNKNOWN:
+                self._hold("StateUnknown", f"{slot.seen.instance} is left alone: {slot.seen.message or 'not known'}")
+            elif slot is not None and slot.seen.removing:
+                self._hold("Removing", f"{slot.seen.instance} is still being removed")
+            else:
+                step = step_for(self._worker.spec, instance, slot, self._wish)
+                steps += [] if step is None else [self._with_origin(step)]
+                if slot is not None and self._worker.spec.wanted == "stopped" and is_pending(self._wish, slot.seen):
+                    unserved.append(slot.seen.instance)
+        if unserved and self._wish is not None:
+            self._hold("WantedStopped", f"no {self._wish.kind} of {_names(unserved)}: desired_state is stopped")
+        return steps
+
+    def _with_origin(self, step: Step) -> Step:
+        """A new slot after a complete row of others comes from a higher count of replicas, and says so."""
+        count = len(self._slots)
+        is_row = 0 < count <= step.instance.ordinal and all(ordinal in self._slots for ordinal in range(count))
+        if step.kind is not ActionKind.CREATE or not is_row:
+            return step
+        counts = f"replicas {count} -> {len(self._worker.instances)}"
+        return replace(step, cause=step.cause.replace("not there yet", counts))
+
+    def _guarded(self, steps: list[Step]) -> list[Step]:
+        """Without a confirmation nothing brings the new revision of a guarded worker, not even a new slot."""
+        if not any(step.kind is ActionKind.REPLACE and step.disturbs for step in steps):
+            return steps
+        guard = self._around.unconfirmed_restarts()
+        if guard is None or self._worker.worker_id not in guard.worker_ids:
+            return steps
+        message = f"one change would restart {len(guard.worker_ids)} of {guard.total} running workers"
+        self._hold(guard.reason, message, confirm=guard.digest)
+        return [step for step in steps if step.slot and step.slot.seen.revision == step.instance.revision]
+
+    def _accepted(self, steps: list[Step]) -> list[Step]:
+        """What the supervisor's preflight refused is not offered again for a while."""
+        accepted: list[Step] = []
+        for step in steps:
+            refusal = step.slot.refusal if step.slot and step.kind in (ActionKind.REPLACE, ActionKind.RESTART) else None
+            # A clock that was set back, or differs on the other host, may only shorten the wait.
+            is_fresh = refusal is not None and abs(self._around.now - refusal.at) < REFUSAL_S
+            if refusal is None or refusal.digest != step.instance.digest or not is_fresh:
+                accepted.append(step)
+                continue
+            self._is_refused = True
+            message = f"{self._name(step)} stays as it is: {refusal.message}"
+            self._hold("CannotStart", message, until=refusal.at + REFUSAL_S)
+            accepted += _in_place(step)
+        return accepted
+
+    def _ported(self, steps: list[Step]) -> list[Step]:
+        """What is new or was stopped waits while another instance has its port: it could only crash.
+
+        Replacements do not wait: two workers that exchange their ports would wait for each other.
+        """
+        allowed: list[Step] = []
+        for step in steps:
+            is_new = step.starts and step.kind in (ActionKind.CREATE, ActionKind.START)
+            holder = self._holder(step) if is_new else None
+            if holder is None:
+                allowed.append(step)
+            else:
+                self._hold("PortBusy", f"{self._name(step)} waits: {holder} has port {step.instance.launch.port}")
+        return allowed
+
+    def _paced(self, steps: list[Step]) -> list[Step]:
+        disturbing = [step for step in steps if step.disturbs]
+        if not disturbing:
+            return steps
+        calm = [step for step in steps if not step.disturbs]
+        if self._has_failed(steps) or self._is_refused:
+            return calm + [step for waiting in disturbing for step in _in_place(waiting)]
+        moving = self._moving(steps)
+        first = None if moving else next((step for step in disturbing if self._holder(step) is None), disturbing[0])
+        waiting = [step for step in disturbing if step is not first]
+        if waiting:
+            before = moving if first is None else [self._name(first)]
+            message = f"one at a time: {self._listed(waiting)} after {_names(before)}"
+            self._hold("RolloutPaced", message)
+        return calm + ([] if first is None else [first]) + [step for late in waiting for step in _in_place(late)]
+
+    def _has_failed(self, steps: Sequence[Step]) -> bool:
+        """Whether an instance failed as it now should be. Says so; the others are then better left as they are."""
+        stepping = {step.instance.ordinal for step in steps if step.starts}
+        failed = [slot for slot in self._settled(stepping) if slot.status in _FAILED]
+        for slot in failed[:1]:
+            text = f"{slot.seen.instance} is in {slot.status} at {slot.seen.revision}"
+            text += f": {slot.seen.message}" if slot.seen.message else ""
+            rest = self._listed([step for step in steps if step.disturbs])
+            self._hold("RolloutStalled", f"{text}; not touched meanwhile: {rest}")
+        return bool(failed)
+
+    def _moving(self, steps: Sequence[Step]) -> list[str]:
+        """Instances that are on their way, are sent on it by a step that disturbs nothing, or are not known."""
+        moving = {step.instance.ordinal for step in steps if step.starts and not step.disturbs}
+        for slot in self._settled({step.instance.ordinal for step in steps if step.starts}):
+            is_between = slot.status is Status.RUNNING and slot.seen.running_revision not in (None, slot.seen.revision)
+            if slot.status in _MOVING or slot.status is Status.UNKNOWN or slot.seen.removing or is_between:
+                moving.add(slot.seen.ordinal)
+        return [f"{self._worker.worker_id}/{ordinal}" for ordinal in sorted(moving)]
+
+    def _settled(self, stepping: set[int]) -> list[Slot]:
+        """The wanted slots without those in `stepping`."""
+        wanted = (self._slots.get(instance.ordinal) for instance in self._worker.instances)
+        return [slot for slot in wanted if slot is not None and slot.seen.ordinal not in stepping]
+
+    def _holder(self, step: Step) -> str | None:
+        port = step.instance.launch.port
+        holder = None if port is None else self._around.port_holder(self._worker.spec.host, port)
+        return None if holder == self._name(step) else holder
+
+    def _name(self, step: Step) -> str:
+        return f"{self._worker.worker_id}/{step.instance.ordinal}"
+
+    def _listed(self, steps: Sequence[Step]) -> str:
+        return _names([self._name(step) for step in steps])
+
+
+def _in_place(step: Step) -> list[Step]:
+    """What may be done at once for a slot whose restart has to wait: new settings, where the revision is the same."""
+    is_same = step.slot is not None and step.slot.seen.revision == step.instance.revision
+    if not (step.is_edit and is_same):
+        return []
+    return [replace(step, kind=ActionKind.UPDATE, cause="spec changed", serves=False)]
+
+
+def _names(names: Sequence[str]) -> str:
+    """`web/0, web/1, web/2 and 7 more`."""
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

@@ -1,0 +1,124 @@
+"""What one slot needs, seen alone: the planner's smallest decision.
+
+Called by rollout.py for every slot of a worker whose facts are known. Whether the step may be taken now (unknown hosts,
+guards, pacing, refusals) is not asked here. First match wins:
+
+1. no slot                        CREATE
+2. running is wanted, was not     START      with the newest spec and wish, all in one
+   stopped is wanted, was not     STOP       serves no wish: a person's later start must still count
+3. another revision               REPLACE    where a process is wanted; without one UPDATE, as nothing is replaced
+4. a wish of a person             RESTART, or START for one that is down
+5. another digest                 UPDATE     in place
+
+A wish is pending while the slot has served only lower numbers. A wish to start is for those that are down, and were so
+when it was made (or moments after, as a crash may come between the key press and this): without that bound a wish that
+nobody took away would, much later, restart a worker that gave up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from controller.core.desired import DesiredInstance
+from controller.core.intents import RunIntent
+from controller.core.observed import ObservedInstance, Status
+from controller.core.picture import Slot
+from controller.core.plan import ActionKind
+from controller.core.spec import WorkerSpec
+
+START_WISH_S = 5.0
+DOWN = frozenset({Status.STOPPED, Status.CRASHED, Status.ERROR})
+
+Wanted = Literal["running", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step for one slot. `serves`: it is a new run that fulfils the wish. `is_edit`: it brings another spec."""
+
+    kind: ActionKind
+    instance: DesiredInstance
+    slot: Slot | None
+    wanted: Wanted
+    cause: str
+    serves: bool = False
+    is_edit: bool = False
+
+    @property
+    def disturbs(self) -> bool:
+        """It ends a process that is in service: what pacing and guards protect."""
+        in_service = self.slot is not None and self.slot.status is Status.RUNNING
+        return in_service and self.kind in (ActionKind.REPLACE, ActionKind.RESTART)
+
+    @property
+    def starts(self) -> bool:
+        """A new run comes out of it."""
+        return self.wanted == "running" and self.kind not in (ActionKind.UPDATE, ActionKind.STOP)
+
+
+def step_for(spec: WorkerSpec, instance: DesiredInstance, slot: Slot | None, wish: RunIntent | None) -> Step | None:
+    """What the slot of `instance` needs, or None where it is as it should be. `slot` None: it does not exist."""
+    if slot is None:
+        return _creation(spec, instance, wish)
+    seen = slot.seen
+    pending = is_pending(wish, seen)
+    wanted = _wanted(spec, seen.wanted, wish if pending else None)
+    is_edit = seen.digest != instance.digest or seen.revision != instance.revision
+    serves = pending and wanted == "running"
+
+    def step(kind: ActionKind, cause: str) -> Step:
+        return Step(
+            kind=kind, instance=instance, slot=slot, wanted=wanted, cause=cause, serves=serves, is_edit=is_edit
+        )  # fmt: skip
+
+    if wanted != seen.wanted:
+        kind = ActionKind.START if wanted == "running" else ActionKind.STOP
+        return step(kind, _why_wanted(spec, wish if serves else None))
+    if seen.revision != instance.revision:
+        return step(ActionKind.REPLACE if wanted == "running" else ActionKind.UPDATE, "spec changed")
+    if wish is not None and serves:
+        return step(ActionKind.RESTART if wish.kind == "restart" else ActionKind.START, asked_for(wish))
+    if is_edit:
+        return step(ActionKind.UPDATE, "spec changed")
+    return None
+
+
+def is_pending(wish: RunIntent | None, seen: ObservedInstance) -> bool:
+    """Whether a person's wish concerns this slot and is not served yet."""
+    if wish is None or seen.run_request >= wish.number:
+        return False
+    return wish.kind == "restart" or (seen.status in DOWN and seen.since <= wish.at + START_WISH_S)
+
+
+def asked_for(wish: RunIntent) -> str:
+    """A person's wish as the cause of an action."""
+    return f"{wish.kind} asked for by {wish.actor}" + (f": {wish.reason}" if wish.reason else "")
+
+
+def _creation(spec: WorkerSpec, instance: DesiredInstance, wish: RunIntent | None) -> Step:
+    # An old wish to restart starts nothing that is new; a wish to start does, where the spec leaves it open.
+    start = wish if wish is not None and wish.kind == "start" else None
+    wanted = _wanted(spec, "stopped", start)
+    return Step(
+        kind=ActionKind.CREATE,
+        instance=instance,
+        slot=None,
+        wanted=wanted,
+        cause="not there yet" if wanted == "running" else f"not there yet, stopped by {_why_wanted(spec, None)}",
+        serves=True,
+    )
+
+
+def _wanted(spec: WorkerSpec, now: Wanted, wish: RunIntent | None) -> Wanted:
+    if spec.wanted != "unless_stopped":
+        return spec.wanted
+    return now if wish is None else "running"
+
+
+def _why_wanted(spec: WorkerSpec, wish: RunIntent | None) -> str:
+    if wish is not None:
+        return asked_for(wish)
+    if spec.desired_state is not None:
+        return f"desired_state: {spec.desired_state}"
+    return f"auto_start: {'true' if spec.auto_start else 'false'}"

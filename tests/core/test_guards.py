@@ -1,0 +1,156 @@
+"""A change so large that it is probably a mistake waits for a person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.core.desired import Desired, DesiredWorker
+from controller.core.guards import mass_restart_guard, prune_guard
+from controller.core.intents import Intents
+from controller.core.observed import HostView, Observed, ObservedInstance, Status
+from controller.core.plan import Plan
+from tests.core.core_builders import desired, observed, planned, removing, row, seen, view, wish, worker
+
+NAMES = tuple(f"w{number}" for number in range(6))
+
+
+def fleet(names: tuple[str, ...] = NAMES, **fields: Any) -> list[DesiredWorker]:
+    return [worker(name, **fields) for name in names]
+
+
+def running(workers: list[DesiredWorker]) -> list[ObservedInstance]:
+    return [slot for entry in workers for slot in row(entry)]
+
+
+def confirm(plan: Plan) -> Intents:
+    return Intents(confirmed=frozenset(hold.confirm for hold in plan.holds if hold.confirm))
+
+
+def kinds(plan: Plan) -> list[str]:
+    return [f"{action.kind.value} {action.instance}" for action in plan.actions]
+
+
+# --- removals --------------------------------------------------------------------------------------------------------
+
+
+def test_removing_most_of_the_workers_waits_for_a_confirmation_of_exactly_that() -> None:
+    want = desired(*fleet(NAMES[4:]), removed=NAMES[:4])
+    have = observed(*running(fleet()))
+    plan = planned(want, have)
+    guard = prune_guard(want, have)
+    assert guard is not None
+    assert str(plan) == "\n".join(
+        f"hold     {name}: PruneGuard: one change would remove 4 of 6 workers (file {name}.yaml is gone) "
+        f"[confirm {guard.digest}]"
+        for name in NAMES[:4]
+    )
+    assert kinds(planned(want, have, confirm(plan))) == [f"remove {name}/0" for name in NAMES[:4]]
+    other = desired(*fleet(NAMES[5:]), removed=NAMES[:5])
+    assert kinds(planned(other, have, confirm(plan))) == []
+
+
+@pytest.mark.parametrize(("kept", "removed"), [(3, 3), (4, 4)])
+def test_half_of_them_or_three_may_always_go(kept: int, removed: int) -> None:
+    names = tuple(f"w{number}" for number in range(kept + removed))
+    plan = planned(desired(*fleet(names[:kept]), removed=names[kept:]), observed(*running(fleet(names))))
+    assert len(plan.actions) == removed
+    assert plan.holds == ()
+
+
+def test_a_small_fleet_may_go_as_a_whole() -> None:
+    plan = planned(desired(removed=NAMES[:3]), observed(*running(fleet(NAMES[:3]))))
+    assert len(plan.actions) == 3
+
+
+def test_workers_without_a_spec_and_broken_ones_count_as_known() -> None:
+    want = Desired(removed=desired(removed=NAMES[:4]).removed, broken={"broken": ()})
+    have = observed(*running(fleet(NAMES[:4])), *(seen(worker(name)) for name in ("lost", "lost2", "lost3")))
+    assert prune_guard(want, have) is None
+    assert prune_guard(want, observed(*running(fleet(NAMES[:4])))) is not None
+
+
+def test_a_confirmed_removal_goes_on_while_its_workers_disappear() -> None:
+    want = desired(removed=NAMES)
+    plan = planned(want, observed(*running(fleet())))
+    assert kinds(plan) == []
+    rest = observed(*(removing(slot) for slot in running(fleet(NAMES[:1]))), *running(fleet(NAMES[1:])))
+    assert kinds(planned(want, rest, confirm(plan))) == [f"remove {name}/0" for name in NAMES[1:]]
+
+
+def test_a_guard_cannot_be_passed_in_small_turns() -> None:
+    want, have = desired(removed=NAMES), observed(*running(fleet()))
+    for name in NAMES:
+        assert kinds(planned(want, have, only=frozenset({name}))) == []
+
+
+# --- replacements ----------------------------------------------------------------------------------------------------
+
+
+def test_replacing_most_of_the_running_workers_waits_for_a_confirmation() -> None:
+    before, after = fleet(replicas=2), fleet(replicas=2, env={"A": "1"})
+    want, have = desired(*after), observed(*running(before))
+    plan = planned(want, have)
+    guard = mass_restart_guard(want, have)
+    assert guard is not None
+    assert str(plan) == "\n".join(
+        f"hold     {name}: MassRestartGuard: one change would restart 6 of 6 running workers [confirm {guard.digest}]"
+        for name in NAMES
+    )
+    assert kinds(planned(want, have, confirm(plan))) == [f"replace {name}/0" for name in NAMES]
+    assert kinds(planned(want, have, only=frozenset({"w3"}))) == []
+
+
+def test_a_confirmed_rollout_is_not_guarded_again_on_its_way() -> None:
+    before, after = fleet(replicas=2), fleet(replicas=2, env={"A": "1"})
+    on_the_way = [seen(entry, 0) for entry in after] + [seen(entry, 1) for entry in before]
+    plan = planned(desired(*after), observed(*on_the_way))
+    assert kinds(plan) == [f"replace {name}/1" for name in NAMES]
+
+
+def test_nothing_of_a_guarded_revision_gets_in_by_another_door() -> None:
+    """Otherwise a new or crashed instance at the new revision would count as the beginning of a confirmed rollout."""
+    before, after = fleet(replicas=2), fleet(replicas=4, env={"A": "1"})
+    slots = [seen(entry, 0) for entry in before] + [seen(entry, 1, Status.CRASHED) for entry in before]
+    assert kinds(planned(desired(*after), observed(*slots))) == []
+
+
+def test_a_guard_leaves_other_changes_of_the_same_turn_alone() -> None:
+    before, after = fleet(NAMES[:4]), fleet(NAMES[:4], env={"A": "1"})
+    plan = planned(desired(*after, worker("new")), observed(*running(before)))
+    assert kinds(plan) == ["create new/0"]
+    assert [hold.worker_id for hold in plan.holds] == list(NAMES[:4])
+
+
+def test_what_is_stopped_or_not_running_is_no_mass_restart() -> None:
+    before = fleet(replicas=1)
+    stopping = fleet(env={"A": "1"}, desired_state="stopped")
+    assert mass_restart_guard(desired(*stopping), observed(*running(before))) is None
+    crashed = [seen(entry, status=Status.CRASHED) for entry in before]
+    assert mass_restart_guard(desired(*fleet(env={"A": "1"})), observed(*crashed)) is None
+
+
+def test_auto_start_false_counts_where_it_was_left_running() -> None:
+    lazy = fleet(auto_start=False, env={"A": "1"})
+    have = [replace(slot, wanted="running") for slot in running(fleet())]
+    assert mass_restart_guard(desired(*lazy), observed(*have)) is not None
+    left = [replace(slot, wanted="stopped") for slot in running(fleet())]
+    assert mass_restart_guard(desired(*lazy), observed(*left)) is None
+
+
+def test_an_unreachable_host_and_slots_that_are_not_wanted_do_not_count() -> None:
+    after = fleet(env={"A": "1"})
+    slots = running(fleet())
+    assert mass_restart_guard(desired(*after), observed(*slots, reachable=False)) is None
+    assert mass_restart_guard(desired(*after), Observed(hosts={"beta": view(*slots)})) is None
+    surplus = [seen(entry, 3, revision="1-0000000000") for entry in after]
+    assert mass_restart_guard(desired(*after), observed(*surplus)) is None
+    assert mass_restart_guard(desired(), Observed(hosts={"localhost": HostView(reachable=True)})) is None
+
+
+def test_restarts_that_a_person_asks_for_one_by_one_are_not_guarded() -> None:
+    intents = Intents(runs={name: wish(name).runs[name] for name in NAMES})
+    plan = planned(desired(*fleet()), observed(*running(fleet())), intents)
+    assert kinds(plan) == [f"restart {name}/0" for name in NAMES]

@@ -1,0 +1,333 @@
+"""What holds for every plan: over random snapshots, and over turns in a world that obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.core.desired import Desired, DesiredWorker
+from controller.core.intents import Intents, RunIntent
+from controller.core.observed import HostView, Observed, ObservedInstance, Refusal, Status
+from controller.core.plan import ActionKind, Plan
+from controller.core.planner import plan
+from tests.core.core_builders import NOW, desired, problem, seen, worker
+from tests.fakes.obedient_world import ObedientWorld
+
+NAMES = ("api", "mail", "web", "x1", "x2")
+Value = TypeVar("Value")
+
+VARIANTS: tuple[dict[str, Any], ...] = (
+    {"command": ["v1"]},
+    {"command": ["v2"]},
+    {"command": ["v1"], "start_grace_ms": 5},
+    {"command": ["v1"], "port": 4000},
+    {"command": ["v1"], "port": 4001},
+    {"command": ["v1"], "desired_state": "stopped"},
+    {"command": ["v2"], "auto_start": False},
+    {"command": ["v1"], "auto_start": False},
+)
+
+
+def own_port(place: int, fields: dict[str, Any]) -> dict[str, Any]:
+    """Workers never ask for each other's ports: the sources refuse that."""
+    return fields | {"port": fields["port"] + 100 * place} if "port" in fields else fields
+
+
+POOL: Mapping[tuple[str, int, int], DesiredWorker] = {
+    (name, variant, replicas): worker(name, **own_port(place, fields), replicas=replicas)
+    for place, name in enumerate(NAMES)
+    for variant, fields in enumerate(VARIANTS)
+    for replicas in range(5)
+}
+
+
+@st.composite
+def any_worker(draw: st.DrawFn, name: str, *, least: int = 0) -> DesiredWorker:
+    return POOL[(name, draw(st.integers(0, len(VARIANTS) - 1)), draw(st.integers(least, 4)))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    want: Desired
+    have: Observed
+    intents: Intents
+
+    def plan(self, only: frozenset[str] | None = None) -> Plan:
+        return plan(self.want, self.have, self.intents, now=NOW, only=only)
+
+
+@st.composite
+def slots(draw: st.DrawFn, name: str) -> list[ObservedInstance]:
+    made = []
+    of = draw(any_worker(name, least=1))
+    for ordinal in sorted(draw(st.sets(st.integers(0, 5), max_size=4))):
+        other = draw(any_worker(name, least=1)) if draw(st.booleans()) else of
+        slot = seen(other, ordinal, draw(st.sampled_from(list(Status))))
+        made.append(
+            replace(
+                slot,
+                wanted=draw(st.sampled_from(["running", "stopped"])),
+                run_request=draw(st.sampled_from([0, 5, 9])),
+                removing=draw(st.integers(0, 9)) == 0,
+                since=NOW - draw(st.sampled_from([0.0, 100.0])),
+                reason=draw(st.sampled_from(["", "Completed"])),
+            )
+        )
+    return made
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    workers, removed, broken, runs = {}, [], {}, {}
+    instances: dict[str, dict[str, ObservedInstance]] = {"localhost": {}, "beta": {}}
+    for name in NAMES:
+        kind = draw(st.sampled_from(["wanted", "wanted", "wanted", "removed", "broken", "absent"]))
+        if kind == "wanted":
+            made = draw(any_worker(name))
+            stale = draw(st.integers(0, 5)) == 0
+            workers[name] = replace(made, stale=True, problems=(problem(name),)) if stale else made
+        elif kind == "removed":
+            removed.append(name)
+        elif kind == "broken":
+            broken[name] = (problem(name),)
+        for slot in draw(slots(name)):
+            host = "beta" if draw(st.integers(0, 9)) == 0 else "localhost"
+            instances[host][slot.instance] = slot
+        if draw(st.booleans()):
+            kinds: list[Literal["restart", "start"]] = ["restart", "start"]
+            at = NOW - draw(st.sampled_from([0.0, 200.0]))
+            number = draw(st.sampled_from([5, 7]))
+            runs[name] = RunIntent(worker_id=name, kind=draw(st.sampled_from(kinds)), number=number, at=at)
+    refusals = {
+        slot: Refusal(
+            digest=workers[slot.split("/")[0]].instances[0].digest, message="no", at=NOW - draw(st.floats(0, 60))
+        )
+        for slot in draw(st.sets(st.sampled_from([f"{name}/0" for name in NAMES])))
+        if slot.split("/")[0] in workers and workers[slot.split("/")[0]].instances
+    }
+    hosts = {
+        name: HostView(reachable=draw(st.integers(0, 4)) > 0, instances=found, refusals=refusals)
+        for name, found in instances.items()
+        if draw(st.integers(0, 9)) > 0
+    }
+    held = draw(st.integers(0, 4)) == 0
+    want = replace(
+        desired(removed=removed), workers=workers, broken=broken, hold_reason="the directory is gone" if held else ""
+    )
+    return Case(want=want, have=Observed(hosts=hosts), intents=Intents(runs=runs))
+
+
+def backwards(mapping: Mapping[str, Value]) -> dict[str, Value]:
+    return dict(reversed(list(mapping.items())))
+
+
+@given(cases())
+def test_never_acts_on_what_is_not_known(case: Case) -> None:
+    for action in case.plan().actions:
+        view = case.have.hosts[action.host]
+        assert view.reachable
+        slot = view.instances.get(action.instance)
+        if slot is not None:
+            assert slot.status is not Status.UNKNOWN
+            assert not slot.removing
+            assert action.generation == slot.generation + 1
+        assert (slot is None) == (action.kind is ActionKind.CREATE)
+
+
+@given(cases())
+def test_removes_only_what_is_beyond_replicas_or_proven_gone_and_nothing_while_the_source_is_held(case: Case) -> None:
+    for action in case.plan().actions:
+        if action.kind is ActionKind.REMOVE:
+            assert not case.want.hold_reason
+            known = case.want.workers.get(action.worker_id)
+            if known is None:
+                assert action.worker_id in case.want.removed
+            else:
+                assert action.ordinal >= len(known.instances)
+
+
+@given(cases())
+def test_the_order_of_the_input_does_not_matter(case: Case) -> None:
+    want = replace(
+        case.want,
+        workers=backwards(case.want.workers),
+        removed=backwards(case.want.removed),
+        broken=backwards(case.want.broken),
+    )
+    hosts = {
+        name: replace(view, instances=backwards(view.instances), refusals=backwards(view.refusals))
+        for name, view in case.have.hosts.items()
+    }
+    turned = Case(want=want, have=Observed(hosts=backwards(hosts)), intents=Intents(runs=backwards(case.intents.runs)))
+    assert turned.plan() == case.plan()
+
+
+@given(cases())
+def test_no_slot_has_two_actions(case: Case) -> None:
+    slots = [(action.host, action.instance) for action in case.plan().actions]
+    assert len(slots) == len(set(slots))
+
+
+@given(cases(), st.sets(st.sampled_from(NAMES)))
+def test_a_limited_turn_is_a_part_of_the_whole_plan(case: Case, names: set[str]) -> None:
+    whole, part = case.plan(), case.plan(frozenset(names))
+    assert [action for action in whole.actions if action.worker_id in names] == list(part.actions)
+    assert set(part.holds) <= set(whole.holds)
+    assert [hold for hold in whole.holds if hold.worker_id in names] == [hold for hold in part.holds if hold.worker_id]
+
+
+@given(cases())
+def test_the_next_look_lies_ahead(case: Case) -> None:
+    made = case.plan()
+    assert made.next_wake is None or made.next_wake > NOW
+
+
+@given(cases())
+def test_at_most_one_running_instance_of_a_worker_is_disturbed(case: Case) -> None:
+    disturbed: dict[str, int] = {}
+    for action in case.plan().actions:
+        slot = case.have.hosts[action.host].instances.get(action.instance)
+        in_service = slot is not None and slot.status is Status.RUNNING
+        if in_service and action.kind in (ActionKind.REPLACE, ActionKind.RESTART):
+            disturbed[action.worker_id] = disturbed.get(action.worker_id, 0) + 1
+    assert set(disturbed.values()) <= {1}
+
+
+# --- turns in a world that obeys -------------------------------------------------------------------------------------
+
+
+def turn(world: ObedientWorld, want: Desired, intents: Intents) -> Plan:
+    made = plan(want, world.observe(), intents, now=world.clock.now)
+    world.execute(made, want)
+    world.pass_time()
+    return made
+
+
+def converge(world: ObedientWorld, want: Desired, intents: Intents | None = None) -> None:
+    """Turns until the plan is empty and nothing moves; an answer to every guard is given."""
+    wishes = intents or Intents()
+    for _ in range(200):
+        before = dict(world.slots)
+        made = turn(world, want, wishes)
+        confirmed = {hold.confirm for hold in made.holds if hold.confirm}
+        if not made.actions and confirmed <= wishes.confirmed and world.slots == before:
+            return
+        wishes = replace(wishes, confirmed=wishes.confirmed | confirmed)
+    raise AssertionError(f"no end in sight: {made}")
+
+
+def target(want: Desired) -> dict[str, str]:
+    """What should run, where the spec leaves nothing open."""
+    return {
+        f"{worker_id}/{instance.ordinal}": instance.revision
+        for worker_id, entry in sorted(want.workers.items())
+        if entry.spec.wanted == "running"
+        for instance in entry.instances
+    }
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> Desired:
+    workers = [draw(any_worker(name)) for name in NAMES if draw(st.integers(0, 3)) > 0]
+    present = {entry.worker_id for entry in workers}
+    return desired(*workers, removed=[name for name in NAMES if name not in present])
+
+
+@settings(max_examples=60)
+@given(st.lists(fleets(), min_size=1, max_size=4), st.lists(st.integers(0, 3), min_size=4, max_size=4))
+def test_turns_reach_what_is_wanted_whatever_came_before(history: list[Desired], patience: list[int]) -> None:
+    world = ObedientWorld()
+    for want, turns in zip(history, patience, strict=False):
+        for _ in range(turns):
+            turn(world, want, Intents())
+    final = history[-1]
+    converge(world, final)
+    open_ended = {name for name, entry in final.workers.items() if entry.spec.wanted == "unless_stopped"}
+    running = {name: at for name, at in world.running().items() if name.split("/")[0] not in open_ended}
+    assert running == target(final)
+    assert set(world.slots) == {
+        f"{name}/{instance.ordinal}" for name, entry in final.workers.items() for instance in entry.instances
+    }
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 4), st.integers(0, 7))
+def test_a_rollout_never_takes_more_than_one_instance_out_of_service(replicas: int, variant: int) -> None:
+    world = ObedientWorld()
+    before, after = POOL[("web", 0, replicas)], POOL[("web", variant, replicas)]
+    converge(world, desired(before))
+    world.watch()
+    converge(world, desired(after))
+    if after.spec.wanted != "stopped":
+        assert world.least_in_service["web"] >= replicas - 1
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 4), st.integers(1, 3))
+def test_a_restart_gives_every_instance_exactly_one_new_run(replicas: int, wishes: int) -> None:
+    world = ObedientWorld()
+    web = POOL[("web", 0, replicas)]
+    converge(world, desired(web))
+    before = dict(world.started)
+    for number in range(1, wishes + 1):
+        intents = Intents(runs={"web": RunIntent(worker_id="web", kind="restart", number=number, at=world.clock.now)})
+        converge(world, desired(web), intents)
+        converge(world, desired(web), intents)
+    assert dict(world.started) == {name: count + wishes for name, count in before.items()}
+
+
+def test_a_start_gives_those_that_are_down_exactly_one_new_run() -> None:
+    world = ObedientWorld()
+    web = POOL[("web", 0, 3)]
+    converge(world, desired(web))
+    world.crash("web/0", Status.ERROR)
+    world.complete("web/1")
+    intents = Intents(runs={"web": RunIntent(worker_id="web", kind="start", number=1, at=world.clock.now)})
+    converge(world, desired(web), intents)
+    assert dict(world.started) == {"web/0": 2, "web/1": 2, "web/2": 1}
+    world.clock.now += 60
+    world.crash("web/2", Status.ERROR)
+    converge(world, desired(web), intents)
+    assert dict(world.started) == {"web/0": 2, "web/1": 2, "web/2": 1}
+
+
+def test_a_rollout_to_a_bad_revision_costs_one_instance_and_an_edit_repairs_it() -> None:
+    good, bad, fixed = (worker(command=[name], replicas=3) for name in ("good", "bad", "fixed"))
+    world = ObedientWorld(bad=frozenset({bad.revision}))
+    converge(world, desired(good))
+    converge(world, desired(bad))
+    assert world.running() == {"web/1": good.revision, "web/2": good.revision}
+    converge(world, desired(fixed))
+    assert world.running() == dict.fromkeys(("web/0", "web/1", "web/2"), fixed.revision)
+    assert dict(world.started) == {"web/0": 3, "web/1": 2, "web/2": 2}
+
+
+def test_a_rollout_goes_on_when_a_crashed_instance_is_back() -> None:
+    old, new = (worker(command=[name], replicas=2) for name in ("old", "new"))
+    world = ObedientWorld()
+    converge(world, desired(old))
+    turn(world, desired(new), Intents())
+    world.pass_time()
+    world.crash("web/0")
+    converge(world, desired(new))
+    assert world.running() == {"web/1": old.revision}
+    world.retry("web/0")
+    converge(world, desired(new))
+    assert world.running() == {"web/0": new.revision, "web/1": new.revision}
+
+
+def test_an_unreachable_world_is_left_alone_and_caught_up_with() -> None:
+    world = ObedientWorld()
+    converge(world, desired(POOL[("web", 0, 2)]))
+    world.reachable = False
+    made = turn(world, desired(removed=["web"]), Intents())
+    assert str(made) == "hold     *: HostUnreachable: localhost cannot be asked: no answer"
+    world.reachable = True
+    converge(world, desired(removed=["web"]))
+    assert world.slots == {}
+    converge(world, desired(POOL[("web", 0, 2)]))
+    assert dict(world.started) == {"web/0": 2, "web/1": 2}
