@@ -1,0 +1,170 @@
+"""A group of items as SQL, in the one transaction that the writer opened. Called from the writer's thread only.
+
+Lines and events are ingest's. Here are the states (a row of a newer one replaces all of the older) and the chores
+(one bounded slice each). The order of statements within a transaction shows nowhere; the order of rows within a
+table is that of the items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, assert_never
+
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+
+from controller.store import engine
+from controller.store.backlog import Barrier, ConfigGone, Dropped, Item, RuntimeGone
+from controller.store.dialect import upsert
+from controller.store.ingest import store_events, store_lines
+from controller.store.records import (
+    Chore,
+    ConfigRow,
+    EventRows,
+    Heads,
+    LogBatch,
+    OperationRow,
+    Outcome,
+    Reclaim,
+    RuntimeRow,
+    Stored,
+    TrimCursors,
+    TrimEvents,
+    TrimLogs,
+    TrimOperations,
+)
+from controller.store.tables import events, log_cursors, operations, worker_configs, worker_logs, worker_runtime
+from controller.store.text import storable, to_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """One outcome per item, in their order, and the newest numbers that were given out."""
+
+    outcomes: tuple[Outcome, ...]
+    heads: Heads
+
+
+def apply_group(connection: Connection, items: Sequence[Item], now: float) -> Applied:
+    """Write all items. Raises what SQLAlchemy raises; the caller then rolls everything back."""
+    batches = [item for item in items if isinstance(item, LogBatch)]
+    facts = [item for item in items if isinstance(item, EventRows | Dropped)]
+    line_outcomes = store_lines(connection, batches, now)
+    event_outcomes = store_events(connection, facts, now)
+    _store_runtime(connection, items)
+    _store_configs(connection, items)
+    _store_operations(connection, items)
+    remaining_lines, remaining_events = iter(line_outcomes), iter(event_outcomes)
+    outcomes: list[Outcome] = []
+    for item in items:
+        match item:
+            case LogBatch():
+                outcomes.append(next(remaining_lines))
+            case EventRows() | Dropped():
+                outcomes.append(next(remaining_events))
+            case Barrier():
+                outcomes.append(Stored(rows=0))
+            case RuntimeRow() | RuntimeGone() | ConfigRow() | ConfigGone() | OperationRow():
+                outcomes.append(Stored(rows=1))
+            case TrimLogs() | TrimEvents() | TrimOperations() | TrimCursors() | Reclaim():
+                outcomes.append(Stored(rows=_do_chore(connection, item)))
+            case _:  # pragma: no cover
+                assert_never(item)
+    return Applied(outcomes=tuple(outcomes), heads=_heads(connection, line_outcomes, event_outcomes))
+
+
+def _heads(connection: Connection, lines: Sequence[Outcome], facts: Sequence[Outcome]) -> Heads:
+    # One writer: what is newest within its transaction is what it has just written.
+    wrote_lines, wrote_events = (any(isinstance(one, Stored) and one.rows for one in some) for some in (lines, facts))
+    return Heads(
+        log_id=(connection.scalar(select(func.max(worker_logs.c.id))) or 0) if wrote_lines else 0,
+        event_seq=(connection.scalar(select(func.max(events.c.seq))) or 0) if wrote_events else 0,
+    )
+
+
+# --- states -------------------------------------------------------------------------------------------------------
+
+
+def _store_runtime(connection: Connection, items: Sequence[Item]) -> None:
+    if rows := [_plain(item) for item in items if isinstance(item, RuntimeRow)]:
+        connection.execute(upsert(connection.dialect.name, worker_runtime), rows)
+    if gone := [{"gone": item.instance} for item in items if isinstance(item, RuntimeGone)]:
+        connection.execute(delete(worker_runtime).where(worker_runtime.c.instance == bindparam("gone")), gone)
+
+
+def _store_configs(connection: Connection, items: Sequence[Item]) -> None:
+    if rows := [_plain(item) for item in items if isinstance(item, ConfigRow)]:
+        connection.execute(upsert(connection.dialect.name, worker_configs), rows)
+    if gone := [{"gone": item.worker_id, "gone_at": item.at} for item in items if isinstance(item, ConfigGone)]:
+        mark = update(worker_configs).where(worker_configs.c.worker_id == bindparam("gone"))
+        connection.execute(mark.values(deleted_at=bindparam("gone_at")), gone)
+
+
+def _store_operations(connection: Connection, items: Sequence[Item]) -> None:
+    if rows := [_plain(item) for item in items if isinstance(item, OperationRow)]:
+        connection.execute(upsert(connection.dialect.name, operations, keep=("created_at",)), rows)
+
+
+def _plain(row: RuntimeRow | ConfigRow | OperationRow) -> dict[str, Any]:
+    """A record as a row: its fields are the columns; texts made storable, mappings and sequences made JSON."""
+    return {field.name: _value(getattr(row, field.name)) for field in fields(row)}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    return value if value is None or isinstance(value, bool | int | float) else to_json(value)
+
+
+# --- chores -------------------------------------------------------------------------------------------------------
+
+
+def _do_chore(connection: Connection, chore: Chore) -> int:
+    match chore:
+        case TrimLogs():
+            return _trim_logs(connection, chore)
+        case TrimEvents():
+            return _trim_events(connection, chore)
+        case TrimOperations():
+            return _trim_operations(connection, chore)
+        case TrimCursors():
+            return _trim_cursors(connection, chore)
+        case Reclaim():
+            return engine.reclaim(connection, chore.pages)
+        case _:  # pragma: no cover
+            assert_never(chore)
+
+
+def _trim_logs(connection: Connection, chore: TrimLogs) -> int:
+    table = worker_logs.c
+    old = select(table.id).where(table.worker_id == chore.worker_id, table.at < chore.before)
+    slice_ = old.order_by(table.at).limit(chore.limit)
+    return connection.execute(delete(worker_logs).where(table.id.in_(slice_))).rowcount
+
+
+def _trim_events(connection: Connection, chore: TrimEvents) -> int:
+    table = events.c
+    newest = connection.scalar(select(func.max(table.seq))) or 0
+    # The oldest by number, then the question of age: no index over times is needed for a table in time's order. An
+    # event that is younger than its number says stays until those before it are gone, which does no harm.
+    oldest = select(table.seq).order_by(table.seq).limit(chore.limit)
+    surplus = or_(table.at < chore.before, table.seq <= newest - chore.keep)
+    return connection.execute(delete(events).where(table.seq.in_(oldest), surplus)).rowcount
+
+
+def _trim_operations(connection: Connection, chore: TrimOperations) -> int:
+    table = operations.c
+    oldest = select(table.operation_id).order_by(table.created_at, table.operation_id).limit(chore.limit)
+    old = table.updated_at < chore.before
+    return connection.execute(delete(operations).where(table.operation_id.in_(oldest), old)).rowcount
+
+
+def _trim_cursors(connection: Connection, chore: TrimCursors) -> int:
+    table = log_cursors.c
+    # Filtered here, not in SQL: the known runs may be more than a statement takes parameters.
+    idle = connection.execute(select(table.run, table.stream).where(table.updated_at < chore.before))
+    unknown = [{"one": row.run, "its": row.stream} for row in idle if row.run not in chore.known_runs][: chore.limit]
+    if unknown:
+        forget = delete(log_cursors).where(table.run == bindparam("one"), table.stream == bindparam("its"))
+        connection.execute(forget, unknown)
+    return len(unknown)

@@ -1,0 +1,57 @@
+"""Where databases differ in their SQL, the difference stands here, built from SQLAlchemy's own constructs.
+
+Called by apply and migrate. A third database would be a new case in each function of this file and of engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Executable, Table, func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+# Any constant will do; all workerctl processes must use the same.
+MIGRATION_LOCK = 0x776F726B
+
+
+def upsert(dialect: str, table: Table, *, keep: Collection[str] = ()) -> Insert:
+    """An INSERT that, where the primary key is there already, sets all other columns except `keep`."""
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    fresh = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys and column.name not in keep
+    }
+    return statement.on_conflict_do_update(index_elements=keys, set_=fresh)
+
+
+def migration_lock(dialect: str) -> Executable:
+    """What keeps two processes from migrating at once, until the end of the transaction.
+
+    Nothing for SQLite: a writing transaction there (BEGIN IMMEDIATE) excludes every other one already.
+    """
+    return select(func.pg_advisory_xact_lock(MIGRATION_LOCK) if dialect == "postgresql" else literal(1))
+
+
+def insert_many(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert plain tuples in the order of `columns`, with SQLAlchemy's SQL but without its work per row.
+
+    That work (a dict in, a dict out, a processor per value) costs as much as the insert itself. It is skipped for
+    log lines only, whose values are plain text, numbers and booleans that every driver takes as they are.
+    """
+    if rows:
+        sql, positional = bulk_insert(connection.dialect, table, columns)
+        connection.exec_driver_sql(
+            sql, list(rows) if positional else [dict(zip(columns, row, strict=True)) for row in rows]
+        )
+
+
+def bulk_insert(dialect: Dialect, table: Table, columns: Sequence[str]) -> tuple[str, bool]:
+    """The SQL of an INSERT in the driver's own style, and whether it takes its values by position."""
+    compiled = insert(table).inline().compile(dialect=dialect, column_keys=list(columns))
+    # Compiled in the table's order; by position that must be the caller's order.
+    assert list(columns) == [column.name for column in table.columns if column.name in columns]
+    return str(compiled), bool(dialect.positional)

@@ -1,0 +1,182 @@
+"""How the database is found and opened. The only file that knows what is special about SQLite.
+
+Called by the facade (find, prepare) and, through the two engine functions, by writer and reader. Nothing else opens
+the file, not even to look at its size: POSIX drops all locks of a process on a file when any descriptor of it is
+closed, and SQLite would not know. For the same reason the empty file is made with mknod, which opens nothing.
+SQLite's own descriptors are close-on-exec, so no worker inherits one.
+
+Settings of SQLite, and why:
+- WAL: readers never block the writer, nor it them.
+- synchronous=NORMAL: a commit survives the death of any process, and the file stays whole after a power loss, which
+  may cost the last commits. Lines and cursor, events and cursor stand in one transaction, so what is lost is lost
+  together and read again from its log file or journal, which are the originals; wishes and specs are fsynced files
+  of their own. FULL would add one fsync per commit (0.1 to 170 ms) to protect copies.
+- auto_vacuum=INCREMENTAL: so that retention can give space back in slices. Only an empty file can be told.
+- mode=rw: a file that went away is an error, never silently replaced by an empty one that anyone may read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from controller.store.errors import StoreUnavailable, explained
+
+BUSY_TIMEOUT_S = 5.0
+FILE_NAME = "workerctl.db"
+
+# For an empty file only. Said to any other it takes the write lock, if only to find that nothing changes.
+_FIRST_PRAGMA = "auto_vacuum=INCREMENTAL"
+_WRITER_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "foreign_keys=ON",
+    # A checkpoint every 16 MB, and a log that is cut back to that after a long reader had kept it growing.
+    "wal_autocheckpoint=4000",
+    "journal_size_limit=67108864",
+    "cache_size=-16000",
+)
+_READER_PRAGMAS = ("query_only=ON", "cache_size=-8000")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """Where the database is. `path` is the absolute path of an SQLite file, None for a server."""
+
+    url: URL
+    path: str | None = None
+    busy_timeout_s: float = BUSY_TIMEOUT_S
+
+    def __str__(self) -> str:
+        return f"the database {self.path or self.url.render_as_string(hide_password=True)}"
+
+
+def locate(target: str | None, environ: Mapping[str, str] | None = None) -> Database:
+    """The database that `target` names: `sqlite:////path`, `postgresql://...`, a plain path, or None for the default.
+
+    Raises StoreUnavailable where it names none that can be used.
+    """
+    if target is None:
+        return _file(default_path(os.environ if environ is None else environ, is_root=os.geteuid() == 0))
+    if "://" not in target:
+        return _file(target)
+    try:
+        url = make_url(target)
+    except (ArgumentError, ValueError):
+        raise StoreUnavailable("Cannot read the database URL: expected sqlite:////PATH or postgresql://...") from None
+    match url.get_backend_name():
+        case "sqlite" if url.query:
+            raise StoreUnavailable(f"Cannot use {target}: options in an SQLite URL are not supported")
+        case "sqlite":
+            return _file(url.database or "")
+        case "postgresql":
+            return Database(url=url)
+        case other:
+            raise StoreUnavailable(f"Cannot use a database of type {other!r}: expected sqlite or postgresql")
+
+
+def default_path(environ: Mapping[str, str], *, is_root: bool) -> str:
+    """The file in the default state directory: /var/lib for root, XDG for everyone else."""
+    if is_root:
+        return f"/var/lib/workerctl/{FILE_NAME}"
+    state = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME") or str(Path.home()), ".local/state")
+    return os.path.join(state, "workerctl", FILE_NAME)
+
+
+def _file(path: str) -> Database:
+    if path in ("", ":memory:"):
+        raise StoreUnavailable("Cannot use a database in memory: writer and readers need the same file")
+    absolute = os.path.abspath(path)
+    # quote: a path may hold `?` and `#`, which mean something in the URI that SQLite reads.
+    url = URL.create("sqlite", database=f"file:{quote(absolute)}", query={"mode": "rw", "uri": "true"})
+    return Database(url=url, path=absolute)
+
+
+def prepare(database: Database) -> None:
+    """Make an SQLite file (0600) and its directories (0700) where they are missing, and close an open one to others.
+
+    Raises StoreUnavailable where that cannot be done, or where something else than a file is in its place.
+    """
+    if database.path is None:
+        return
+    try:
+        os.makedirs(os.path.dirname(database.path), mode=0o700, exist_ok=True)
+        try:
+            os.mknod(database.path, stat.S_IFREG | 0o600)
+        except FileExistsError:
+            _check_existing(database.path)
+    except OSError as error:
+        raise explained(error, "create", str(database)) from None
+
+
+def _check_existing(path: str) -> None:
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreUnavailable(f"Cannot use the database {path}: it is not a regular file (a link is not followed)")
+    # The files beside it (-wal, -shm) get the mode of this one from SQLite.
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid():
+        os.chmod(path, 0o600)
+
+
+def writer_engine(database: Database) -> Engine:
+    """An engine with one connection whose transactions take the write lock at once, so that none fails half-way."""
+    return _engine(database, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE", size=1)
+
+
+def reader_engine(database: Database, size: int) -> Engine:
+    """An engine with up to `size` connections that cannot write."""
+    engine = _engine(database, _READER_PRAGMAS, begin="BEGIN", size=size)
+    return engine.execution_options(postgresql_readonly=True)
+
+
+def only_reading(engine: Engine) -> Engine:
+    """A writer's engine for a question, which needs no lock."""
+    return engine.execution_options(sqlite_begin="BEGIN")
+
+
+def reclaim(connection: Connection, pages: int) -> int:
+    """Give up to `pages` free pages back to the file system; how many were given. Servers do that by themselves."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    free = min(int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()), pages)
+    cursor = connection.connection.cursor()
+    for _page in range(free):
+        # One at a time: each step of this statement frees a page and gives a row without columns, which the driver
+        # takes for the end.
+        cursor.execute("PRAGMA incremental_vacuum(1)")
+    cursor.close()
+    return free
+
+
+def _engine(database: Database, pragmas: tuple[str, ...], *, begin: str, size: int) -> Engine:
+    options: dict[str, Any] = {"pool_size": size, "max_overflow": 0, "pool_timeout": database.busy_timeout_s}
+    if database.path is None:
+        # Keepalives find a half-open connection; pre-ping one that the server closed meanwhile.
+        keepalive = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+        return create_engine(database.url, pool_pre_ping=True, connect_args=keepalive, **options)
+    # isolation_level None: the driver begins nothing by itself, so DDL and `begin` below are in our hands.
+    arguments = {"timeout": database.busy_timeout_s, "isolation_level": None}
+    engine = create_engine(database.url, connect_args=arguments, **options)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        is_empty = cursor.execute("PRAGMA page_count").fetchone() == (0,)
+        for pragma in (_FIRST_PRAGMA, *pragmas) if is_empty else pragmas:
+            cursor.execute(f"PRAGMA {pragma}").fetchall()
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", begin))
+
+    return engine

@@ -1,0 +1,73 @@
+"""The store as the rest of the program sees it: opened, used through `writer` and `reader`, closed. See the package.
+
+`open_store` is bounded in time: it tries once, waiting for a lock no longer than the busy timeout, and raises with a
+sentence that says what to do. Whether to try again, and to go on without a database meanwhile, is the caller's
+decision. Once open, the store outlives the database's absence by itself; see writer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.store import migrate as migrations
+from controller.store.backlog import Limits
+from controller.store.engine import BUSY_TIMEOUT_S, Database, locate, prepare, reader_engine, writer_engine
+from controller.store.errors import StoreUnavailable, explained
+from controller.store.queries import Reader
+from controller.store.retention import Policy, Swept, sweep
+from controller.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the store behaves. `busy_timeout_s`: how long one statement waits for another process's lock."""
+
+    busy_timeout_s: float = BUSY_TIMEOUT_S
+    readers: int = 4
+    limits: Limits = field(default_factory=Limits)
+
+
+class Store:
+    """An open database. `close` it once; nothing of it may be used after."""
+
+    def __init__(self, database: Database, settings: Settings, schema: str) -> None:
+        """Made by `open_store`."""
+        self.database = database
+        self.schema = schema
+        self.writer = Writer(partial(writer_engine, database), name=str(database), limits=settings.limits)
+        self.reader = Reader(reader_engine(database, settings.readers), name=str(database))
+
+    def sweep(self, policy: Policy, now: float) -> Swept:
+        """Delete what `policy` no longer keeps. Blocks for as long as that takes; see retention."""
+        return sweep(self.writer, self.reader, policy, now)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Store what waits for up to `timeout` seconds, then close. False: something is left unwritten."""
+        complete = self.writer.close(timeout)
+        self.reader.close()
+        return complete
+
+
+def open_store(url: str | None = None, *, migrate: bool = True, settings: Settings | None = None) -> Store:
+    """Open the database at `url` (`sqlite:////path`, a plain path, `postgresql://...`, None: the default place).
+
+    With `migrate` its schema is brought up to date first; without, it must be. Raises StoreUnavailable (or one of
+    its kinds: damaged, newer schema) with one sentence for a person.
+    """
+    settings = settings or Settings()
+    database = replace(locate(url), busy_timeout_s=settings.busy_timeout_s)
+    prepare(database)
+    try:
+        engine = writer_engine(database)
+    except (SQLAlchemyError, ImportError) as error:
+        # A driver that is not installed, or a URL whose options it does not know.
+        raise StoreUnavailable(str(explained(error, "open", str(database)))) from error
+    try:
+        ready = migrations.upgrade if migrate else migrations.verify
+        schema = ready(engine, str(database))
+    finally:
+        engine.dispose()
+    return Store(database, settings, schema)

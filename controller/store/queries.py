@@ -1,0 +1,263 @@
+"""Questions to the database, for a few reader threads. Every answer is a value; no connection, row or cursor escapes.
+
+Each question is one short transaction that sees one state of the database and never keeps the writer waiting (a long
+one would keep SQLite's log from being cut). Each has a limit on rows, and log text one on its size. All methods raise
+StoreUnavailable where the database cannot be read now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.store.errors import explained
+from controller.store.records import (
+    ConfigRow,
+    Heads,
+    JournalCursor,
+    LogCursor,
+    OperationRow,
+    RuntimeRow,
+    StoredEvent,
+    StoredLine,
+)
+from controller.store.tables import (
+    event_cursors,
+    events,
+    log_cursors,
+    operations,
+    worker_configs,
+    worker_logs,
+    worker_runtime,
+)
+from controller.store.text import from_json
+
+MAX_LINES = 10_000
+MAX_LINE_CHARACTERS = 16 * 1024 * 1024
+MAX_ROWS = 1_000
+
+T = TypeVar("T")
+
+# Well below what any database takes as parameters of one statement.
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which log lines of one worker.
+
+    Without bounds: the newest `limit`. With `after_id`: the first `limit` behind that line (for following). With
+    `before_id`: the newest `limit` before it (for paging back). With `since` or `until` (seconds since the epoch,
+    both included): the newest `limit` by time in that span. `instance` is a whole name (`web/0`).
+    """
+
+    worker_id: str
+    limit: int = 100
+    stream: str | None = None
+    instance: str | None = None
+    run: str | None = None
+    since: float | None = None
+    until: float | None = None
+    after_id: int | None = None
+    before_id: int | None = None
+
+
+class Reader:
+    """Answers from one database; any thread may ask. At most as many at once as its engine has connections."""
+
+    def __init__(
+        self, engine: Engine, *, name: str = "the database", max_characters: int = MAX_LINE_CHARACTERS
+    ) -> None:
+        """`name` is what messages call the database; `max_characters` how much log text one answer holds."""
+        self._engine = engine
+        self._name = name
+        self._max_characters = max_characters
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._engine.dispose()
+
+    # --- log lines --------------------------------------------------------------------------------------------
+
+    def log_tail(self, query: LogQuery) -> tuple[StoredLine, ...]:
+        """The lines that `query` asks for, oldest first (in the order in which they were stored).
+
+        At most MAX_LINES lines and about `max_characters` of text: fewer are then those nearest to where the
+        question starts, so asking again from the last one (or before the first one) goes on without a hole.
+        """
+        if query.instance is not None and query.instance.rpartition("/")[0] != query.worker_id:
+            return ()
+        with self._reading() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(_tail(query))
+            lines = list(_within_size(rows, self._max_characters))
+        return tuple(sorted(lines, key=lambda line: line.id))
+
+    def log_cursors(self, runs: Iterable[str]) -> dict[tuple[str, str], LogCursor]:
+        """How far the files of `runs` are stored, by run and stream. A file of which nothing is stored is absent."""
+        wanted = sorted(set(runs))
+        cursors: dict[tuple[str, str], LogCursor] = {}
+        with self._reading() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                some = select(log_cursors).where(log_cursors.c.run.in_(wanted[start : start + _CHUNK]))
+                for row in connection.execute(some):
+                    cursors[(row.run, row.stream)] = LogCursor(**row._asdict())
+        return cursors
+
+    def log_workers(self) -> tuple[str, ...]:
+        """All workers that have log lines, sorted; also those whose spec is long gone."""
+        found: list[str] = []
+        column = worker_logs.c.worker_id
+        with self._reading() as connection:
+            # One step in the index per worker: DISTINCT would read the whole of it.
+            worker_id = connection.scalar(select(func.min(column)))
+            while worker_id is not None:
+                found.append(worker_id)
+                worker_id = connection.scalar(select(func.min(column)).where(column > worker_id))
+        return tuple(found)
+
+    # --- events -----------------------------------------------------------------------------------------------
+
+    def events(
+        self,
+        *,
+        worker_id: str | None = None,
+        after_seq: int | None = None,
+        before_seq: int | None = None,
+        limit: int = 100,
+    ) -> tuple[StoredEvent, ...]:
+        """Events, oldest first: the first `limit` after `after_seq` when given, else the newest (before `before_seq`).
+
+        At most MAX_ROWS. `seq` numbers have holes; an answer shorter than `limit` is the end.
+        """
+        table = events.c
+        query = select(events)
+        if worker_id is not None:
+            query = query.where(table.worker_id == worker_id)
+        if before_seq is not None:
+            query = query.where(table.seq < before_seq)
+        if after_seq is not None:
+            query = query.where(table.seq > after_seq)
+        forward = after_seq is not None
+        query = query.order_by(table.seq if forward else table.seq.desc()).limit(_bounded(limit, MAX_ROWS))
+        found = self._all(query, _event)
+        return found if forward else found[::-1]
+
+    def event_cursor(self, host: str) -> JournalCursor | None:
+        """How far the journal of the agent on `host` is stored; None when nothing is."""
+        found = self._all(select(event_cursors).where(event_cursors.c.host == host), _journal_cursor)
+        return found[0] if found else None
+
+    def heads(self) -> Heads:
+        """The newest event and log line; 0 where there is none."""
+        with self._reading() as connection:
+            return Heads(
+                event_seq=connection.scalar(select(func.max(events.c.seq))) or 0,
+                log_id=connection.scalar(select(func.max(worker_logs.c.id))) or 0,
+            )
+
+    # --- states -----------------------------------------------------------------------------------------------
+
+    def operation(self, operation_id: str) -> OperationRow | None:
+        """One operation, or None."""
+        found = self._all(select(operations).where(operations.c.operation_id == operation_id), _operation)
+        return found[0] if found else None
+
+    def operations(self, *, worker_id: str | None = None, limit: int = 100) -> tuple[OperationRow, ...]:
+        """Operations, newest first, at most MAX_ROWS."""
+        table = operations.c
+        query = select(operations).order_by(table.created_at.desc(), table.operation_id.desc())
+        if worker_id is not None:
+            query = query.where(table.worker_id == worker_id)
+        return self._all(query.limit(_bounded(limit, MAX_ROWS)), _operation)
+
+    def worker_configs(self, *, with_deleted: bool = False) -> tuple[ConfigRow, ...]:
+        """All specs as last accepted, by worker_id."""
+        query = select(worker_configs).order_by(worker_configs.c.worker_id)
+        if not with_deleted:
+            query = query.where(worker_configs.c.deleted_at.is_(None))
+        return self._all(query, _config)
+
+    def worker_runtime(self, *, worker_id: str | None = None) -> tuple[RuntimeRow, ...]:
+        """The last known status of all instances (of one worker), by worker and ordinal."""
+        table = worker_runtime.c
+        query = select(worker_runtime).order_by(table.worker_id, table.ordinal)
+        if worker_id is not None:
+            query = query.where(table.worker_id == worker_id)
+        return self._all(query, _runtime)
+
+    # --- how --------------------------------------------------------------------------------------------------
+
+    def _all(self, query: Select[Any], build: Callable[[Row[Any]], T]) -> tuple[T, ...]:
+        with self._reading() as connection:
+            return tuple(build(row) for row in connection.execute(query))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise explained(error, "read", self._name) from error
+
+
+def _tail(query: LogQuery) -> Select[Any]:
+    table = worker_logs.c
+    by_time = query.since is not None or query.until is not None
+    conditions: list[ColumnElement[bool] | None] = [
+        # An instance names its worker. With both conditions a database may choose the worse index; by time there is
+        # only the worker's.
+        table.worker_id == query.worker_id if query.instance is None or by_time else None,
+        table.instance == query.instance if query.instance is not None else None,
+        table.run == query.run if query.run is not None else None,
+        table.stream == query.stream if query.stream is not None else None,
+        table.at >= query.since if query.since is not None else None,
+        table.at <= query.until if query.until is not None else None,
+        table.id > query.after_id if query.after_id is not None else None,
+        table.id < query.before_id if query.before_id is not None else None,
+    ]
+    statement = select(worker_logs).where(*(one for one in conditions if one is not None))
+    if query.after_id is not None:
+        statement = statement.order_by(table.id)
+    elif by_time:
+        statement = statement.order_by(table.at.desc(), table.id.desc())
+    else:
+        statement = statement.order_by(table.id.desc())
+    return statement.limit(_bounded(query.limit, MAX_LINES))
+
+
+def _within_size(rows: Iterable[Row[Any]], left: int) -> Iterator[StoredLine]:
+    for row in rows:
+        yield StoredLine(**row._asdict())
+        left -= len(row.text)
+        if left <= 0:
+            return
+
+
+def _bounded(limit: int, most: int) -> int:
+    return max(0, min(limit, most))
+
+
+def _event(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(**{**row._asdict(), "data": from_json(row.data)})
+
+
+def _journal_cursor(row: Row[Any]) -> JournalCursor:
+    return JournalCursor(**row._asdict())
+
+
+def _operation(row: Row[Any]) -> OperationRow:
+    return OperationRow(**row._asdict())
+
+
+def _config(row: Row[Any]) -> ConfigRow:
+    plain = {"labels": from_json(row.labels), "spec": from_json(row.spec), "problems": tuple(from_json(row.problems))}
+    return ConfigRow(**{**row._asdict(), **plain})
+
+
+def _runtime(row: Row[Any]) -> RuntimeRow:
+    return RuntimeRow(**{**row._asdict(), "last_exit": from_json(row.last_exit)})

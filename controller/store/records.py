@@ -1,0 +1,327 @@
+"""What goes into the store and what comes out: typed records. No SQL, no thread; anyone may build and read them.
+
+A *batch* is what `Writer.submit` takes. An *outcome* is what became of it. The rest is what the Reader answers with.
+Times are seconds since the epoch, sizes bytes. Values that are JSON in the database are plain data here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Stream = Literal["stdout", "stderr"]
+
+
+# --- batches: log lines and events ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line to store. `byte_offset`: where it starts in its file. A `gap` says in `text` what is missing and why."""
+
+    at: float
+    text: str
+    byte_offset: int
+    kind: str = "line"
+    approximate: bool = False
+    level: str | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogBatch:
+    """All that stands in bytes `from_offset` to `to_offset` of one file, in order.
+
+    `slot` is the instance (`web/0`). The bytes are what makes storing exact: they are stored once, whatever is sent
+    again. A batch that goes backwards (`to_offset` below `from_offset`) says that the writer truncated the file; it
+    carries a gap. A batch over no bytes could not be told from its repetition, so there is none.
+    """
+
+    run: str
+    stream: str
+    slot: str
+    from_offset: int
+    to_offset: int
+    lines: Sequence[Line]
+
+    def __post_init__(self) -> None:
+        if self.from_offset == self.to_offset or min(self.from_offset, self.to_offset) < 0:
+            raise ValueError(f"a batch of {self.run} {self.stream} from {self.from_offset} to {self.to_offset}")
+
+    @property
+    def worker_id(self) -> str:
+        """The worker that the slot belongs to."""
+        return self.slot.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A fact to store. `journal_seq` is its number in the agent's journal, None for the controller's own."""
+
+    at: float
+    type: str
+    worker_id: str | None = None
+    instance: str | None = None
+    run: str | None = None
+    actor: str = ""
+    cause: str = ""
+    message: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    journal_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalCursor:
+    """All events of a host's journal up to and including `seq`."""
+
+    host: str
+    journal_id: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRows:
+    """Events in order. With a cursor they come from an agent's journal, which keeps them until they are stored.
+
+    Every event at or below the stored cursor is left out, and the cursor moves to this one in the same transaction.
+    """
+
+    events: Sequence[Event]
+    cursor: JournalCursor | None = None
+
+
+# --- batches: the last known state of things, where a newer row replaces an older one that still waits -----------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeRow:
+    """One instance as last seen: the whole row. `last_exit` as the API shows it."""
+
+    instance: str
+    worker_id: str
+    ordinal: int
+    host: str
+    status: str
+    updated_at: float
+    reason: str = ""
+    message: str = ""
+    pid: int | None = None
+    run: str | None = None
+    run_number: int = 0
+    revision: str | None = None
+    started_at: float | None = None
+    restart_count: int = 0
+    error_count: int | None = None
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    assigned_accounts: int | None = None
+    active_tasks: int | None = None
+    last_heartbeat_at: float | None = None
+    last_exit: Mapping[str, Any] | None = None
+    next_retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeRows:
+    """Instances that changed, and instances that are gone for good."""
+
+    rows: Sequence[RuntimeRow] = ()
+    gone: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRow:
+    """One spec as accepted: the whole row. `spec` with its defaults; `problems` as the API shows them."""
+
+    worker_id: str
+    deployment_type: str
+    host: str
+    replicas: int
+    auto_start: bool
+    desired_state: str
+    auto_restart: str
+    restart_delay_ms: int
+    revision: str
+    updated_at: float
+    name: str = ""
+    description: str = ""
+    port: int | None = None
+    max_accounts: int | None = None
+    max_restart_attempts: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    source_file: str = ""
+    source_line: int | None = None
+    valid: bool = True
+    problems: Sequence[Mapping[str, Any]] = ()
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRows:
+    """Specs that changed, and workers whose spec is gone (their rows stay, marked with `at`)."""
+
+    rows: Sequence[ConfigRow] = ()
+    gone: Sequence[str] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRow:
+    """One operation as it stands: the whole row. `created_at` counts at the first time only."""
+
+    operation_id: str
+    worker_id: str
+    action: str
+    state: str
+    created_at: float
+    updated_at: float
+    detail: str = ""
+    actor: str = ""
+    reason: str = ""
+    number: int | None = None
+
+
+# --- batches: chores, one slice each ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimLogs:
+    """Delete up to `limit` lines of one worker that were written before `before`."""
+
+    worker_id: str
+    before: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimEvents:
+    """Delete up to `limit` of the oldest events: those before `before`, and those beyond the newest `keep`."""
+
+    before: float
+    keep: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimOperations:
+    """Delete up to `limit` of the oldest operations, where they last changed before `before`."""
+
+    before: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimCursors:
+    """Delete up to `limit` log cursors that last moved before `before` and whose run is none of `known_runs`.
+
+    A cursor that is deleted too early would store the lines of its run a second time: `known_runs` must be complete.
+    """
+
+    known_runs: frozenset[str]
+    before: float
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reclaim:
+    """Give up to `pages` free pages of the file back to the file system, where the database can."""
+
+    pages: int
+
+
+Chore = TrimLogs | TrimEvents | TrimOperations | TrimCursors | Reclaim
+Batch = LogBatch | EventRows | RuntimeRows | ConfigRows | OperationRow | Chore
+
+
+# --- outcomes -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """It is in the database. `rows`: how many rows were written or deleted. `seq`: the last line's, for log lines."""
+
+    rows: int
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """All of it was there already; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Log lines that do not start where the stored ones end. Nothing was written; go on reading at `offset`."""
+
+    offset: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """It was not written and will not be: the database refuses the data, or the writer was closed before."""
+
+    message: str
+
+
+Outcome = Stored | Replayed | Conflict | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heads:
+    """The newest event and log line that are stored; 0 where there is none (or, after a commit, no new one)."""
+
+    event_seq: int = 0
+    log_id: int = 0
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLine:
+    """A log line as it stands in the database."""
+
+    id: int
+    worker_id: str
+    instance: str
+    run: str
+    stream: str
+    kind: str
+    seq: int
+    byte_offset: int
+    at: float
+    approximate: bool
+    level: str | None
+    text: str
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as it stands in the database."""
+
+    seq: int
+    at: float
+    type: str
+    worker_id: str | None
+    instance: str | None
+    run: str | None
+    actor: str
+    cause: str
+    message: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCursor:
+    """How far one file is stored: bytes below `byte_offset`, as lines up to `seq`."""
+
+    run: str
+    stream: str
+    slot: str
+    byte_offset: int
+    seq: int
+    updated_at: float

@@ -1,0 +1,173 @@
+"""The tables, as SQLAlchemy metadata. What a row means stands here; how it gets there in apply, out again in queries.
+
+The schema is made by the migrations, never from this file; a test holds the two against each other. Rules:
+
+- Portable types only: text, integers, doubles, booleans. JSON is text, written and read by `text`, because the JSON
+  types of different databases refuse different things.
+- Times are seconds since the epoch as doubles. They come from other machines' clocks and may go back; the order of
+  rows is that of their numbers (`id`, `seq`), never that of their times.
+- `worker_logs.id` and `events.seq` are never used twice, also after rows were deleted: followers and pages of an
+  API answer hold on to them. Hence AUTOINCREMENT on SQLite.
+- No foreign keys: history outlives what it is about, and rows of one worker arrive in any order.
+- Each index costs a tenth to a fifth of the speed of log ingest; there is one per question that is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the type is exactly INTEGER.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(name: str) -> Column[Any]:
+    return Column(name, Text, nullable=False, server_default=text("''"))
+
+
+worker_configs = Table(
+    "worker_configs",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    _text("name"),
+    _text("description"),
+    Column("deployment_type", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer),
+    Column("max_accounts", Integer),
+    Column("replicas", Integer, nullable=False),
+    Column("auto_start", Boolean, nullable=False),
+    Column("desired_state", Text, nullable=False),
+    Column("auto_restart", Text, nullable=False),
+    Column("max_restart_attempts", Integer),
+    Column("restart_delay_ms", BigInteger, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    _text("source_file"),
+    Column("source_line", Integer),
+    Column("valid", Boolean, nullable=False),
+    Column("problems", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("deleted_at", Double),
+)
+"""The specs as accepted, for queries and history. Nothing is ever decided from it. `deleted_at`: the spec is gone."""
+
+worker_runtime = Table(
+    "worker_runtime",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("worker_id", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("reason"),
+    _text("message"),
+    Column("pid", Integer),
+    Column("run", Text),
+    Column("run_number", Integer, nullable=False),
+    Column("revision", Text),
+    Column("started_at", Double),
+    Column("restart_count", Integer, nullable=False),
+    Column("error_count", Integer),
+    Column("cpu_percent", Double),
+    Column("memory_bytes", BigInteger),
+    Column("assigned_accounts", Integer),
+    Column("active_tasks", Integer),
+    Column("last_heartbeat_at", Double),
+    Column("last_exit", Text),
+    Column("next_retry_at", Double),
+    Column("updated_at", Double, nullable=False),
+    Index("ix_worker_runtime_worker_id", "worker_id"),
+)
+"""The last known status of each instance. A snapshot for people and programs that read SQL; never read to decide."""
+
+worker_logs = Table(
+    "worker_logs",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("worker_id", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("byte_offset", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("approximate", Boolean, nullable=False),
+    Column("level", Text),
+    Column("text", Text, nullable=False),
+    Column("partial", Boolean, nullable=False),
+    Index("ix_worker_logs_worker_id_id", "worker_id", "id"),
+    Index("ix_worker_logs_instance_id", "instance", "id"),
+    Index("ix_worker_logs_worker_id_at", "worker_id", "at"),
+    sqlite_autoincrement=True,
+)
+"""One row per line. `kind`: `line`, or `gap` where something was left out and the text says what and why. `seq` counts
+per run and stream without holes; `byte_offset` is where the line starts in its file."""
+
+log_cursors = Table(
+    "log_cursors",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("slot", Text, nullable=False),
+    Column("byte_offset", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+"""How far each file has been stored: all bytes below `byte_offset`, as lines up to `seq`. Moves with the lines."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _NUMBER, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("worker_id", Text),
+    Column("instance", Text),
+    Column("run", Text),
+    _text("actor"),
+    _text("cause"),
+    _text("message"),
+    Column("data", Text, nullable=False),
+    Index("ix_events_worker_id_seq", "worker_id", "seq"),
+    sqlite_autoincrement=True,
+)
+"""Facts in the past tense, in the order in which they became known here."""
+
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("journal_id", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+)
+"""How far each agent's journal has been stored. Moves with the events. Another `journal_id` starts from the front."""
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("operation_id", Text, primary_key=True),
+    Column("worker_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("detail"),
+    _text("actor"),
+    _text("reason"),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("number", BigInteger),
+    Index("ix_operations_created_at", "created_at"),
+    Index("ix_operations_worker_id_created_at", "worker_id", "created_at"),
+)
+"""What people asked for and how it went. `number` is that of the intent, where the operation made one."""

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from controller.store import SchemaNewerError, Store, StoreError, StoreUnavailable, migrate, open_store
+from controller.store.engine import locate, prepare, writer_engine
+from controller.store.tables import metadata
+from tests.store.store_builders import QUICK
+
+
+def stamp(path: str, revision: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+
+def test_the_migrated_schema_is_the_one_that_the_code_uses(store: Store, path: str) -> None:
+    engine = writer_engine(locate(path))
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+        indexed = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'index' AND sql NOT NULL")
+        assert sorted(indexed.scalars()) == sorted(
+            str(index.name) for table in metadata.tables.values() for index in table.indexes
+        )
+        numbered = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+        assert sorted(numbered.scalars()) == ["events", "worker_logs"]
+    engine.dispose()
+
+
+def test_a_second_start_migrates_nothing(store: Store, path: str) -> None:
+    assert store.schema == migrate.head()
+    again = open_store(path, settings=QUICK)
+    assert again.schema == store.schema
+    again.close()
+
+
+def test_the_revision_is_known_before_and_after(path: str) -> None:
+    prepare(locate(path))
+    engine = writer_engine(locate(path))
+    with engine.connect() as connection:
+        assert migrate.current(connection) is None
+    assert migrate.upgrade(engine, "it") == migrate.head()
+    with engine.connect() as connection:
+        assert migrate.current(connection) == migrate.head()
+    engine.dispose()
+
+
+def test_two_at_once_migrate_once(path: str) -> None:
+    prepare(locate(path))
+    both = threading.Barrier(2)
+    done: list[Any] = []
+
+    def run() -> None:
+        engine = writer_engine(locate(path))
+        both.wait(10)
+        done.append(migrate.upgrade(engine, "it"))
+        engine.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert done == [migrate.head()] * 2
+
+
+@pytest.mark.parametrize("migrates", [True, False])
+def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: str, migrates: bool) -> None:
+    store.close()
+    stamp(path, "9999")
+    with pytest.raises(
+        SchemaNewerError, match=r"a newer workerctl made its schema \(9999\), this one knows up to 0001"
+    ):
+        open_store(path, migrate=migrates, settings=QUICK)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+
+
+def test_without_migrating_an_older_schema_is_refused(path: str) -> None:
+    with pytest.raises(StoreUnavailable, match="its schema is empty, it must be migrated to 0001"):
+        open_store(path, migrate=False, settings=QUICK)
+    open_store(path, settings=QUICK).close()
+    open_store(path, migrate=False, settings=QUICK).close()
+
+
+def test_without_migrating_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"x" * 5000)
+    with pytest.raises(StoreUnavailable, match=r"Cannot open the database .*: the file is not a database"):
+        open_store(str(tmp_path / "a.db"), migrate=False)
+
+
+def test_migrations_are_found_in_the_package_first_then_beside_it(tmp_path: Path) -> None:
+    package = tmp_path / "controller"
+    package.mkdir()
+    with pytest.raises(StoreError, match="no migrations beside"):
+        migrate.migrations_directory(str(package))
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "env.py").touch()
+    assert migrate.migrations_directory(str(package)) == str(tmp_path / "migrations")
+    (package / "_migrations").mkdir()
+    (package / "_migrations" / "env.py").touch()
+    assert migrate.migrations_directory(str(package)) == str(package / "_migrations")
+
+
+def test_migrating_says_nothing(path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    open_store(path, settings=QUICK).close()
+    assert capfd.readouterr() == ("", "")

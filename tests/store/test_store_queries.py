@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import sqlite
+
+from controller.store import LogQuery, Reader, Store, StoreUnavailable, queries
+from controller.store.engine import locate, reader_engine
+from tests.store.store_builders import WIDTH, line, locked, log_batch
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    """web/0 to web/2 take turns with a line each, web/1 on stderr; ids 1 to 30, times 1000 + id."""
+    for number in range(30):
+        ordinal = number % 3
+        batch = log_batch(
+            number // 3,
+            slot=f"web/{ordinal}",
+            run=f"r{ordinal}",
+            stream="stderr" if ordinal == 1 else "stdout",
+            lines=[line(text=str(number + 1), at=1001.0 + number)],
+        )
+        assert store.writer.submit(batch)
+    assert store.writer.flush(10)
+    return store
+
+
+def ids(store: Store, **query: object) -> list[int]:
+    return [one.id for one in store.reader.log_tail(LogQuery(**{"worker_id": "web", **query}))]  # type: ignore[arg-type]
+
+
+def test_the_tail_is_the_newest_lines_oldest_first(filled: Store) -> None:
+    assert ids(filled, limit=4) == [27, 28, 29, 30]
+    assert ids(filled) == list(range(1, 31))
+    assert ids(filled, limit=0) == []
+    assert ids(filled, worker_id="other") == []
+
+
+def test_a_tail_can_be_of_one_instance_stream_or_run(filled: Store) -> None:
+    assert ids(filled, limit=2, instance="web/2") == [27, 30]
+    assert ids(filled, limit=2, stream="stderr") == [26, 29]
+    assert ids(filled, limit=2, run="r0") == [25, 28]
+    assert ids(filled, instance="web/1", stream="stdout") == []
+    assert ids(filled, instance="other/0") == []
+
+
+def test_a_follower_goes_on_and_a_page_goes_back(filled: Store) -> None:
+    assert ids(filled, after_id=5, limit=3) == [6, 7, 8]
+    assert ids(filled, after_id=30) == []
+    assert ids(filled, before_id=5, limit=3) == [2, 3, 4]
+    assert ids(filled, after_id=5, before_id=8) == [6, 7]
+
+
+def test_a_span_of_time_has_both_ends(filled: Store) -> None:
+    assert ids(filled, since=1010.0, until=1012.0) == [10, 11, 12]
+    assert ids(filled, since=1010.0, limit=2) == [29, 30]
+    assert ids(filled, until=1012.0, limit=2) == [11, 12]
+    assert ids(filled, since=1010.0, until=1020.0, instance="web/0") == [10, 13, 16, 19]
+    assert ids(filled, since=1010.0, after_id=20, limit=2) == [21, 22]
+
+
+def test_an_answer_is_bounded_by_its_text_too(store: Store, path: str) -> None:
+    assert store.writer.submit(log_batch(0, 10, lines=[line(number, text="x" * 100) for number in range(10)]))
+    assert store.writer.flush(10)
+    reader = Reader(reader_engine(locate(path), 1), max_characters=250)
+    assert [one.id for one in reader.log_tail(LogQuery(worker_id="web"))] == [8, 9, 10]
+    assert [one.id for one in reader.log_tail(LogQuery(worker_id="web", after_id=2))] == [3, 4, 5]
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (LogQuery(worker_id="web"), "ix_worker_logs_worker_id_id (worker_id=?)"),
+        (LogQuery(worker_id="web", after_id=5), "ix_worker_logs_worker_id_id (worker_id=? AND id>?)"),
+        (LogQuery(worker_id="web", instance="web/0"), "ix_worker_logs_instance_id (instance=?)"),
+        (LogQuery(worker_id="web", since=5.0), "ix_worker_logs_worker_id_at (worker_id=? AND at>?)"),
+        (
+            LogQuery(worker_id="web", instance="web/0", since=5.0, until=6.0, stream="stdout"),
+            "ix_worker_logs_worker_id_at (worker_id=? AND at>? AND at<?)",
+        ),
+    ],
+)
+def test_each_question_walks_an_index_in_order(filled: Store, query: LogQuery, index: str) -> None:
+    sql = str(queries._tail(query).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    with filled.reader._engine.connect() as connection:
+        plan = [str(row.detail) for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql)]
+    assert plan == [f"SEARCH worker_logs USING INDEX {index}"]
+
+
+def test_workers_with_lines_are_found_one_by_one(store: Store) -> None:
+    assert store.reader.log_workers() == ()
+    for worker in ("web", "db", "a-b"):
+        assert store.writer.submit(log_batch(0, 3, slot=f"{worker}/0", run=worker))
+    assert store.writer.flush(10)
+    assert store.reader.log_workers() == ("a-b", "db", "web")
+
+
+def test_cursors_of_many_runs_are_read_in_pieces(store: Store) -> None:
+    runs = [f"r{number}" for number in range(1200)]
+    for run in runs:
+        assert store.writer.submit(log_batch(run=run))
+    assert store.writer.flush(10)
+    found = store.reader.log_cursors([*runs, "other"])
+    assert sorted(found) == sorted((run, "stdout") for run in runs)
+    assert {one.byte_offset for one in found.values()} == {WIDTH}
+    assert store.reader.log_cursors([]) == {}
+
+
+def test_reading_goes_on_while_another_writes(filled: Store, path: str) -> None:
+    with locked(path):
+        assert ids(filled, limit=1) == [30]
+
+
+def test_what_cannot_be_read_is_said_so(tmp_path: Path) -> None:
+    database = locate(str(tmp_path / "none.db"))
+    reader = Reader(reader_engine(database, 1), name=str(database))
+    with pytest.raises(StoreUnavailable, match=r"Cannot read the database .*/none.db: the file cannot be opened"):
+        reader.heads()
+    reader.close()
+
+
+def test_too_many_questions_at_once_are_refused_not_queued_for_ever(store: Store, path: str) -> None:
+    reader = Reader(reader_engine(replace(locate(path), busy_timeout_s=0.05), 1))
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with reader._reading():
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert entered.wait(10)
+    with pytest.raises(StoreUnavailable, match="all connections are busy"):
+        reader.heads()
+    leave.set()
+    thread.join()
+    assert reader.heads().log_id == 0
+    reader.close()
