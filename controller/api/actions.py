@@ -1,0 +1,155 @@
+"""Wishes: start, stop, restart, reconcile; and the operations that they become.
+
+A wish is granted (202, an operation), refused (409 with the reason and, for a broken file, its places) or about nothing
+(404). With `?wait_s=N` the answer comes when the operation has ended (200, however it ended: `state` says), or after N
+seconds (504, with where it stands). Nothing here starts or stops anything: the loop does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal, assert_never
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from controller.api.body import read_body
+from controller.api.call import Call
+from controller.api.followers import Woken
+from controller.api.ports import ENDED_OPERATIONS, Accepted, ActionWish, Document, Refused, Topic, UnknownWorker
+from controller.api.problem import ApiProblem, Fault, from_problem, unknown_worker
+from controller.api.query import Query
+from controller.api.responses import json_response
+from controller.core.spec import DAY_MS
+
+MAX_WAIT_S = 600
+# One reason is one line of one event: no control characters.
+Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+
+
+class ActionBody(BaseModel):
+    """The body of start, stop and restart."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    graceful: bool = Field(True, description="false: kill at once instead of asking first.")
+    reason: Line = Field("", description="Why, for the event. One line.")
+    for_ms: int | None = Field(
+        None, ge=1000, le=365 * DAY_MS, description="Only for this long: an intent instead of an edit of the file."
+    )
+
+
+class ReconcileBody(BaseModel):
+    """The body of reconcile."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    confirm: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = Field(
+        None, description="The digest of the hold that may now happen."
+    )
+
+
+async def start(call: Call) -> web.StreamResponse:
+    """`POST /api/v1/workers/{id}/start`."""
+    return await _act(call, "start")
+
+
+async def stop(call: Call) -> web.StreamResponse:
+    """`POST /api/v1/workers/{id}/stop`."""
+    return await _act(call, "stop")
+
+
+async def restart(call: Call) -> web.StreamResponse:
+    """`POST /api/v1/workers/{id}/restart`."""
+    return await _act(call, "restart")
+
+
+async def _act(call: Call, action: Literal["start", "stop", "restart"]) -> web.StreamResponse:
+    wait_s = _wait_s(call)
+    body = await read_body(call, ActionBody)
+    wish = ActionWish(
+        worker_id=call.params["id"],
+        action=action,
+        actor=call.principal.name,
+        graceful=body.graceful,
+        reason=body.reason,
+        for_ms=body.for_ms,
+    )
+    match await call.ports.act(wish):
+        case UnknownWorker():
+            raise unknown_worker(wish.worker_id)
+        case Refused() as refusal:
+            raise _refused(refusal)
+        case Accepted(operation=operation):
+            return await _operation_response(call, operation, wait_s)
+        case other:
+            assert_never(other)
+
+
+async def reconcile(call: Call) -> web.StreamResponse:
+    """`POST /api/v1/reconcile`."""
+    wait_s = _wait_s(call)
+    body = await read_body(call, ReconcileBody)
+    match await call.ports.reconcile(body.confirm, call.principal.name):
+        case Refused() as refusal:
+            raise _refused(refusal)
+        case Accepted(operation=operation):
+            return await _operation_response(call, operation, wait_s)
+        case other:
+            assert_never(other)
+
+
+async def show_operation(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/operations/{id}`."""
+    Query(call.request)
+    operation = await call.ports.operation(call.params["id"])
+    if operation is None:
+        raise ApiProblem(status=404, code="unknown_operation", detail=f"there is no operation {call.params['id']}")
+    return json_response(operation, call.request_id)
+
+
+def _wait_s(call: Call) -> float | None:
+    return Query(call.request, "wait_s").seconds("wait_s", high=MAX_WAIT_S)
+
+
+def _refused(refusal: Refused) -> ApiProblem:
+    """409, or 503 while the controller ends. A general hint stands as an entry of its own."""
+    faults = [from_problem(problem) for problem in refusal.problems]
+    if refusal.hint:
+        faults.append(Fault(message=refusal.message, hint=refusal.hint))
+    status = 503 if refusal.code == "draining" else 409
+    return ApiProblem(status=status, code=refusal.code, detail=refusal.message, errors=tuple(faults))
+
+
+async def _operation_response(call: Call, operation: Document, wait_s: float | None) -> web.Response:
+    """202; or, when asked to wait, 200 at its end and 504 after the time."""
+    headers = {"Location": f"/api/v1/operations/{operation['operation_id']}"}
+    if wait_s is None:
+        return json_response(operation, call.request_id, status=202, headers=headers)
+    latest = await _ended(call, operation, wait_s)
+    if latest["state"] in ENDED_OPERATIONS:
+        return json_response(latest, call.request_id, headers=headers)
+    raise ApiProblem(
+        status=504,
+        code="still_under_way",
+        detail=f"the operation is {latest['state']} and goes on: {latest['detail']}",
+        headers=headers,
+        extra={"operation": dict(latest)},
+    )
+
+
+async def _ended(call: Call, operation: Document, wait_s: float) -> Document:
+    """The operation at its end, or as it stands when the time is over, the client gone or the server ending."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_s
+    bell = call.ports.subscribe(Topic.OPERATIONS)
+    try:
+        while True:
+            operation = await call.ports.operation(operation["operation_id"]) or operation
+            if operation["state"] in ENDED_OPERATIONS:
+                return operation
+            woken = await call.followers.wait(bell, call.connection.lost, max(0.0, deadline - loop.time()))
+            if woken is not Woken.LOOK:
+                return operation
+    finally:
+        bell.close()

@@ -1,0 +1,104 @@
+"""How a request's body is read: after all checks, whole, within a size and a time.
+
+It is JSON in the strict sense (no NaN, no repeated keys) and then a pydantic model. Not JSON is 400; JSON that does not
+fit the model is 422 with all faults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, NoReturn, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from controller.api.call import Call
+from controller.api.problem import ApiProblem, Fault, suggestion
+
+_Body = TypeVar("_Body", bound=BaseModel)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def read_body(call: Call, model: type[_Body]) -> _Body:
+    """The request's JSON body as a model; no body is the model's defaults. Raises ApiProblem."""
+    if not call.request.body_exists:
+        return model()
+    if call.request.content_type != "application/json":
+        raise ApiProblem(
+            status=415,
+            code="wrong_content_type",
+            detail="send the body with Content-Type: application/json",
+            close=True,
+        )
+    value = _parse(await _read(call))
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = tuple(_fault(entry, model) for entry in error.errors(include_url=False, include_context=False))
+        raise ApiProblem(
+            status=422, code="invalid_body", detail="the body is JSON but not what is expected here", errors=faults
+        ) from None
+
+
+def too_large(limit: int) -> ApiProblem:
+    """413."""
+    return ApiProblem(status=413, code="body_too_large", detail=f"a body may have {limit} bytes", close=True)
+
+
+async def _read(call: Call) -> bytes:
+    """The body's bytes, within the limits."""
+    request, limits = call.request, call.connection.limits
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(_CONTINUE)
+        request.writer.output_size = 0  # not yet part of the response
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_s):
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > limits.body_bytes:
+                    raise too_large(limits.body_bytes)
+    except TimeoutError:
+        raise ApiProblem(status=408, code="body_too_slow", detail="the body did not arrive", close=True) from None
+    except web.RequestPayloadError:  # aiohttp's parser in Python tells it here, the one in C before
+        raise ApiProblem(status=400, code="malformed_request", detail="the body is damaged", close=True) from None
+    return bytes(body)
+
+
+def _parse(body: bytes) -> Any:
+    """Strict JSON. The parser's own message names only positions, so it may be shown."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        message = "it is not UTF-8"
+    except RecursionError:
+        message = "it is nested too deeply"
+    except json.JSONDecodeError as error:
+        message = f"{error.msg} (line {error.lineno}, column {error.colno})"
+    except ValueError as error:
+        message = str(error)
+    raise ApiProblem(status=400, code="not_json", detail=f"the body is not JSON: {message}")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, unless a key stands in it twice: readers disagree on which one counts."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key is repeated")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _fault(entry: Any, model: type[BaseModel]) -> Fault:
+    """One fault of a body, with a suggestion where a name is misspelt."""
+    location = entry["loc"]
+    unknown = entry["type"] == "extra_forbidden"
+    return Fault(
+        message="unknown field" if unknown else entry["msg"],
+        pointer="".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location),
+        hint=suggestion(str(location[-1]), model.model_fields) if unknown else None,
+    )

@@ -1,0 +1,134 @@
+"""From a request to a response: the one way in, the one place where errors become answers.
+
+Order of the checks: target and Host (who was meant), Origin (who sent the browser), the peer (who connects), encoding
+and size (what follows), then route, method, role, handler. A stranger learns nothing about routes, and a body is read
+only after everything else has passed. Every response is sent within a time: a client that does not read costs little.
+
+What does not belong here: what a check means (admission.py), what a route does (its handler).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Collection
+
+from aiohttp import web
+
+from controller.api import admission
+from controller.api.body import too_large
+from controller.api.call import Call
+from controller.api.connection import Connection
+from controller.api.followers import Followers
+from controller.api.ports import Ports, StoreUnavailable
+from controller.api.problem import ApiProblem, internal_error, store_unavailable, unknown_route
+from controller.api.responses import problem_response
+from controller.api.routes import Found, Route, find
+
+log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Dispatcher:
+    """Answers every request of one server. `hosts`: further names it goes by, in lower case."""
+
+    def __init__(self, ports: Ports, followers: Followers, hosts: Collection[str]) -> None:
+        self._ports = ports
+        self._followers = followers
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Called by aiohttp for each request, one at a time per connection."""
+        request_id = _request_id(request)
+        path = request.raw_path.partition("?")[0]
+        try:
+            response = await self._answer(request, request_id, path)
+        except ApiProblem as problem:
+            response = problem_response(problem, instance=path, request_id=request_id)
+        except StoreUnavailable as error:
+            response = problem_response(store_unavailable(str(error)), instance=path, request_id=request_id)
+        except Exception as error:
+            if isinstance(error, ConnectionError) and _connection(request).gone:
+                raise  # nobody is there to be answered; aiohttp closes
+            log.exception("internal error", extra={"request_id": request_id})
+            response = problem_response(internal_error(request_id), instance=path, request_id=request_id)
+        return await _send(request, response)
+
+    async def _answer(self, request: web.BaseRequest, request_id: str, path: str) -> web.StreamResponse:
+        """Admit, find, call."""
+        connection = _connection(request)
+        self._check_sender(request)
+        found = find(request.method, path)
+        role = found.route.role if found is not None and found.route is not None else "viewer"
+        principal = admission.NOBODY if role == "public" else await connection.principal()
+        admission.require(principal, role)
+        route = _existing(found)
+        _check_payload(request, route, connection.limits.body_bytes)
+        call = Call(
+            request=request,
+            connection=connection,
+            ports=self._ports,
+            followers=self._followers,
+            principal=principal,
+            request_id=request_id,
+            params=found.params if found is not None else {},
+        )
+        return await route.handler(call)
+
+    def _check_sender(self, request: web.BaseRequest) -> None:
+        """Who was meant, and who sends."""
+        if not request.raw_path.startswith("/"):
+            raise ApiProblem(status=400, code="malformed_request", detail="the target must be a path", close=True)
+        admission.check_host(request.headers.getall("Host", []), self._hosts)
+        admission.check_origin(request.method, request.headers)
+
+
+def _connection(request: web.BaseRequest) -> Connection:
+    """The request's connection, which server.py made."""
+    assert isinstance(request.protocol, Connection)
+    return request.protocol
+
+
+def _existing(found: Found | None) -> Route:
+    """The route, or 404, or 405."""
+    if found is None:
+        raise unknown_route()
+    if found.route is None:
+        allow = ", ".join(found.allow)
+        raise ApiProblem(
+            status=405, code="wrong_method", detail=f"this path answers to {allow}", headers={"Allow": allow}
+        )
+    return found.route
+
+
+def _check_payload(request: web.BaseRequest, route: Route, limit: int) -> None:
+    """Refuse bodies by their heads."""
+    admission.check_encoding(request.headers)
+    if not request.body_exists:
+        return
+    if route.method == "GET":
+        raise ApiProblem(status=400, code="unexpected_body", detail="this request takes no body", close=True)
+    if (request.content_length or 0) > limit:
+        raise too_large(limit)
+
+
+def _request_id(request: web.BaseRequest) -> str:
+    """The client's own id, where it is harmless in a log; else a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+
+
+async def _send(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """Send it here rather than in aiohttp, which would wait for ever for a client that does not read."""
+    connection = _connection(request)
+    try:
+        async with asyncio.timeout(connection.limits.write_s):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        connection.abort()
+        raise ConnectionError("the client does not read") from None
+    return response

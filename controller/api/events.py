@@ -1,0 +1,50 @@
+"""Events: what happened, oldest first; without `after` the newest ones. Followed by cursor like logs (see logs.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from controller.api.call import Call
+from controller.api.ports import Batch, EventQuery, Topic
+from controller.api.query import Query, negotiate
+from controller.api.responses import EVENTS, JSON, NDJSON, body_response, json_response, lines, page
+from controller.api.streams import Ndjson, ServerSentEvents, follow, resumed
+
+MAX_EVENTS = 1000
+DEFAULT_EVENTS = 100
+
+
+async def list_events(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/events?after=&worker_id=&type=&limit=`, or `follow=1`. `type` may be repeated."""
+    query = Query(call.request, "after", "worker_id", "type", "limit", "follow")
+    limit = query.number("limit", low=0, high=MAX_EVENTS)
+    wanted = EventQuery(
+        limit=DEFAULT_EVENTS if limit is None else limit,
+        after=resumed(call, query),
+        worker_id=query.text("worker_id"),
+        types=query.many("type"),
+    )
+    if query.flag("follow") and call.request.method == "GET":
+        notation = Ndjson() if negotiate(call.request, [NDJSON, EVENTS]) == NDJSON else ServerSentEvents()
+        return await follow(call, notation, _Tail(call, wanted).read, Topic.EVENTS, wanted.worker_id)
+    batch = await call.ports.events(wanted)
+    items = [entry.item for entry in batch.entries]
+    if negotiate(call.request, [JSON, NDJSON]) == NDJSON:
+        return body_response(lines(items), NDJSON, call.request_id)
+    return json_response(page(items, str(batch.cursor)), call.request_id)
+
+
+class _Tail:
+    """Where one follower of events stands."""
+
+    def __init__(self, call: Call, wanted: EventQuery) -> None:
+        self._call = call
+        self._wanted = wanted
+
+    async def read(self) -> Batch:
+        """What is new."""
+        batch = await self._call.ports.events(self._wanted)
+        self._wanted = replace(self._wanted, after=batch.cursor, limit=MAX_EVENTS)
+        return batch

@@ -1,0 +1,204 @@
+"""What the API needs from the rest of the program, as Protocols and values. The composition root implements them.
+
+The API writes specs and intents, and reads snapshots and the store; it never touches a worker. So the doors are few:
+`Snapshots` (memory, synchronous, cheap), `Records` (the store, asynchronous, because the application runs blocking
+queries in threads), `Wishes` (what a request asks for), and `Changes` (what wakes a follower).
+
+Expected outcomes are values: a worker that does not exist is None, a wish that cannot be granted is `Refused`. The one
+exception is `StoreUnavailable`, which any method of `Records` may raise; it becomes 503.
+
+What does not belong here: HTTP (status codes live in the handlers and in dispatch.py), implementations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from controller.core.plan import Plan
+from controller.core.problems import Problem
+
+Document = Mapping[str, Any]
+"""Plain data, ready for JSON, in exactly the shape that API.md gives it."""
+
+ENDED_OPERATIONS = frozenset({"succeeded", "failed", "superseded"})
+"""The states in which an operation moves no more."""
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be read now. The message is for people; it holds no credentials."""
+
+
+class Topic(StrEnum):
+    """What a follower may be woken for."""
+
+    WORKERS = "workers"
+    EVENTS = "events"
+    LOGS = "logs"
+    OPERATIONS = "operations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One stored record with its cursor: a number that only grows in the order in which records become readable."""
+
+    cursor: int
+    item: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The answer to a query of records, oldest first.
+
+    `cursor`: everything up to it has been considered, so it is where to go on (`after`); with no entries it is the
+    newest record there is, matching or not (0 in an empty store). `more`: further matching entries can be read now.
+    """
+
+    entries: tuple[Entry, ...]
+    cursor: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which log lines. With `after`: the first `limit` lines beyond it. Without: the newest `limit` lines.
+
+    `since` and `until` in seconds since the epoch, both inclusive. `ordinal`, `stream`, `run`: None is all.
+    """
+
+    worker_id: str
+    limit: int
+    after: int | None = None
+    stream: Literal["stdout", "stderr"] | None = None
+    ordinal: int | None = None
+    run: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events. `after` and `limit` as in LogQuery (the cursor is `seq`); empty `types`: all types."""
+
+    limit: int
+    after: int | None = None
+    worker_id: str | None = None
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionWish:
+    """A person's start, stop or restart. `actor` names who asks, `for_ms` asks for an intent that ends by itself."""
+
+    worker_id: str
+    action: Literal["start", "stop", "restart"]
+    actor: str
+    graceful: bool = True
+    reason: str = ""
+    for_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """Granted. `operation` as API.md has it: operation_id, worker_id, action, state, detail."""
+
+    operation: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownWorker:
+    """No spec and no process has this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Not granted, and why; nothing was changed.
+
+    `code` is `broken_file` (with the file's `problems`), `read_only_source`, `stale_plan` (no hold has the confirmed
+    digest), `draining`, or another stable word. `hint` says what to do instead, or is empty.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the controller itself is. All from memory; asking must not block.
+
+    `ticking`: the loop made its last turn in time. `first_turn`, `agent`: the two things readiness waits for.
+    `holds` and `problems` are counts; they never make the controller unready.
+    """
+
+    ticking: bool
+    first_turn: bool
+    agent: bool
+    draining: bool
+    database: bool
+    workers: int
+    problems: int
+    holds: int
+
+
+class Bell(Protocol):
+    """One follower's bell. It says *look*, never what to look at."""
+
+    async def wait(self) -> None:
+        """Return as soon as something changed since the last return (or since the subscription). Cancel-safe."""
+
+    def close(self) -> None:
+        """Give the bell back. Idempotent."""
+
+
+class Snapshots(Protocol):
+    """What is in memory. Synchronous, cheap, never blocking."""
+
+    def workers(self) -> Sequence[Document]:
+        """All list items of `GET /api/v1/workers`, sorted by worker_id."""
+
+    def health(self) -> Health:
+        """How the controller is."""
+
+
+class Records(Protocol):
+    """What is read elsewhere (threads, the store). Every method may raise StoreUnavailable."""
+
+    async def status(self, worker_id: str) -> Document | None:
+        """The list item plus `why`, `next` and `operations`; None for an unknown worker."""
+
+    async def plan(self) -> Plan:
+        """What the loop would do now."""
+
+    async def logs(self, query: LogQuery) -> Batch | None:
+        """Log lines; None when no worker of this name is known now and no line of it is stored."""
+
+    async def events(self, query: EventQuery) -> Batch:
+        """Events."""
+
+    async def operation(self, operation_id: str) -> Document | None:
+        """One operation; None when unknown."""
+
+
+class Wishes(Protocol):
+    """What a request may ask for. A wish is durable when its method returns."""
+
+    async def act(self, wish: ActionWish) -> Accepted | UnknownWorker | Refused:
+        """Edit the spec or record the intent."""
+
+    async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
+        """Look now; with `confirm`, also let the hold of this digest happen."""
+
+
+class Changes(Protocol):
+    """What wakes followers."""
+
+    def subscribe(self, topic: Topic, worker_id: str | None = None) -> Bell:
+        """A bell for one topic; for one worker of it when given. Called in the event loop's thread."""
+
+
+class Ports(Snapshots, Records, Wishes, Changes, Protocol):
+    """Everything at once: what an ApiServer is given."""

@@ -1,0 +1,93 @@
+"""The one table of routes: method, path, handler, role. What is not here does not exist; nothing is open by default.
+
+dispatch.py finds every handler through `find`, so no route can be registered elsewhere. Paths are compared as they were
+sent, without decoding: `%2e%2e`, `//` and friends match nothing. A part in braces is one plain segment.
+
+To add a route: one row here, and one in the test that prints this table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from controller.api import actions, events, health, logs, plan, workers
+from controller.api.admission import Role
+from controller.api.call import Call
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One row. HEAD is answered where GET is."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What lives at a path: the route, unless the method is another (`allow` lists those there are)."""
+
+    route: Route | None
+    params: Mapping[str, str]
+    allow: tuple[str, ...]
+
+
+def _route(method: str, path: str, handler: Handler, role: Role) -> Route:
+    return Route(method=method, path=path, handler=handler, role=role)
+
+
+TABLE: tuple[Route, ...] = (
+    _route("GET", "/healthz", health.healthz, "public"),
+    _route("GET", "/readyz", health.readyz, "public"),
+    _route("GET", "/api/v1/workers", workers.list_workers, "viewer"),
+    _route("GET", "/api/v1/workers/stats/overview", workers.show_overview, "viewer"),
+    _route("GET", "/api/v1/workers/{id}/status", workers.show_status, "viewer"),
+    _route("GET", "/api/v1/workers/{id}/logs", logs.show_logs, "viewer"),
+    _route("POST", "/api/v1/workers/{id}/start", actions.start, "operator"),
+    _route("POST", "/api/v1/workers/{id}/stop", actions.stop, "operator"),
+    _route("POST", "/api/v1/workers/{id}/restart", actions.restart, "operator"),
+    _route("GET", "/api/v1/operations/{id}", actions.show_operation, "viewer"),
+    _route("GET", "/api/v1/events", events.list_events, "viewer"),
+    _route("GET", "/api/v1/plan", plan.show_plan, "viewer"),
+    _route("POST", "/api/v1/reconcile", actions.reconcile, "operator"),
+)
+
+
+def find(method: str, path: str) -> Found | None:
+    """What lives at `path` (raw, without query), or None."""
+    wanted = "GET" if method == "HEAD" else method
+    params: Mapping[str, str] | None = None
+    allow: set[str] = set()
+    for route in TABLE:
+        match = _match(route.path, path)
+        if match is None:
+            continue
+        if route.method == wanted:
+            return Found(route=route, params=match, allow=())
+        params = match
+        allow |= {"GET", "HEAD"} if route.method == "GET" else {route.method}
+    return None if params is None else Found(route=None, params=params, allow=tuple(sorted(allow)))
+
+
+def _match(pattern: str, path: str) -> dict[str, str] | None:
+    """The named parts of `path`, or None where it is another path."""
+    expected, given = pattern.split("/"), path.split("/")
+    if len(expected) != len(given):
+        return None
+    params = {}
+    for name, segment in zip(expected, given, strict=True):
+        if name.startswith("{") and _SEGMENT.fullmatch(segment):
+            params[name[1:-1]] = segment
+        elif name != segment:
+            return None
+    return params

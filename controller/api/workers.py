@@ -1,0 +1,123 @@
+"""Workers as they are: the list, its stream, one worker's status, the fleet at a glance. All from memory.
+
+The list is filtered here, so that every client (CLI, UI, programs) means the same by `label=`, `status=` and `q=`.
+Following sends every matching item once and then each one that changed; a worker that no longer matches or is gone is
+`{"worker_id": ID, "gone": true}`. `uptime_s` alone is no change: it changes always, and `started_at` says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from controller.api.call import Call
+from controller.api.ports import Batch, Document, Entry, Topic
+from controller.api.problem import unknown_worker
+from controller.api.query import Query, negotiate
+from controller.api.responses import EVENTS, JSON, NDJSON, body_response, json_response, lines, page
+from controller.api.streams import Ndjson, ServerSentEvents, follow
+from controller.core.observed import Status
+
+MAX_PAGE = 1000
+_SUMMED = ("restart_count", "error_count", "cpu_percent", "memory_bytes", "assigned_accounts", "active_tasks")
+
+
+class Selection:
+    """Which workers: all given conditions at once."""
+
+    def __init__(self, query: Query) -> None:
+        self._labels = tuple(text.partition("=") for text in query.many("label"))
+        self._statuses = frozenset(query.many("status"))
+        if not self._statuses <= set(Status):
+            query.refuse("status", f"expected one of {', '.join(Status)}")
+        self._text = (query.text("q") or "").casefold()
+
+    def covers(self, item: Document) -> bool:
+        """Whether the item is wanted. `label=k=v` compares, `label=k` asks whether it is there."""
+        labels: Mapping[str, str] = item["labels"]
+        return (
+            (not self._statuses or item["status"] in self._statuses)
+            and all(key in labels and (not sign or labels[key] == value) for key, sign, value in self._labels)
+            and self._mentions(item)
+        )
+
+    def _mentions(self, item: Document) -> bool:
+        """Whether id, name or a label contains the text, whatever the case."""
+        words = (item["worker_id"], item["name"], *(f"{key}={value}" for key, value in item["labels"].items()))
+        return any(self._text in word.casefold() for word in words)
+
+
+async def list_workers(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/workers?label=&status=&q=&limit=&cursor=`, or `follow=1`."""
+    query = Query(call.request, "label", "status", "q", "limit", "cursor", "follow")
+    selection = Selection(query)
+    if query.flag("follow") and call.request.method == "GET":
+        notation = negotiate(call.request, [NDJSON, EVENTS])
+        watch = _Watch(call, selection)
+        return await follow(call, Ndjson() if notation == NDJSON else ServerSentEvents(), watch.read, Topic.WORKERS)
+    limit = query.number("limit", low=1, high=MAX_PAGE) or MAX_PAGE
+    start = query.text("cursor") or ""
+    matching = [item for item in call.ports.workers() if item["worker_id"] > start and selection.covers(item)]
+    items = matching[:limit]
+    if negotiate(call.request, [JSON, NDJSON]) == NDJSON:
+        return body_response(lines(items), NDJSON, call.request_id)
+    more = len(matching) > limit
+    return json_response(page(items, items[-1]["worker_id"] if more else None), call.request_id)
+
+
+class _Watch:
+    """What one follower has seen of the list."""
+
+    def __init__(self, call: Call, selection: Selection) -> None:
+        self._call = call
+        self._selection = selection
+        self._seen: dict[str, Document] = {}
+
+    async def read(self) -> Batch:
+        """The changes since the call before."""
+        now = {item["worker_id"]: item for item in self._call.ports.workers() if self._selection.covers(item)}
+        changed = [item for name, item in now.items() if not _alike(item, self._seen.get(name))]
+        gone = [{"worker_id": name, "gone": True} for name in self._seen if name not in now]
+        self._seen = now
+        return Batch(entries=tuple(Entry(cursor=0, item=item) for item in (*changed, *gone)), cursor=0)
+
+
+def _alike(item: Document, seen: Document | None) -> bool:
+    """Whether nothing but the uptime differs."""
+    return item is seen or (seen is not None and _timeless(item) == _timeless(seen))
+
+
+def _timeless(item: Document) -> dict[str, Any]:
+    instances = [{**instance, "uptime_s": None} for instance in item["instances"]]
+    return {**item, "instances": instances}
+
+
+async def show_status(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/workers/{id}/status`."""
+    Query(call.request)
+    item = await call.ports.status(call.params["id"])
+    if item is None:
+        raise unknown_worker(call.params["id"])
+    return json_response(item, call.request_id)
+
+
+async def show_overview(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/workers/stats/overview`: sums over all workers; null where no worker reported the figure."""
+    Query(call.request)
+    items = call.ports.workers()
+    by_status = {status.value: sum(item["status"] == status for item in items) for status in Status}
+    counts = {
+        "workers": len(items),
+        "instances": sum(len(item["instances"]) for item in items),
+        "with_problems": sum(bool(item["problems"]) for item in items),
+        "by_status": by_status,
+    }
+    return json_response({**counts, **{name: _total(items, name) for name in _SUMMED}}, call.request_id)
+
+
+def _total(items: Any, name: str) -> float | None:
+    """The sum of the known figures."""
+    known = [item[name] for item in items if item[name] is not None]
+    return sum(known) if known else None

@@ -1,0 +1,198 @@
+"""Log lines in four notations, once and followed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from controller.api.ports import LogQuery
+from tests.api.api_site import Site, fault, problem, told
+from tests.fakes.api_ports import line
+
+PATH = "/api/v1/workers/web/logs"
+
+
+def _ndjson(*items: Any) -> bytes:
+    return b"".join(json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for item in items)
+
+
+async def test_the_newest_lines_come_oldest_first_with_the_cursor_to_go_on(site: Site) -> None:
+    site.ports.say(line("one"), line("two"), line("three"))
+
+    answer = await site.get(PATH + "?tail=2")
+
+    assert answer.json == {"items": [line("two"), line("three")], "next_cursor": "3"}
+
+
+async def test_after_pages_forward_and_the_cursor_never_ends(site: Site) -> None:
+    site.ports.say(line("one"), line("two"), line("three"))
+
+    pages = [(await site.get(f"{PATH}?after={after}&limit=2")).json for after in (0, 2, 3)]
+
+    assert pages == [
+        {"items": [line("one"), line("two")], "next_cursor": "2"},
+        {"items": [line("three")], "next_cursor": "3"},
+        {"items": [], "next_cursor": "3"},
+    ]
+
+
+async def test_every_filter_reaches_the_store(site: Site) -> None:
+    query = "tail=5&stream=stderr&instance=web/2&run=r7&since=2026-01-31T12:00:00%2B01:00&until=1769860800.5"
+    await site.get(f"{PATH}?{query}")
+    await site.get(f"{PATH}?instance=3&since=2026-01-31T12:00:00+01:00")
+
+    assert site.ports.queries == [
+        LogQuery(
+            worker_id="web", limit=5, stream="stderr", ordinal=2, run="r7", since=1769857200.0, until=1769860800.5
+        ),
+        LogQuery(worker_id="web", limit=100, ordinal=3, since=1769857200.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "message", "hint"),
+    [
+        ("tail=10001", "tail", "expected a whole number from 0 to 10000", None),
+        ("tail=-1", "tail", "expected a whole number from 0 to 10000", None),
+        ("stream=stdour", "stream", "expected one of stdout, stderr", "did you mean stdout?"),
+        ("instance=db/1", "instance", "expected web/N or N", None),
+        ("instance=../1", "instance", "expected web/N or N", None),
+        ("since=yesterday", "since", "expected a time such as 2026-01-31T12:00:00Z, or seconds since 1970", None),
+        ("since=999999999999", "since", "expected a time such as 2026-01-31T12:00:00Z, or seconds since 1970", None),
+        (
+            "since=2026-01-31T12:00:00",
+            "since",
+            "expected a time with an offset, such as 2026-01-31T12:00:00Z",
+            None,
+        ),
+        ("after=abc", "after", "expected a whole number from 0 to 9223372036854775807", None),
+        ("until=5&follow=1", "until", "a followed log has no end; leave out follow or until", None),
+        ("grep=x", "grep", "unknown parameter", None),
+    ],
+)
+async def test_wrong_parameters_are_refused(site: Site, query: str, name: str, message: str, hint: str | None) -> None:
+    answer = await site.get(f"{PATH}?{query}")
+
+    errors = [fault(message, pointer=f"/query/{name}", hint=hint)]
+    assert told(answer) == problem(400, "bad_parameter", f"a query parameter is wrong: {message}", PATH, errors=errors)
+
+
+async def test_plain_text_is_what_the_worker_wrote_and_never_a_page(site: Site) -> None:
+    site.ports.say(
+        line("<script>alert(1)</script>\x1b[31m"),
+        line("half", partial=True),
+        line(" whole"),
+        line("cut", partial=True),
+        line("other", stream="stderr"),
+        line("open", partial=True),
+        line("3 lines left out", kind="gap"),
+        line("stray \udc80"),
+        line("last", partial=True),
+    )
+
+    answer = await site.get(PATH, Accept="text/plain")
+
+    assert (answer.media_type, answer.headers["X-Content-Type-Options"]) == ("text/plain; charset=utf-8", "nosniff")
+    assert answer.body.decode() == (
+        "<script>alert(1)</script>\x1b[31m\nhalf whole\ncut\nother\nopen\n[3 lines left out]\nstray \\udc80\nlast"
+    )
+
+
+async def test_ndjson_is_one_line_an_object(site: Site) -> None:
+    site.ports.say(line("a\u2028b"), line("é\udcff"))
+
+    answer = await site.get(PATH, Accept="application/x-ndjson")
+
+    assert answer.media_type == "application/x-ndjson"
+    assert [json.loads(row)["text"] for row in answer.body.split(b"\n")[:-1]] == ["a\u2028b", "é\udcff"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("*/*", "application/json"),
+        ("text/html, */*;q=0.1", "application/json"),
+        ("text/*", "text/plain; charset=utf-8"),
+        ("application/json;q=0.5, text/plain", "text/plain; charset=utf-8"),
+        ("application/*;q=0.2, application/json;q=0", "application/x-ndjson"),
+        ("application/json;q=much, text/plain;q=0.1", "text/plain; charset=utf-8"),
+        ("application/json; charset=utf-8", "application/json"),
+        ("text/html", "application/problem+json"),
+    ],
+)
+async def test_accept_chooses_the_notation(site: Site, accept: str, media_type: str) -> None:
+    assert (await site.get(PATH, Accept=accept)).media_type == media_type
+
+
+async def test_what_cannot_be_had_is_406(site: Site) -> None:
+    answer = await site.get(PATH, Accept="text/html")
+
+    detail = "this can be had as application/json, text/plain, application/x-ndjson, not as the Accept header asks"
+    assert told(answer) == problem(406, "not_acceptable", detail, PATH)
+
+
+async def test_an_unknown_worker_is_404_also_when_followed(site: Site) -> None:
+    path = "/api/v1/workers/nope/logs"
+    for query in ("", "?follow=1"):
+        answer = await site.get(path + query)
+        assert told(answer) == problem(404, "unknown_worker", "there is no worker nope", path)
+
+
+async def test_lines_of_a_worker_that_is_gone_stay_readable(site: Site) -> None:
+    site.ports.say(line("farewell"))
+    site.ports.drop("web")
+
+    assert (await site.get(PATH)).json == {"items": [line("farewell")], "next_cursor": "1"}
+
+
+async def test_followed_lines_begin_with_the_tail_and_go_on(site: Site) -> None:
+    site.ports.say(line("one"), line("two"))
+
+    async with site.follow(f"{PATH}?tail=1&follow=true") as follower:
+        assert await follower.chunk() == _ndjson(line("two"))
+        site.ports.say(line("three"), line("four"))
+        assert await follower.chunk() == _ndjson(line("three"), line("four"))
+        site.ports.say(line("elsewhere", worker_id="db"))
+        site.ports.say(line("five"))
+        assert await follower.chunk() == _ndjson(line("five"))
+
+
+async def test_followed_lines_from_now_on_miss_nothing(site: Site) -> None:
+    site.ports.say(line("old"))
+
+    async with site.follow(f"{PATH}?tail=0&follow=1") as follower:
+        site.ports.say(line("new"))
+        assert await follower.chunk() == _ndjson(line("new"))
+
+
+async def test_a_long_backlog_is_sent_in_batches_without_waiting(site: Site) -> None:
+    site.ports.say(*(line(f"line {n}") for n in range(1200)))
+
+    async with site.follow(f"{PATH}?after=0&follow=1") as follower:
+        chunks = [await follower.items() for _ in range(3)]
+
+    assert [len(chunk) for chunk in chunks] == [500, 500, 200]
+    assert [item["text"] for chunk in chunks for item in chunk] == [f"line {n}" for n in range(1200)]
+
+
+async def test_server_sent_events_carry_ids_and_a_browser_resumes_by_them(site: Site) -> None:
+    site.ports.say(line("one"), line("two"))
+
+    async with site.follow(f"{PATH}?tail=1&follow=1", Accept="text/event-stream") as follower:
+        assert follower.head.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert await follower.chunk() == b"id: 2\ndata: " + _ndjson(line("two")) + b"\n"
+    site.ports.say(line("three"))
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": "2"}
+    async with site.follow(f"{PATH}?tail=1&follow=1", **headers) as follower:
+        assert await follower.chunk() == b"id: 3\ndata: " + _ndjson(line("three")) + b"\n"
+
+
+async def test_plain_text_can_be_followed_across_a_line_that_ends_later(site: Site) -> None:
+    site.ports.say(line("half", partial=True))
+
+    async with site.follow(f"{PATH}?follow=1", Accept="text/plain") as follower:
+        assert await follower.chunk() == b"half"
+        site.ports.say(line(" whole"))
+        assert await follower.chunk() == b" whole\n"

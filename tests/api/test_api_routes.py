@@ -1,0 +1,104 @@
+"""The one table: everything that exists, with its role; nothing else answers."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from controller.api import actions, events, health, logs, plan, workers
+from controller.api.call import Call
+from controller.api.routes import TABLE, find
+from tests.api.api_site import Site, problem, request, told
+
+PRINTED = """
+public   GET  /healthz
+public   GET  /readyz
+viewer   GET  /api/v1/workers
+viewer   GET  /api/v1/workers/stats/overview
+viewer   GET  /api/v1/workers/{id}/status
+viewer   GET  /api/v1/workers/{id}/logs
+operator POST /api/v1/workers/{id}/start
+operator POST /api/v1/workers/{id}/stop
+operator POST /api/v1/workers/{id}/restart
+viewer   GET  /api/v1/operations/{id}
+viewer   GET  /api/v1/events
+viewer   GET  /api/v1/plan
+operator POST /api/v1/reconcile
+"""
+
+
+def test_the_table_is_this_one() -> None:
+    assert "\n".join(f"{route.role:<8} {route.method:<4} {route.path}" for route in TABLE) == PRINTED.strip()
+
+
+def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
+    handlers = [
+        function
+        for module in (actions, events, health, logs, plan, workers)
+        for name, function in vars(module).items()
+        if inspect.iscoroutinefunction(function)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+        and next(iter(inspect.signature(function, eval_str=True).parameters.values())).annotation is Call
+    ]
+
+    assert sorted(route.handler.__qualname__ for route in TABLE) == sorted(handler.__qualname__ for handler in handlers)
+
+
+def test_only_the_probes_are_public_and_nothing_with_an_effect_is_for_viewers() -> None:
+    assert [route.path for route in TABLE if route.role == "public"] == ["/healthz", "/readyz"]
+    assert {route.role for route in TABLE if route.method != "GET"} == {"operator"}
+
+
+async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
+    await site.post("/api/v1/reconcile")
+    for route in TABLE:
+        path = route.path.replace("workers/{id}", "workers/web").replace("operations/{id}", "operations/op1")
+        assert (await site.ask(route.method, path)).status in {200, 202}, route
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/", "/api", "/api/v1", "/api/v1/workers/", "//api/v1/workers", "/api//v1/workers", "/api/v1/./workers",
+        "/api/v1/x/../workers", "/api/v1/%77orkers", "/api/v1/workers/%2e%2e/status", "/api/v1/workers/../status",
+        "/api/v1/workers/a%2Fb/status", "/api/v1/workers/-rf/status", "/api/v1/workers/web%00/status",
+        "/api/v1/workers//status", "/api/v1/workers/.git/status", "/api/v1/workers/" + "a" * 129 + "/status",
+        "/api/v1/worker-configs", "/api/v1/workers/web/health", "/api/v1/stream", "/api/v1/workers;x", "/metrics",
+        "/API/V1/WORKERS", "/healthz/", "/api/v1/workers/web", "/api/v1/workers/batch",
+    ],
+)  # fmt: skip
+async def test_everything_else_is_404(site: Site, target: str) -> None:
+    answer = await site.raw(request(f"GET {target} HTTP/1.1"))
+
+    assert told(answer) == problem(404, "unknown_route", "nothing lives at this path", target)
+
+
+async def test_a_name_that_is_no_worker_name_is_just_unknown(site: Site) -> None:
+    for name in ("CON", "a..b", "WEB", "web_1"):
+        assert (await site.get(f"/api/v1/workers/{name}/status")).json["code"] == "unknown_worker"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/api/v1/workers", "GET, HEAD"),
+        ("GET", "/api/v1/workers/web/start", "POST"),
+        ("HEAD", "/api/v1/reconcile", "POST"),
+        ("TRACE", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_another_method_is_405_with_those_there_are(site: Site, method: str, path: str, allow: str) -> None:
+    answer = await site.raw(request(f"{method} {path} HTTP/1.1", "X-HTTP-Method-Override: GET"))
+
+    assert (answer.status, answer.headers.get("Allow")) == (405, allow)
+    if method != "HEAD":
+        assert told(answer) == problem(405, "wrong_method", f"this path answers to {allow}", path)
+
+
+def test_a_path_with_several_methods_names_them_all() -> None:
+    found = find("PATCH", "/api/v1/plan")
+
+    assert found is not None
+    assert (found.route, found.allow) == (None, ("GET", "HEAD"))

@@ -1,0 +1,180 @@
+"""The list of workers, its stream, one worker's status, the overview."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests.api.api_site import DEADLINE_S, Site, fault, problem, told, until
+from tests.api.conftest import OpenSite
+from tests.fakes.api_ports import instance, worker
+
+
+async def test_list_is_exactly_the_items_of_memory_in_order(open_site: OpenSite) -> None:
+    site = await open_site(worker("web"), worker("api", name="Schnittstelle für 人"))
+
+    answer = await site.get("/api/v1/workers")
+
+    assert (answer.status, answer.media_type) == (200, "application/json")
+    assert answer.json == {"items": [worker("api", name="Schnittstelle für 人"), worker("web")], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["api", "db", "web"]),
+        ("?status=running", ["api", "web"]),
+        ("?status=error&status=running", ["api", "db", "web"]),
+        ("?status=starting", []),
+        ("?label=team", ["api", "db"]),
+        ("?label=team=a", ["api"]),
+        ("?label=team&label=tier=1", ["db"]),
+        ("?q=MÖB", ["db"]),
+        ("?q=eam=A", ["api"]),
+        ("?q=we", ["web"]),
+        ("?q=e&status=error", ["db"]),
+        ("?q=&label=nothing", []),
+    ],
+)
+async def test_list_is_filtered_by_label_status_and_text(open_site: OpenSite, query: str, expected: list[str]) -> None:
+    site = await open_site(
+        worker("web"),
+        worker("api", labels={"team": "a"}),
+        worker("db", status="error", name="Möbel", labels={"team": "b", "tier": "1"}),
+    )
+
+    answer = await site.get("/api/v1/workers" + query)
+
+    assert [item["worker_id"] for item in answer.json["items"]] == expected
+
+
+async def test_list_is_paged_by_cursor_until_null(open_site: OpenSite) -> None:
+    site = await open_site(*(worker(f"w{n}") for n in range(5)))
+    pages: list[list[str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        answer = (await site.get(f"/api/v1/workers?limit=2&cursor={cursor}")).json
+        pages.append([item["worker_id"] for item in answer["items"]])
+        cursor = answer["next_cursor"]
+
+    assert pages == [["w0", "w1"], ["w2", "w3"], ["w4"]]
+
+
+async def test_list_is_ndjson_on_demand(open_site: OpenSite) -> None:
+    site = await open_site(worker("a"), worker("b"))
+
+    answer = await site.get("/api/v1/workers", Accept="application/x-ndjson")
+
+    assert answer.media_type == "application/x-ndjson"
+    assert [json.loads(row) for row in answer.body.splitlines()] == [worker("a"), worker("b")]
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "pointer", "hint"),
+    [
+        ("limit=0", "expected a whole number from 1 to 1000", "/query/limit", None),
+        ("limit=1001", "expected a whole number from 1 to 1000", "/query/limit", None),
+        ("limit=%D9%A3", "expected a whole number from 1 to 1000", "/query/limit", None),
+        ("limit=1&limit=2", "given more than once", "/query/limit", None),
+        ("lable=x", "unknown parameter", "/query/lable", "did you mean label?"),
+        ("follow=maybe", "expected 1 or 0", "/query/follow", None),
+        (
+            "status=state",
+            "expected one of stopped, starting, running, stopping, crashed, error, unknown",
+            "/query/status",
+            None,
+        ),
+    ],
+)
+async def test_wrong_parameters_are_told_not_ignored(
+    site: Site, query: str, message: str, pointer: str, hint: str | None
+) -> None:
+    answer = await site.get("/api/v1/workers?" + query)
+
+    detail = f"a query parameter is wrong: {message}"
+    errors = [fault(message, pointer=pointer, hint=hint)]
+    assert told(answer) == problem(400, "bad_parameter", detail, "/api/v1/workers", errors=errors)
+
+
+async def test_followed_list_sends_all_then_what_changed_then_what_went(open_site: OpenSite) -> None:
+    site = await open_site(worker("a"), worker("b"))
+
+    async with site.follow("/api/v1/workers?follow=1") as follower:
+        assert follower.head.headers["Content-Type"] == "application/x-ndjson"
+        assert await follower.items() == [worker("a"), worker("b")]
+        site.ports.put(worker("b", instances=[instance("b/0", uptime_s=99)]))
+        site.ports.put(worker("a", status="crashed"))
+        assert await follower.items() == [worker("a", status="crashed")]
+        site.ports.put(worker("c"))
+        assert await follower.items() == [worker("c")]
+        site.ports.drop("b")
+        assert await follower.items() == [{"worker_id": "b", "gone": True}]
+
+
+async def test_followed_list_tells_when_a_worker_no_longer_matches(open_site: OpenSite) -> None:
+    site = await open_site(worker("a"), worker("b", status="error"))
+
+    async with site.follow("/api/v1/workers?follow&status=error", Accept="text/event-stream") as follower:
+        assert follower.head.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert await follower.chunk() == b"data: " + _compact(worker("b", status="error")) + b"\n\n"
+        site.ports.put(worker("b"))
+        assert await follower.chunk() == b'data: {"worker_id":"b","gone":true}\n\n'
+
+
+def _compact(item: object) -> bytes:
+    return json.dumps(item, separators=(",", ":")).encode()
+
+
+async def test_a_client_that_leaves_frees_its_place(site: Site) -> None:
+    async with site.follow("/api/v1/workers?follow=1") as follower:
+        await follower.items()
+        assert site.server.follower_count == 1
+
+    await until(lambda: site.server.follower_count == 0)
+
+
+async def test_status_is_the_item_with_why_next_and_operations(site: Site) -> None:
+    answer = await site.get("/api/v1/workers/web/status")
+
+    assert answer.json == {**worker("web"), "why": "it is wanted", "next": "nothing", "operations": []}
+
+
+async def test_status_of_an_unknown_worker_is_404(site: Site) -> None:
+    answer = await site.get("/api/v1/workers/nope/status")
+
+    expected = problem(404, "unknown_worker", "there is no worker nope", "/api/v1/workers/nope/status")
+    assert told(answer) == expected
+
+
+async def test_overview_sums_what_is_known(open_site: OpenSite) -> None:
+    site = await open_site(
+        worker("a", cpu_percent=1.5, memory_bytes=100, restart_count=2, problems=[{"message": "x"}]),
+        worker("b", cpu_percent=2.0, status="error", instances=[]),
+    )
+
+    answer = await site.get("/api/v1/workers/stats/overview")
+
+    assert answer.json == {
+        "workers": 2,
+        "instances": 1,
+        "with_problems": 1,
+        "by_status": {
+            "stopped": 0, "starting": 0, "running": 1, "stopping": 0, "crashed": 0, "error": 1, "unknown": 0,
+        },
+        "restart_count": 2,
+        "error_count": None,
+        "cpu_percent": 3.5,
+        "memory_bytes": 100,
+        "assigned_accounts": None,
+        "active_tasks": None,
+    }  # fmt: skip
+
+
+async def test_head_answers_like_get_without_a_body_and_never_streams(site: Site) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        answer = await site.ask("HEAD", "/api/v1/workers?follow=1")
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["Content-Length"]) == len((await site.get("/api/v1/workers")).body)

@@ -1,0 +1,235 @@
+"""A whole small world behind the API: workers, lines, events, operations in memory. Stands in for the application.
+
+Tests build the world, change it while a request is under way, and ring the bells through the same methods that the
+application uses. `broken` makes reading fail with the given error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from controller.api.changes import BellTower, EventBell
+from controller.api.ports import (
+    Accepted,
+    ActionWish,
+    Batch,
+    Entry,
+    EventQuery,
+    Health,
+    LogQuery,
+    Refused,
+    Topic,
+    UnknownWorker,
+)
+from controller.core.plan import Plan
+
+Json = dict[str, Any]
+
+
+def worker(worker_id: str, **more: Any) -> Json:
+    """A list item as API.md has it."""
+    item = {
+        "worker_id": worker_id,
+        "name": "",
+        "status": "running",
+        "desired_state": "running",
+        "revision": "1-0000000001",
+        "deployment_type": "local",
+        "labels": {},
+        "source": {"file": f"{worker_id}.yaml", "line": 1, "commit": None},
+        "conditions": [],
+        "restart_count": 0,
+        "error_count": None,
+        "cpu_percent": None,
+        "memory_bytes": None,
+        "assigned_accounts": None,
+        "active_tasks": None,
+        "last_heartbeat_at": None,
+        "problems": [],
+        "instances": [instance(f"{worker_id}/0")],
+    }
+    return {**item, **more}
+
+
+def instance(name: str, **more: Any) -> Json:
+    """An instance within a list item."""
+    return {
+        "instance": name,
+        "ordinal": int(name.rpartition("/")[2]),
+        "status": "running",
+        "reason": "",
+        "pid": 4242,
+        "uptime_s": 10,
+        **more,
+    }
+
+
+def line(text: str, **more: Any) -> Json:
+    """A log line as API.md has it."""
+    return {
+        "at": "2026-01-31T12:00:00.000Z",
+        "approximate": False,
+        "worker_id": "web",
+        "instance": "web/0",
+        "run": "run1",
+        "stream": "stdout",
+        "kind": "line",
+        "seq": 1,
+        "level": None,
+        "text": text,
+        "partial": False,
+        **more,
+    }
+
+
+def event(seq: int, kind: str = "started", **more: Any) -> Json:
+    """An event as API.md has it."""
+    return {
+        "seq": seq,
+        "at": "2026-01-31T12:00:00.000Z",
+        "type": kind,
+        "worker_id": "web",
+        "instance": "web/0",
+        "run": "run1",
+        "actor": "loop",
+        "cause": "spec",
+        "message": "",
+        "data": {},
+        **more,
+    }
+
+
+def healthy(**more: Any) -> Health:
+    """A ready controller."""
+    values: Json = {
+        "ticking": True,
+        "first_turn": True,
+        "agent": True,
+        "draining": False,
+        "database": True,
+        "workers": 3,
+        "problems": 2,
+        "holds": 1,
+    }
+    return Health(**{**values, **more})
+
+
+class FakePorts:
+    """See the header."""
+
+    def __init__(self, *workers: Json) -> None:
+        self.items = {item["worker_id"]: item for item in workers}
+        self.lines: list[Entry] = []
+        self.happened: list[Entry] = []
+        self.operations: dict[str, Json] = {}
+        self.state = healthy()
+        self.next_plan = Plan()
+        self.refusal: Refused | None = None
+        self.broken: Exception | None = None
+        self.wishes: list[ActionWish | tuple[str | None, str]] = []
+        self.queries: list[LogQuery | EventQuery] = []
+        self.tower = BellTower()
+
+    # --- the world changes ------------------------------------------------------------------------------------
+
+    def put(self, item: Json) -> None:
+        """A worker appears or changes."""
+        self.items[item["worker_id"]] = item
+        self.tower.ring(Topic.WORKERS, item["worker_id"])
+
+    def drop(self, worker_id: str) -> None:
+        """A worker is gone."""
+        del self.items[worker_id]
+        self.tower.ring(Topic.WORKERS, worker_id)
+
+    def say(self, *items: Json) -> None:
+        """Lines are stored."""
+        for item in items:
+            self.lines.append(Entry(cursor=len(self.lines) + 1, item=item))
+            self.tower.ring(Topic.LOGS, item["worker_id"])
+
+    def happen(self, *items: Json) -> None:
+        """Events are stored."""
+        for item in items:
+            self.happened.append(Entry(cursor=item["seq"], item=item))
+            self.tower.ring(Topic.EVENTS, item["worker_id"])
+
+    def move(self, operation_id: str, state: str, detail: str = "") -> None:
+        """An operation goes on."""
+        self.operations[operation_id] |= {"state": state, "detail": detail}
+        self.tower.ring(Topic.OPERATIONS)
+
+    # --- ports.Ports ------------------------------------------------------------------------------------------
+
+    def workers(self) -> Sequence[Json]:
+        self._check()
+        return [item for _, item in sorted(self.items.items())]
+
+    def health(self) -> Health:
+        return self.state
+
+    async def status(self, worker_id: str) -> Json | None:
+        self._check()
+        item = self.items.get(worker_id)
+        return None if item is None else {**item, "why": "it is wanted", "next": "nothing", "operations": []}
+
+    async def plan(self) -> Plan:
+        self._check()
+        return self.next_plan
+
+    async def logs(self, query: LogQuery) -> Batch | None:
+        self._check()
+        self.queries.append(query)
+        known = query.worker_id in self.items or any(e.item["worker_id"] == query.worker_id for e in self.lines)
+        wanted = {"worker_id": query.worker_id, "stream": query.stream, "run": query.run}
+        return _select(self.lines, query.after, query.limit, wanted) if known else None
+
+    async def events(self, query: EventQuery) -> Batch:
+        self._check()
+        self.queries.append(query)
+        matching = [entry for entry in self.happened if not query.types or entry.item["type"] in query.types]
+        return _select(matching, query.after, query.limit, {"worker_id": query.worker_id})
+
+    async def operation(self, operation_id: str) -> Json | None:
+        self._check()
+        found = self.operations.get(operation_id)
+        return None if found is None else dict(found)
+
+    async def act(self, wish: ActionWish) -> Accepted | UnknownWorker | Refused:
+        self._check()
+        if wish.worker_id not in self.items:
+            return UnknownWorker()
+        self.wishes.append(wish)
+        return self.refusal or self._accept(wish.worker_id, wish.action)
+
+    async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
+        self._check()
+        self.wishes.append((confirm, actor))
+        return self.refusal or self._accept(None, "reconcile")
+
+    def subscribe(self, topic: Topic, worker_id: str | None = None) -> EventBell:
+        return self.tower.subscribe(topic, worker_id)
+
+    def _accept(self, worker_id: str | None, action: str) -> Accepted:
+        operation_id = f"op{len(self.operations) + 1}"
+        operation = {"worker_id": worker_id, "action": action, "state": "accepted", "detail": ""}
+        self.operations[operation_id] = {"operation_id": operation_id, **operation}
+        return Accepted(operation=dict(self.operations[operation_id]))
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+
+def _select(entries: Sequence[Entry], after: int | None, limit: int, wanted: Mapping[str, Any]) -> Batch:
+    newest = entries[-1].cursor if entries else 0
+    matching = [
+        entry for entry in entries if all(value is None or entry.item[key] == value for key, value in wanted.items())
+    ]
+    if after is None:
+        return Batch(entries=tuple(matching[-limit:] if limit else ()), cursor=newest)
+    beyond = [entry for entry in matching if entry.cursor > after]
+    if len(beyond) > limit:
+        return Batch(entries=tuple(beyond[:limit]), cursor=beyond[limit - 1].cursor, more=True)
+    return Batch(entries=tuple(beyond), cursor=max(newest, after))
