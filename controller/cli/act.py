@@ -1,0 +1,137 @@
+"""`workerctl start|stop|restart NAME...`: ask for it, and wait for the end where told to.
+
+Start and stop write `desired_state` into the spec; restart is a wish beside it. Several workers are asked for at the
+same time, so that waiting takes as long as the slowest. Each gets its line; the exit code is that of the first that
+failed, in the order given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import click
+
+from controller.cli.client import Answer, Client
+from controller.cli.common import client, examples, known_ids, not_found, quoted, server_option
+from controller.cli.errors import CliError, Exit, from_problem
+from controller.cli.terminal import Terminal, neutralise, terminal
+
+AT_ONCE = 8
+
+_DONE = {"start": "started", "stop": "stopped", "restart": "restarted"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is asked for: the action, why, and how long to wait for its end (None: not at all)."""
+
+    action: str
+    reason: str | None
+    wait_s: float | None
+
+
+def _command(action: str, text: str, more: str) -> click.Command:
+    @click.command(
+        name=action,
+        help=f"{text}\n\n{more}",
+        epilog=examples(
+            (f"workerctl {action} web", "ask for it"),
+            (f"workerctl {action} web mailer --wait 30", "and wait for the end, at most 30 s"),
+            (f'workerctl {action} web --reason "new certificate"', "the reason stands in the event"),
+        ),
+    )
+    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @click.option("--reason", metavar="TEXT", help="Why; it is kept with the event.")
+    @click.option(
+        "--wait", "wait_s", type=click.FloatRange(0, 600), metavar="S", help="Wait for the end, S seconds at most."
+    )
+    @server_option
+    def command(names: tuple[str, ...], reason: str | None, wait_s: float | None) -> None:
+        _act(Wish(action=action, reason=reason, wait_s=wait_s), names)
+
+    return command
+
+
+def _act(wish: Wish, names: Sequence[str]) -> None:
+    api, screen = client(), terminal()
+    first_failure: CliError | None = None
+    for name, outcome in _outcomes(lambda name: _ask(api, wish, name), list(dict.fromkeys(names))):
+        if isinstance(outcome, CliError):
+            error = not_found(name, known_ids(api)) if outcome.exit_code == Exit.NOT_FOUND else outcome
+            if error.exit_code == Exit.UNREACHABLE:
+                raise error
+            error.show()
+            first_failure = first_failure or error
+        else:
+            click.echo(f"{_mark(screen, outcome)} {screen.paint(name, bold=True)}: {_words(wish, outcome)}", color=True)
+    if first_failure is not None:
+        click.get_current_context().exit(first_failure.exit_code)
+
+
+def _outcomes(ask: Callable[[str], Answer | CliError], names: list[str]) -> list[tuple[str, Answer | CliError]]:
+    if len(names) == 1:
+        return [(names[0], ask(names[0]))]
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(names))) as pool:
+        return list(zip(names, pool.map(ask, names), strict=True))
+
+
+def _ask(api: Client, wish: Wish, name: str) -> Answer | CliError:
+    """The answer, or what went wrong as a value: one worker's failure must not hide the others' outcomes."""
+    query = None if wish.wait_s is None else {"wait_s": f"{wish.wait_s:.3f}"}
+    body = {"reason": wish.reason} if wish.reason else None
+    doing = f"{wish.action} {name}"
+    try:
+        answer = api.ask(
+            "POST",
+            f"/api/v1/workers/{quoted(name)}/{wish.action}",
+            query=query,
+            body=body,
+            patience_s=wish.wait_s or 0.0,
+        )
+    except CliError as error:
+        return error
+    document = answer.document
+    if answer.status == 504:
+        return CliError(f"Cannot {doing} in {wish.wait_s:g} s: {_stands(document)}", Exit.TIMED_OUT)
+    if answer.status >= 400:
+        return from_problem(answer.status, document, doing=doing)
+    if document.get("state") in {"failed", "superseded"}:
+        return CliError(f"Cannot {doing}: {document.get('detail') or document['state']}", Exit.FAILED)
+    return answer
+
+
+def _stands(document: dict[str, object]) -> str:
+    """Where an operation stands that was not done in time."""
+    return str(document.get("detail") or document.get("state") or "it goes on; `workerctl events` shows how")
+
+
+def _mark(screen: Terminal, answer: Answer) -> str:
+    if answer.document.get("state") == "succeeded":
+        return screen.paint(screen.sign("✓", "ok"), "green")
+    return screen.paint(screen.sign("→", "->"), "cyan")
+
+
+def _words(wish: Wish, answer: Answer) -> str:
+    detail = neutralise(str(answer.document.get("detail") or ""))
+    if answer.document.get("state") == "succeeded":
+        return detail or _DONE[wish.action]
+    return f"{wish.action} accepted" + (f"; {detail}" if detail else "")
+
+
+start = _command(
+    "start",
+    "Start workers: sets desired_state in their specs.",
+    "The YAML file is edited in place, one value; comments and all else stay.",
+)
+stop = _command(
+    "stop",
+    "Stop workers: sets desired_state in their specs.",
+    "The YAML file is edited in place, one value; comments and all else stay.",
+)
+restart = _command(
+    "restart",
+    "Restart workers once; their specs stay as they are.",
+    "Each instance gets one new run, one after the other. A worker that gave up tries again, with a fresh budget.",
+)

@@ -1,0 +1,99 @@
+"""The command group that imports a verb only when it is used, and its table of verbs.
+
+`workerctl get` must answer within a blink, so the group knows names and one-line helps by itself and nothing else.
+A test compares each line here with the help of the command it stands for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from controller.cli.errors import Exit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """Where a command lives (`module:attribute` below controller.cli), and what the overview says of it."""
+
+    path: str
+    help: str
+    section: str
+
+
+SEE, ACT, CHECK, SERVER = "See", "Act", "Check", "Run"
+
+VERBS: dict[str, Verb] = {
+    "get": Verb(path="get:get", section=SEE, help="Show workers: status, figures, reasons."),
+    "status": Verb(path="status:status", section=SEE, help="Tell how a worker, or the fleet, is doing."),
+    "describe": Verb(path="describe:describe", section=SEE, help="Tell everything about one worker: why, what next."),
+    "logs": Verb(path="logs:logs", section=SEE, help="Show what a worker printed."),
+    "events": Verb(path="events:events", section=SEE, help="Show what happened, and why."),
+    "plan": Verb(path="plan:plan", section=SEE, help="Show what the controller would do now, and what it holds."),
+    "start": Verb(path="act:start", section=ACT, help="Start workers: sets desired_state in their specs."),
+    "stop": Verb(path="act:stop", section=ACT, help="Stop workers: sets desired_state in their specs."),
+    "restart": Verb(path="act:restart", section=ACT, help="Restart workers once; their specs stay as they are."),
+    "reconcile": Verb(path="reconcile:reconcile", section=ACT, help="Look at the specs and the processes now."),
+    "validate": Verb(path="validate:validate", section=CHECK, help="Check a directory of specs, without a controller."),
+    "doctor": Verb(path="doctor:doctor", section=CHECK, help="Check this host, the state directory, the controller."),
+    "serve": Verb(path="serve:serve", section=SERVER, help="Run the controller on a directory of specs."),
+    "version": Verb(path="version:version", section=SERVER, help="Show the version."),
+    "help": Verb(path="topics:topics", section=SERVER, help="Show the documentation, by topic."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group over `VERBS`. Ctrl-C inside a verb ends with 130 and without a word."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All verbs, in the table's order."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return one verb, or None where there is no such."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module, attribute = verb.path.split(":")
+        command = getattr(importlib.import_module(f"controller.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with near names where there is no such command."""
+        name = args[0]
+        if name not in VERBS and not name.startswith("-"):
+            raise click.UsageError(f'there is no command "{name}".{did_you_mean(name, list(VERBS))}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """The overview, by section, from the table alone: nothing is imported for it."""
+        for section in (SEE, ACT, CHECK, SERVER):
+            with formatter.section(section):
+                formatter.write_dl([(name, verb.help) for name, verb in VERBS.items() if verb.section == section])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(Exit.INTERRUPTED)
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """The known name most like `name`, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake, never on the fast path
+
+    matches = get_close_matches(name, known, n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """` Did you mean "web"?`, or nothing."""
+    found = near(name, known)
+    return f' Did you mean "{found}"?' if found else ""

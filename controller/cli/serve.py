@@ -1,0 +1,54 @@
+"""`workerctl serve`: the flags of the controller, nothing more. `controller.config` judges them, `controller.app` runs.
+
+Every flag's default is None here, so that the environment and the settings file can say what no flag says.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from controller.cli.common import examples
+
+
+@click.command(
+    epilog=examples(
+        ("workerctl serve", "run the specs in ./specs"),
+        ("workerctl serve /srv/specs --on-exit keep", "workers go on when the controller ends"),
+        ("workerctl serve specs --listen unix:/run/workerctl/api.sock", "no TCP port"),
+        ("WORKERCTL_LOG_FORMAT=json workerctl serve", "every flag also as a variable"),
+    )
+)
+@click.argument("specs", required=False, type=click.Path())
+@click.option("--state-dir", metavar="DIR", help="Where we keep what must survive.  [default: /var/lib/workerctl, XDG]")
+@click.option("--db", metavar="URL", help="The database.  [default: STATE_DIR/workerctl.db]")
+@click.option("--listen", metavar="HOST:PORT|unix:PATH", help="Where the API listens.  [default: 127.0.0.1:3000]")
+@click.option(
+    "--on-exit",
+    type=click.Choice(["stop", "keep"]),
+    help="What becomes of the workers when we are told to end.  [default: stop]",
+)
+@click.option(
+    "--stop-timeout",
+    type=click.FloatRange(0, 86_400),
+    metavar="S",
+    help="How long stopping them all may take.  [default: 90]",
+)
+@click.option("--allow-env", metavar="N,...", help="Variables that specs may read as ${env.N}.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="The format of our own log.  [default: text]")
+def serve(**flags: Any) -> None:
+    """Run the controller on a directory of specs.
+
+    SPECS is the directory, ./specs unless given. It is watched: a changed file is a changed worker about a second
+    later. SIGTERM or Ctrl-C stops all workers gracefully and ends; a second one kills them at once.
+    """
+    from controller.app import serve as run  # noqa: PLC0415 - the whole server; no other verb may pay for it
+    from controller.config import ConfigError, load  # noqa: PLC0415 - the same
+
+    try:
+        settings = load(flags, os.environ)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    raise SystemExit(run(settings))

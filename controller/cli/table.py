@@ -1,0 +1,86 @@
+"""Tables: aligned columns, measured in what a terminal shows, cut to its width.
+
+A cell is a string, or `Cell` where it is coloured; colour is applied after measuring, so it never disturbs the
+alignment. On a narrow terminal the last column, which explains, is cut; before it becomes too short to read, columns
+marked `droppable` go. Into a pipe nothing is cut or dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.cli.terminal import Terminal, cut, one_line, pad, width_of
+
+GAP = "  "
+READABLE = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Text with a colour."""
+
+    text: str
+    colour: str | None = None
+    bold: bool = False
+    dim: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A heading. Numbers stand at the right; what can be done without is droppable."""
+
+    title: str
+    right: bool = False
+    droppable: bool = False
+
+
+def render(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], screen: Terminal) -> list[str]:
+    """The table as lines, heading first. Empty without rows."""
+    if not rows:
+        return []
+    heading = [Cell(text=column.title, dim=True) for column in columns]
+    grid = [heading, *([_cell(value) for value in row] for row in rows)]
+    widths = [max(width_of(row[index].text) for row in grid) for index in range(len(columns))]
+    kept = _fitting(columns, widths, screen) if screen.tty else list(range(len(columns)))
+    columns, widths = [columns[index] for index in kept], [widths[index] for index in kept]
+    if screen.tty:
+        widths[-1] = max(min(widths[-1], _room(widths, screen)), width_of(columns[-1].title))
+    return [_line([row[index] for index in kept], columns, widths, screen) for row in grid]
+
+
+def _fitting(columns: Sequence[Column], widths: Sequence[int], screen: Terminal) -> list[int]:
+    """The columns that stay, so that the last one has room to be read."""
+    kept = list(range(len(columns)))
+    for index in (index for index in reversed(kept[:-1]) if columns[index].droppable):
+        if _room([widths[index] for index in kept], screen) >= min(widths[-1], READABLE):
+            break
+        kept = [other for other in kept if other != index]
+    return kept
+
+
+def _room(widths: Sequence[int], screen: Terminal) -> int:
+    """What the columns before leave for the last one."""
+    return screen.columns - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
+
+
+def _cell(value: str | Cell) -> Cell:
+    cell = value if isinstance(value, Cell) else Cell(text=value)
+    return Cell(text=one_line(cell.text), colour=cell.colour, bold=cell.bold, dim=cell.dim)
+
+
+def _line(row: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int], screen: Terminal) -> str:
+    parts = []
+    for cell, column, width in zip(row, columns, widths, strict=True):
+        text = cut(cell.text, width, screen.sign("…", "..."))
+        painted = screen.paint(text, cell.colour, bold=cell.bold, dim=cell.dim)
+        blanks = " " * (width - width_of(text))
+        parts.append(blanks + painted if column.right else painted + blanks)
+    return GAP.join(parts).rstrip()
+
+
+def pairs(rows: Sequence[tuple[str, str]], screen: Terminal, *, indent: str = "") -> list[str]:
+    """`Label  value` lines with the values aligned; rows without a value are left out."""
+    kept = [(label, value) for label, value in rows if value]
+    width = max((width_of(label) for label, _ in kept), default=0)
+    return [f"{indent}{screen.paint(pad(label, width), dim=True)}{GAP}{value}" for label, value in kept]
