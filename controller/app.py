@@ -1,0 +1,226 @@
+"""The composition root: the only place that constructs things and names concrete back ends.
+
+`serve` runs one controller from the lock on its state directory to the last worker's end. Everything that runs does so
+in one task group: a part that dies of a bug ends the program with its story, and the workers go on under their agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.agent.paths import AgentPaths
+from controller.agent.start import start_keeper
+from controller.api.listen import ListenError, parse_listen
+from controller.api.ports import Topic
+from controller.api.server import ApiServer
+from controller.backends.agent import AgentBackend
+from controller.backends.base import Backend, Superseded
+from controller.config import Settings
+from controller.desk import Desk, Parts
+from controller.log import configure
+from controller.reconcile.archive import Archive
+from controller.reconcile.clock import Clock
+from controller.reconcile.ingest import LogIngest
+from controller.reconcile.loop import Loop, Turn
+from controller.reconcile.observer import Observer
+from controller.reconcile.queue import WorkQueue
+from controller.reconcile.shutdown import keep_all, stop_all
+from controller.reconcile.specs import SpecFeed
+from controller.reconcile.state import StateDir, StateError, open_state_dir
+from controller.reconcile.upkeep import keep_house
+from controller.reconcile.wishes import WishBook
+from controller.sources.directory import DirectorySource
+from controller.sources.launching import Surroundings
+from controller.sources.watch import hints
+from controller.store import Store, StoreError, open_store
+from controller.store.records import Heads
+
+HOST = "localhost"
+
+log = logging.getLogger("workerctl")
+
+
+def serve(settings: Settings) -> int:
+    """Run until told to end. The exit code: 0, 1 when something of ours failed, 6 when another controller is here."""
+    configure(settings.log_format)
+    try:
+        state = open_state_dir(settings.state_dir)
+    except StateError as error:
+        log.error("%s", error)  # noqa: TRY400 - an expected outcome, said in one line
+        return 6 if "another controller" in str(error) else 1
+    try:
+        store = open_store(settings.db)
+    except StoreError as error:
+        log.error("%s", error)  # noqa: TRY400 - the same
+        state.close()
+        return 1
+    try:
+        return asyncio.run(_serve(settings, state, store))
+    finally:
+        if not store.close():
+            log.warning("not all rows could be written; events and log lines are read again at the next start")
+        state.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """All parts of a running controller."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    backends: dict[str, Backend]
+    agent: AgentBackend
+    loop: Loop
+    specs: SpecFeed
+    ingest: LogIngest
+    observer: Observer
+    archive: Archive
+    desk: Desk
+    api: ApiServer
+
+
+def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
+    clock, queue, wishes = Clock(), WorkQueue(), WishBook(state.path / "intents")
+    paths = AgentPaths(str(state.agent_dir))
+    agent = AgentBackend(
+        host=HOST,
+        realm_id=state.realm_id,
+        socket_path=Path(paths.socket),
+        start=lambda: asyncio.to_thread(start_keeper, paths),
+        now=clock.now,
+    )
+    backends: dict[str, Backend] = {HOST: agent}
+    archive = Archive(store, now=clock.now, ask_again=lambda _host: agent.reconnect())
+    loop = Loop(backends=backends, wishes=wishes, queue=queue, clock=clock)
+    source = DirectorySource(str(settings.specs), str(state.path), _surroundings(settings, state))
+    specs = SpecFeed(source, clock=clock, archive=archive, accept=loop.accept)
+    desk = Desk(Parts(store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock))
+    ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
+    observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
+    loop.publish_to(lambda turn: _published(turn, desk, specs))
+    api = ApiServer(desk, parse_listen(settings.listen))
+    return _Program(
+        settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
+        ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,
+    )  # fmt: skip
+
+
+def _surroundings(settings: Settings, state: StateDir) -> Surroundings:
+    return Surroundings(
+        host=HOST,
+        cpu_count=os.cpu_count() or 1,
+        interpreter=sys.executable,
+        key=state.key,
+        url="" if settings.listen.startswith("unix:") else f"http://{settings.listen}",
+        allowed_env={name: os.environ.get(name) for name in settings.allow_env},
+    )
+
+
+def _store_rates(specs: SpecFeed):  # type: ignore[no-untyped-def]
+    def rate(instance: str) -> int:
+        worker = specs.desired.workers.get(instance.rpartition("/")[0])
+        return worker.spec.logs.store_rate if worker else 2000
+
+    return rate
+
+
+def _published(turn: Turn, desk: Desk, specs: SpecFeed) -> None:
+    desk.published(turn)
+    for worker_id in specs.desired.removed:
+        if not desk.has_slots(worker_id):
+            specs.source.forget(worker_id)
+            specs.look()
+
+
+async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
+    try:
+        program = _assemble(settings, state, store)
+        await program.api.start()
+    except (ListenError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400 - an expected outcome, said in one line
+        return 1
+    told = _Told(asyncio.get_running_loop())
+    _ring_on_commit(program)
+    log.info(
+        "serving", extra={"fields": {"url": program.api.url, "specs": settings.specs, "state": settings.state_dir}}
+    )
+    ended = asyncio.create_task(_run(program), name="program")
+    stopping = asyncio.create_task(told.first.wait(), name="stopping")
+    await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    code = 0
+    if ended.done():
+        code = _story(ended)
+    else:
+        program.loop.draining = True
+        if settings.on_exit == "stop":
+            await stop_all(program.agent, program.specs, settings.stop_timeout_s, told.second)
+        else:
+            keep_all(program.agent)
+    ended.cancel()
+    stopping.cancel()
+    await asyncio.gather(ended, stopping, return_exceptions=True)
+    program.archive.flush()
+    await program.api.stop()
+    return code
+
+
+async def _run(program: _Program) -> None:
+    """Everything that goes on while the controller lives."""
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(program.agent.run(program.observer), name="agent")
+            group.create_task(program.specs.run(), name="specs")
+            group.create_task(program.specs.follow(_hints(program, stop)), name="watch")
+            group.create_task(program.loop.run(), name="loop")
+            group.create_task(program.ingest.run(), name="logs")
+            group.create_task(keep_house(program.store, program.specs, program.clock), name="upkeep")
+    finally:
+        stop.set()
+
+
+def _hints(program: _Program, stop: asyncio.Event) -> AsyncIterator[None]:
+    return hints(program.specs.source.root, stop)
+
+
+def _ring_on_commit(program: _Program) -> None:
+    loop, tower = asyncio.get_running_loop(), program.desk.tower
+
+    def ring(heads: Heads) -> None:
+        for topic, number in ((Topic.EVENTS, heads.event_seq), (Topic.LOGS, heads.log_id)):
+            if number and not loop.is_closed():
+                loop.call_soon_threadsafe(tower.ring, topic)
+
+    program.store.writer.subscribe(ring)
+
+
+def _story(ended: asyncio.Task[None]) -> int:
+    """Why the program ended by itself."""
+    failure = ended.exception()
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
+    if isinstance(failure, Superseded):
+        log.error("%s; this controller ends, the workers go on", failure)
+        return 6
+    log.error("internal error: a part of the controller ended; the workers go on", exc_info=failure)
+    return 1
+
+
+class _Told:
+    """SIGTERM and SIGINT: the first asks, the second insists."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.first, self.second = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._tell)
+
+    def _tell(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()

@@ -1,0 +1,144 @@
+"""Settings: flags over environment over file, each value with its source.
+
+Read once by `serve`; everything else gets a finished `Settings`. The file is TOML (`WORKERCTL_CONFIG`, else
+`/etc/workerctl/config.toml` for root, else `$XDG_CONFIG_HOME/workerctl/config.toml`); its keys are the flags' names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from controller.core.spec import ENV_NAME
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message names it, its source and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `serve` runs with. `origins` tells where each value came from (`--flag`, variable, file, `default`)."""
+
+    specs: Path
+    state_dir: Path
+    db: str
+    listen: str
+    on_exit: Literal["stop", "keep"]
+    stop_timeout_s: float
+    allow_env: tuple[str, ...]
+    log_format: Literal["text", "json"]
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def default_state_dir(env: Mapping[str, str], *, root: bool) -> Path:
+    """`/var/lib/workerctl` for root, else XDG."""
+    if root:
+        return Path("/var/lib/workerctl")
+    base = env.get("XDG_STATE_HOME") or str(Path(env.get("HOME") or "~").expanduser() / ".local" / "state")
+    return Path(base) / "workerctl"
+
+
+def config_file(env: Mapping[str, str], *, root: bool) -> tuple[Path, bool]:
+    """The settings file, and whether a person named it (then it must exist)."""
+    if named := env.get("WORKERCTL_CONFIG"):
+        return Path(named), True
+    if root:
+        return Path("/etc/workerctl/config.toml"), False
+    base = env.get("XDG_CONFIG_HOME") or str(Path(env.get("HOME") or "~").expanduser() / ".config")
+    return Path(base) / "workerctl" / "config.toml", False
+
+
+def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None = None) -> Settings:
+    """Settings from `flags` (None: not given), the environment and the file. Raises ConfigError."""
+    root = os.geteuid() == 0 if root is None else root
+    picked = _Picked(flags, env, _read_file(*config_file(env, root=root)))
+    state_dir = picked.value("state_dir", Path, lambda: default_state_dir(env, root=root)).absolute()
+    return Settings(
+        specs=picked.value("specs", Path, lambda: Path("specs")).absolute(),
+        state_dir=state_dir,
+        db=picked.value("db", str, lambda: str(state_dir / "workerctl.db")),
+        listen=picked.value("listen", str, lambda: "127.0.0.1:3000"),
+        on_exit=picked.value("on_exit", _one_of("stop", "keep"), lambda: "stop"),
+        stop_timeout_s=picked.value("stop_timeout", _seconds, lambda: 90.0),
+        allow_env=picked.value("allow_env", _names, lambda: ()),
+        log_format=picked.value("log_format", _one_of("text", "json"), lambda: "text"),
+        origins=picked.origins,
+    )
+
+
+class _Picked:
+    """Looks each setting up in its three places and remembers where it was found."""
+
+    def __init__(self, flags: Mapping[str, Any], env: Mapping[str, str], file: tuple[Path, dict[str, Any]]) -> None:
+        self._flags, self._env = flags, env
+        self._path, self._file = file
+        self.origins: dict[str, str] = {}
+
+    def value(self, name: str, read: Callable[[Any], Any], default: Callable[[], Any]) -> Any:
+        variable = f"WORKERCTL_{name.upper()}"
+        if self._flags.get(name) is not None:
+            raw, origin = self._flags[name], "--" + name.replace("_", "-")
+        elif self._env.get(variable):
+            raw, origin = self._env[variable], variable
+        elif name in self._file:
+            raw, origin = self._file[name], str(self._path)
+        else:
+            self.origins[name] = "default"
+            return default()
+        self.origins[name] = origin
+        try:
+            return read(raw)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{origin}: {name} cannot be {raw!r}: {error}") from None
+
+
+def _read_file(path: Path, required: bool) -> tuple[Path, dict[str, Any]]:
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"WORKERCTL_CONFIG: {path} does not exist") from None
+        return path, {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    known = set(Settings.__dataclass_fields__) - {"origins", "stop_timeout_s"} | {"stop_timeout"}
+    if unknown := sorted(set(values) - known):
+        raise ConfigError(f"{path}: unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    return path, values
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        if raw not in words:
+            raise ValueError(f"expected {' or '.join(words)}")
+        return str(raw)
+
+    return read
+
+
+def _seconds(raw: Any) -> float:
+    try:
+        value = float(raw)
+    except ValueError:
+        raise ValueError("expected a number of seconds") from None
+    if not 0 <= value <= 86_400:
+        raise ValueError("expected 0 to 86400 seconds")
+    return value
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    names = [name.strip() for name in (raw.split(",") if isinstance(raw, str) else raw)]
+    for name in names:
+        if not re.fullmatch(ENV_NAME, name):
+            raise ValueError(f"{name!r} is not the name of an environment variable")
+    return tuple(names)

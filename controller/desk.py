@@ -1,0 +1,329 @@
+"""The desk: where the API's questions and wishes meet the loop, the specs and the store.
+
+Implements `api.ports` over the rest of the program; made by app.py. A wish is durable when its method returns: start
+and stop are written into the person's file, restart (and the second half of start: another try for what gave up)
+into an intent. The loop does the rest; an operation only watches it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.agent.failpoints import failpoint
+from controller.api.changes import BellTower
+from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, Refused, Topic, UnknownWorker
+from controller.core.desired import DesiredWorker
+from controller.core.intents import RunIntent
+from controller.core.picture import Picture, picture_of, pictures
+from controller.core.plan import Plan
+from controller.core.status import Condition, conditions
+from controller.core.views import Beside, status_view, worker_view
+from controller.reconcile.archive import Archive
+from controller.reconcile.clock import Clock
+from controller.reconcile.loop import Loop, Turn
+from controller.reconcile.operations import Operation, OperationBook, judge
+from controller.reconcile.specs import SpecFeed
+from controller.reconcile.wishes import WishBook
+from controller.shelf import Shelf
+from controller.sources.editor import Conflict, EditRefused, set_field, write_atomically
+from controller.store import Store
+from controller.store.records import Event
+
+GATHER_S = 0.05
+"""Changes of one burst are looked at together."""
+LATE_S = 75.0
+"""The loop turns at least every 30 s; later than this it does not tick."""
+EDIT_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the desk stands on."""
+
+    store: Store
+    loop: Loop
+    specs: SpecFeed
+    wishes: WishBook
+    archive: Archive
+    clock: Clock
+
+
+class Desk(Shelf):
+    """Everything an ApiServer is given. Used from the event loop."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts.store)
+        self.tower = BellTower()
+        self._loop, self._specs, self._wishes = parts.loop, parts.specs, parts.wishes
+        self._archive, self._clock = parts.archive, parts.clock
+        self._operations = OperationBook()
+        self._conditions: dict[str, dict[str, Condition]] = {}
+        self._changed: set[str] | None = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- what changes ---
+
+    def subscribe(self, topic: Topic, worker_id: str | None = None) -> Bell:
+        """See ports.Changes."""
+        return self.tower.subscribe(topic, worker_id)
+
+    def changed(self, worker_ids: Iterable[str] | None) -> None:
+        """Something about these workers (None: any) is new."""
+        if worker_ids is None:
+            self._changed = None
+        elif self._changed is not None:
+            self._changed.update(worker_ids)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._look_at_changes)
+
+    def published(self, turn: Turn) -> None:
+        """A turn of the loop is over."""
+        for outcome in turn.outcomes:
+            action = outcome.action
+            if not outcome.error:
+                data = {"fields": [str(change) for change in action.fields], "generation": action.generation}
+                self._archive.keep_own(
+                    Event(
+                        at=turn.now, type=f"{action.kind.value}_ordered", worker_id=action.worker_id,
+                        instance=action.instance, actor="loop", cause=action.cause, message=str(action), data=data,
+                    )
+                )  # fmt: skip
+        for hold in turn.new_holds:
+            self._archive.keep_own(
+                Event(at=turn.now, type="held", worker_id=hold.worker_id, actor="loop", cause=hold.reason,
+                      message=hold.message)
+            )  # fmt: skip
+        self.changed(
+            {o.action.worker_id for o in turn.outcomes} | {h.worker_id for h in turn.plan.holds if h.worker_id}
+        )
+        self._judge(None)
+
+    def _look_at_changes(self) -> None:
+        self._timer = None
+        changed, self._changed = self._changed, set()
+        now = self._clock.now()
+        for picture in pictures(
+            self._specs.desired, self._loop.observed(), None if changed is None else frozenset(changed)
+        ):
+            self._remember_conditions(picture, now)
+        self._judge(changed)
+        for worker_id in (None,) if changed is None else changed:
+            self.tower.ring(Topic.WORKERS, worker_id)
+
+    def _remember_conditions(self, picture: Picture, now: float) -> None:
+        if picture.is_gone:
+            self._conditions.pop(picture.worker_id, None)
+            return
+        holds = self._loop.holds(picture.worker_id)
+        found = conditions(picture, holds, now=now, previous=self._conditions.get(picture.worker_id))
+        self._conditions[picture.worker_id] = {condition.type: condition for condition in found}
+
+    def _judge(self, worker_ids: Iterable[str] | None) -> None:
+        due = None if worker_ids is None else set(worker_ids)
+        for operation in self._operations.live():
+            if due is not None and operation.worker_id not in due:
+                continue
+            picture = self._picture(operation.worker_id)
+            worker = picture.desired
+            judged = judge(
+                operation,
+                [slot.seen for slot in picture.slots],
+                self._loop.holds(operation.worker_id),
+                replicas=0 if worker is None else worker.spec.replicas,
+                pending=self._is_pending(operation, worker),
+            )
+            if judged != operation:
+                self._put(judged)
+
+    def _is_pending(self, operation: Operation, worker: DesiredWorker | None) -> bool:
+        """Whether the loop has yet to see the wish: in the spec, and in the intent."""
+        if worker is None:
+            return False
+        wanted = worker.spec.wanted
+        if operation.action == "stop":
+            return wanted != "stopped"
+        intent = self._wishes.intents.runs.get(operation.worker_id)
+        return (operation.action == "start" and wanted == "stopped") or (
+            intent is not None and intent.number == operation.number
+        )
+
+    def _put(self, operation: Operation) -> None:
+        self._operations.put(operation)
+        self._archive.keep_operation(operation)
+        self.tower.ring(Topic.OPERATIONS)
+
+    # --- snapshots ---
+
+    def workers(self) -> Sequence[Document]:
+        """See ports.Snapshots."""
+        now = self._clock.now()
+        return [
+            worker_view(picture, self._beside(picture.worker_id), now=now)
+            for picture in pictures(self._specs.desired, self._loop.observed())
+            if not picture.is_gone
+        ]
+
+    def health(self) -> Health:
+        """See ports.Snapshots."""
+        now, desired = self._clock.now(), self._specs.desired
+        views = self._loop.observed().hosts.values()
+        return Health(
+            ticking=now - self._loop.last_turn_at < LATE_S,
+            first_turn=self._loop.turns > 0,
+            agent=all(view.reachable for view in views),
+            draining=self._loop.draining,
+            database=self.store.writer.healthy,
+            workers=len(desired.workers.keys() | desired.broken.keys()),
+            problems=len(desired.problems),
+            holds=len(self._loop.all_holds()),
+        )
+
+    async def status(self, worker_id: str) -> Document | None:
+        """See ports.Records."""
+        picture = self._picture(worker_id)
+        if picture.is_gone:
+            return None
+        operations = [operation.document() for operation in self._operations.of_worker(worker_id)[-10:]]
+        return {**status_view(picture, self._beside(worker_id), now=self._clock.now()), "operations": operations}
+
+    async def plan(self) -> Plan:
+        """See ports.Records."""
+        return self._loop.plan_now()
+
+    async def operation(self, operation_id: str) -> Document | None:
+        """See ports.Records."""
+        operation = self._operations.get(operation_id)
+        return operation.document() if operation else await self.stored_operation(operation_id)
+
+    def is_known(self, worker_id: str) -> bool:
+        """Whether there is a spec or a slot of this name."""
+        return not self._picture(worker_id).is_gone
+
+    def has_slots(self, worker_id: str) -> bool:
+        """Whether any supervisor still has a slot of it, or might."""
+        observed = self._loop.observed()
+        unknown = not all(view.reachable for view in observed.hosts.values())
+        return unknown or bool(picture_of(worker_id, self._specs.desired, observed).slots)
+
+    def _picture(self, worker_id: str) -> Picture:
+        return picture_of(worker_id, self._specs.desired, self._loop.observed())
+
+    def _beside(self, worker_id: str) -> Beside:
+        return Beside(holds=self._loop.holds(worker_id), previous=self._conditions.get(worker_id))
+
+    # --- wishes ---
+
+    async def act(self, wish: ActionWish) -> Accepted | UnknownWorker | Refused:
+        """See ports.Wishes."""
+        picture = self._picture(wish.worker_id)
+        if picture.is_gone:
+            return UnknownWorker()
+        if refused := self._refusal(wish, picture):
+            return refused
+        now = self._clock.now()
+        number = self._wishes.next_number(wish.worker_id, now)
+        if wish.action != "restart":
+            assert picture.desired is not None
+            state = "running" if wish.action == "start" else "stopped"
+            if refused := await self._write_state(picture.desired, state):
+                return refused
+            failpoint("controller.after_spec_write")
+        if wish.action != "stop":
+            intent = RunIntent(
+                worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason
+            )
+            await asyncio.to_thread(self._wishes.wish, intent)
+        else:
+            await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
+        operation = self._enter(wish, number, now)
+        self._loop.queue.add([wish.worker_id])
+        return Accepted(operation=operation.document())
+
+    def _refusal(self, wish: ActionWish, picture: Picture) -> Refused | None:
+        if self._loop.draining:
+            return Refused(code="draining", message="the controller is stopping")
+        if wish.for_ms is not None:
+            return Refused(code="not_supported", message="for_ms is not yet supported", hint="leave it out")
+        if not wish.graceful:
+            return Refused(code="not_supported", message="graceful: false is not yet supported", hint="leave it out")
+        worker = picture.desired
+        problems = worker.problems if worker is not None else picture.broken or ()
+        if worker is None or (problems and wish.action != "restart"):
+            message = f"cannot {wish.action} {wish.worker_id}: its file must be corrected first"
+            if not problems:
+                message = f"cannot {wish.action} {wish.worker_id}: it has no spec any more"
+            return Refused(
+                code="broken_file", message=message, hint="correct the file, then try again", problems=problems
+            )
+        if wish.action == "restart" and worker.spec.wanted == "stopped":
+            message = f"cannot restart {wish.worker_id}: it is stopped by its spec"
+            return Refused(code="stopped", message=message, hint=f"workerctl start {wish.worker_id}")
+        return None
+
+    def _enter(self, wish: ActionWish, number: int, now: float) -> Operation:
+        operation = Operation(
+            operation_id=secrets.token_hex(8), worker_id=wish.worker_id, action=wish.action, state="accepted",
+            detail="", actor=wish.actor, reason=wish.reason, number=number, created_at=now,
+        )  # fmt: skip
+        for changed in (*self._operations.add(operation), operation):
+            self._archive.keep_operation(changed)
+        because = f": {wish.reason}" if wish.reason else ""
+        self._archive.keep_own(
+            Event(at=now, type=f"{wish.action}_requested", worker_id=wish.worker_id, actor=wish.actor,
+                  cause=wish.reason, message=f"{wish.action} asked for by {wish.actor}{because}",
+                  data={"operation_id": operation.operation_id})
+        )  # fmt: skip
+        return operation
+
+    async def _write_state(self, worker: DesiredWorker, state: str) -> Refused | None:
+        """Set `desired_state` in the person's file, surgically; nothing where it says so already."""
+        if worker.spec.desired_state == state or (worker.spec.desired_state is None and worker.spec.wanted == state):
+            return None
+        path = Path(self._specs.source.root) / worker.source.file
+        for _ in range(EDIT_TRIES):
+            try:
+                await asyncio.to_thread(_edit_state, path, worker.worker_id, state)
+            except Conflict:
+                continue  # Somebody wrote at the same moment: read again, edit again.
+            except EditRefused as error:
+                return Refused(code="edit_refused", message=f"cannot edit {worker.source.file}: {error}")
+            except OSError as error:
+                message = f"cannot write {worker.source.file}: {error.strerror}"
+                return Refused(code="read_only_source", message=message, hint=f"set desired_state: {state} in the file")
+            self._specs.look()
+            return None
+        return Refused(code="conflict", message=f"{worker.source.file} is being changed by others", hint="try again")
+
+    async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
+        """See ports.Wishes."""
+        if self._loop.draining:
+            return Refused(code="draining", message="the controller is stopping")
+        now = self._clock.now()
+        if confirm is not None:
+            if confirm == self._specs.desired.hold_digest:
+                self._specs.source.confirm(confirm)
+            elif confirm in {hold.confirm for hold in self._loop.all_holds() if hold.confirm}:
+                await asyncio.to_thread(self._wishes.confirm, confirm, now)
+            else:
+                return Refused(
+                    code="stale_plan", message=f"nothing waits for {confirm}", hint="workerctl plan shows what waits"
+                )
+            self._archive.keep_own(
+                Event(at=now, type="confirmed", actor=actor, message=f"{confirm} confirmed by {actor}")
+            )
+        self._specs.look()
+        self._loop.queue.everything()
+        document = {
+            "operation_id": secrets.token_hex(8), "worker_id": None, "action": "reconcile", "state": "succeeded",
+            "detail": "looking now",
+        }  # fmt: skip
+        return Accepted(operation=document)
+
+
+def _edit_state(path: Path, worker_id: str, state: str) -> None:
+    before = path.read_bytes()
+    write_atomically(str(path), set_field(before, worker_id, "desired_state", state), before)

@@ -1,0 +1,24 @@
+"""Time in the shell: one object. The core gets numbers; nothing in the shell sleeps without being wakeable."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Clock:
+    """The clock of the running program. Tests give a clock of their own with the same two methods."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    async def wait(self, wake: asyncio.Event, timeout_s: float | None) -> bool:
+        """Wait until `wake` is set or the time is over; whether it was set. Clears it."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await wake.wait()
+        except TimeoutError:
+            return False
+        wake.clear()
+        return True

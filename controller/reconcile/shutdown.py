@@ -1,0 +1,93 @@
+"""The end of a controller: stop everything it can reach, in parallel and with progress, or leave everything running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from controller.backends.base import BackendError
+from controller.core.observed import HostView, ObservedInstance, Status
+from controller.reconcile.specs import SpecFeed
+
+PROGRESS_S = 1.0
+LAST_S = 5.0
+"""After the longest grace, this much more for the kills to be seen."""
+
+log = logging.getLogger("workerctl.stop")
+
+
+class Stoppable(Protocol):
+    """What of a back end is needed here."""
+
+    closing: bool
+    gone: asyncio.Event
+
+    def view(self) -> HostView: ...  # noqa: D102
+
+    async def adjourn(self, deadline_s: float) -> None: ...  # noqa: D102
+
+    async def kill_now(self) -> None: ...  # noqa: D102
+
+
+def _alive(view: HostView) -> list[ObservedInstance]:
+    resting = (Status.STOPPED, Status.ERROR, Status.CRASHED)
+    return [instance for instance in view.instances.values() if instance.pid or instance.status not in resting]
+
+
+def keep_all(agent: Stoppable) -> None:
+    """`--on-exit keep`: the agent goes on without us."""
+    agent.closing = True
+    log.info("workers keep running", extra={"fields": {"count": len(_alive(agent.view()))}})
+
+
+async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: asyncio.Event) -> None:
+    """Adjourn the agent and wait until it has stopped everything and left.
+
+    Every worker gets the grace of its spec, at most `timeout_s`; `insist` (a second signal) kills at once. Ends at
+    the longest grace plus a few seconds in any case, naming what is left.
+    """
+    alive = _alive(agent.view())
+    graces = [worker.spec.stop.grace_ms / 1000 for worker in specs.desired.workers.values()]
+    limit = min(timeout_s, max(graces, default=timeout_s))
+    log.info("stopping all workers", extra={"fields": {"count": len(alive), "within_s": limit}})
+    try:
+        await agent.adjourn(limit)
+    except BackendError as error:
+        log.error("the agent cannot be reached; its workers keep running", extra={"fields": {"error": str(error)}})  # noqa: TRY400
+        return
+    until = asyncio.get_running_loop().time() + limit + LAST_S
+    killed = False
+    while not agent.gone.is_set() and asyncio.get_running_loop().time() < until:
+        waits = [asyncio.create_task(agent.gone.wait())]
+        if not killed:
+            waits.append(asyncio.create_task(insist.wait()))
+        await asyncio.wait(waits, timeout=PROGRESS_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if insist.is_set() and not killed:
+            killed = True
+            log.warning("killing what still stops")
+            await _kill(agent)
+        elif not agent.gone.is_set():
+            _progress(agent.view())
+    left = [] if agent.gone.is_set() else _alive(agent.view())
+    if left:
+        names = ", ".join(instance.instance for instance in left[:10])
+        log.error("not all workers have stopped", extra={"fields": {"left": len(left), "names": names}})
+    else:
+        log.info("all workers have stopped")
+
+
+async def _kill(agent: Stoppable) -> None:
+    try:
+        await agent.kill_now()
+    except BackendError as error:
+        log.debug("the agent left meanwhile", extra={"fields": {"error": str(error)}})
+
+
+def _progress(view: HostView) -> None:
+    left = _alive(view)
+    if left:
+        names = ", ".join(instance.instance for instance in left[:5]) + (", ..." if len(left) > 5 else "")
+        log.info("still stopping", extra={"fields": {"left": len(left), "names": names}})

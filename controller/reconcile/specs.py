@@ -1,0 +1,180 @@
+"""The spec feed: hints and time in, a newer Desired out.
+
+Scans run in a thread, one at a time. A hint only says *look*; so does a scan that wants to be repeated (`again_at`),
+and every `RESCAN_S` the directory is looked at in any case. What changed is told to the loop as worker ids, and to
+people as one line per change: accepted, rejected with each problem, solved, gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.core.desired import Desired, DesiredWorker
+from controller.core.problems import Problem
+from controller.reconcile.archive import Archive
+from controller.reconcile.clock import Clock
+from controller.store.records import Event
+
+RESCAN_S = 30.0
+DEBOUNCE_S = 0.05
+"""Hints of one burst (an editor's save, a checkout) give one scan."""
+
+log = logging.getLogger("workerctl.specs")
+
+
+class Scanned(Protocol):
+    """What a scan found: see sources.directory.ScanResult."""
+
+    @property
+    def desired(self) -> Desired:
+        """The snapshot."""
+
+    @property
+    def again_at(self) -> float | None:
+        """When to scan again even without a hint."""
+
+    @property
+    def warning(self) -> str:
+        """What keeps the source from remembering, or empty."""
+
+
+class Source(Protocol):
+    """Where specs come from."""
+
+    @property
+    def root(self) -> str:
+        """The specs directory, absolute."""
+
+    def scan(self, now: float) -> Scanned:
+        """Look at everything. Blocking."""
+
+    def confirm(self, digest: str) -> None:
+        """Let the hold with this digest pass."""
+
+    def forget(self, worker_id: str) -> None:
+        """The processes of a removed worker are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a newer Desired brings, by worker id."""
+
+    accepted: frozenset[str]
+    gone: frozenset[str]
+    touched: frozenset[str]
+
+
+def difference(before: Desired, after: Desired) -> Difference:
+    """What the loop must look at. Values are compared, so a rescan that finds nothing new touches nobody."""
+    accepted = frozenset(
+        worker_id for worker_id, worker in after.workers.items() if before.workers.get(worker_id) != worker
+    )
+    gone = frozenset(before.workers.keys() - after.workers.keys())
+    removed = {w for w in after.removed.keys() | before.removed.keys() if before.removed.get(w) != after.removed.get(w)}
+    broken = {w for w in after.broken.keys() | before.broken.keys() if before.broken.get(w) != after.broken.get(w)}
+    return Difference(accepted, gone, accepted | gone | removed | broken)
+
+
+class SpecFeed:
+    """Scans the source and hands on what it finds. `accept(desired, changed)`: None means everything."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clock: Clock,
+        archive: Archive,
+        accept: Callable[[Desired, frozenset[str] | None], None],
+    ) -> None:
+        self.source = source
+        self.desired = Desired()
+        self.scans = 0
+        self._clock, self._archive, self._accept = clock, archive, accept
+        self._wake = asyncio.Event()
+        self._scanned = asyncio.Condition()
+        self._warning = ""
+
+    def look(self) -> None:
+        """Scan soon."""
+        self._wake.set()
+
+    async def look_now(self) -> None:
+        """Scan, and return when a scan that began after this call has been handed on."""
+        wanted = self.scans + 2 if self._wake.is_set() else self.scans + 1
+        self._wake.set()
+        async with self._scanned:
+            await self._scanned.wait_for(lambda: self.scans >= wanted)
+
+    async def follow(self, hints: AsyncIterator[None]) -> None:
+        """Turn a watcher's hints into looks, until cancelled."""
+        async for _ in hints:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Scan until cancelled."""
+        again_at: float | None = None
+        first = True
+        while True:
+            if not first:
+                rest = RESCAN_S if again_at is None else max(0.01, min(RESCAN_S, again_at - self._clock.now()))
+                if await self._clock.wait(self._wake, rest):
+                    await asyncio.sleep(DEBOUNCE_S)
+                    self._wake.clear()
+            found = await asyncio.to_thread(self.source.scan, self._clock.now())
+            again_at = found.again_at
+            self._warn(found.warning)
+            self._hand_on(found.desired, first=first)
+            first = False
+            async with self._scanned:
+                self.scans += 1
+                self._scanned.notify_all()
+
+    def _warn(self, warning: str) -> None:
+        if warning and warning != self._warning:
+            log.warning("%s", warning)
+        self._warning = warning
+
+    def _hand_on(self, desired: Desired, *, first: bool) -> None:
+        before, self.desired = self.desired, desired
+        found = difference(before, desired)
+        self._tell_problems(before.problems, desired.problems)
+        if desired.hold_reason and desired.hold_reason != before.hold_reason:
+            log.warning("specs are held: %s", desired.hold_reason, extra={"fields": {"confirm": desired.hold_digest}})
+        elif before.hold_reason and not desired.hold_reason:
+            log.info("specs are no longer held")
+        for worker_id in sorted(found.accepted):
+            self._tell_accepted(before.workers.get(worker_id), desired.workers[worker_id])
+        for worker_id in sorted(found.gone):
+            self._archive.drop_spec(worker_id)
+            removal = desired.removed.get(worker_id)
+            if removal is not None:
+                log.info("spec removed", extra={"fields": {"worker": worker_id, "proof": removal.proof}})
+                self._event("spec_removed", worker_id, removal.proof)
+        if first or found.touched or before.hold_reason != desired.hold_reason:
+            self._accept(desired, None if first or before.hold_reason != desired.hold_reason else found.touched)
+
+    def _tell_accepted(self, before: DesiredWorker | None, worker: DesiredWorker) -> None:
+        self._archive.keep_spec(worker)
+        if before is not None and before.spec == worker.spec and before.revision == worker.revision:
+            return  # Only its place or its problems changed.
+        fields = {"worker": worker.worker_id, "file": str(worker.source), "revision": worker.revision}
+        log.info("spec accepted", extra={"fields": fields})
+        self._event("spec_accepted", worker.worker_id, f"{worker.source} at revision {worker.revision}")
+
+    def _tell_problems(self, before: tuple[Problem, ...], after: tuple[Problem, ...]) -> None:
+        known = set(before)
+        for problem in after:
+            if problem not in known:
+                log.warning("%s", problem)
+                self._event("spec_rejected", problem.worker_id, str(problem))
+        for file in sorted({problem.file for problem in before} - {problem.file for problem in after}):
+            log.info("problems solved", extra={"fields": {"file": file}})
+
+    def _event(self, kind: str, worker_id: str | None, message: str) -> None:
+        self._archive.keep_own(
+            Event(at=self._clock.now(), type=kind, worker_id=worker_id, actor="specs", message=message)
+        )

@@ -1,0 +1,118 @@
+"""The shelf: stored records in the shapes of the API. Blocking reads run in threads.
+
+The half of the desk that knows the store; `is_known` is the other half's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Any
+
+from controller.api.ports import Batch, Document, Entry, EventQuery, LogQuery, StoreUnavailable
+from controller.core.views import rfc3339
+from controller.store import LogQuery as StoreLogQuery
+from controller.store import Store, StoreError
+from controller.store.records import StoredEvent, StoredLine
+
+PAGE = 1000
+
+
+class Shelf(ABC):
+    """Answers from the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @abstractmethod
+    def is_known(self, worker_id: str) -> bool:
+        """Whether there is a spec or a slot of this name."""
+
+    async def logs(self, query: LogQuery) -> Batch | None:
+        """See ports.Records."""
+        head, lines = await self._read(self._lines, query)
+        if not lines and not self.is_known(query.worker_id) and query.after is None:
+            return None
+        entries = tuple(Entry(cursor=line.id, item=log_item(line)) for line in lines)
+        more = query.after is not None and len(entries) >= query.limit > 0
+        last = entries[-1].cursor if entries else 0
+        return Batch(entries=entries, cursor=last if more else max(head, last, query.after or 0), more=more)
+
+    async def events(self, query: EventQuery) -> Batch:
+        """See ports.Records."""
+        head, found = await self._read(self._events, query)
+        entries = tuple(Entry(cursor=event.seq, item=event_item(event)) for event in found)
+        more = query.after is not None and len(entries) >= query.limit > 0
+        last = entries[-1].cursor if entries else 0
+        return Batch(entries=entries, cursor=last if more else max(head, last, query.after or 0), more=more)
+
+    async def stored_operation(self, operation_id: str) -> Document | None:
+        """One that memory has forgotten."""
+        row = await self._read(self.store.reader.operation, operation_id)
+        if row is None:
+            return None
+        return {
+            "operation_id": row.operation_id,
+            "worker_id": row.worker_id,
+            "action": row.action,
+            "state": row.state,
+            "detail": row.detail,
+        }
+
+    def _lines(self, query: LogQuery) -> tuple[int, list[StoredLine]]:
+        # The head is read first: what is stored in between is found again from there, never skipped.
+        head = self.store.reader.heads().log_id
+        if query.limit == 0:
+            return head, []
+        instance = None if query.ordinal is None else f"{query.worker_id}/{query.ordinal}"
+        asked = StoreLogQuery(
+            worker_id=query.worker_id, limit=query.limit, stream=query.stream, instance=instance, run=query.run,
+            since=query.since, until=query.until, after_id=query.after,
+        )  # fmt: skip
+        return head, list(self.store.reader.log_tail(asked))
+
+    def _events(self, query: EventQuery) -> tuple[int, list[StoredEvent]]:
+        reader = self.store.reader
+        head = reader.heads().event_seq
+        if query.limit == 0:
+            return head, []
+        if not query.types:
+            return head, list(reader.events(worker_id=query.worker_id, after_seq=query.after, limit=query.limit))
+        found: list[StoredEvent] = []
+        after, before = query.after, None
+        while len(found) < query.limit:
+            page = reader.events(worker_id=query.worker_id, after_seq=after, before_seq=before, limit=PAGE)
+            wanted = [event for event in page if event.type in query.types]
+            if query.after is not None:
+                found += wanted
+                after = page[-1].seq if page else after
+            else:
+                found = wanted + found
+                before = page[0].seq if page else before
+            if len(page) < PAGE:
+                break
+        return head, found[: query.limit] if query.after is not None else found[-query.limit :]
+
+    async def _read(self, question: Any, *arguments: Any) -> Any:
+        try:
+            return await asyncio.to_thread(question, *arguments)
+        except StoreError as error:
+            raise StoreUnavailable(str(error)) from None
+
+
+def log_item(line: StoredLine) -> Document:
+    """A log line as API.md has it."""
+    return {
+        "at": rfc3339(line.at), "approximate": line.approximate, "worker_id": line.worker_id,
+        "instance": line.instance, "run": line.run, "stream": line.stream, "kind": line.kind, "seq": line.seq,
+        "level": line.level, "text": line.text, "partial": line.partial,
+    }  # fmt: skip
+
+
+def event_item(event: StoredEvent) -> Document:
+    """An event as API.md has it."""
+    return {
+        "seq": event.seq, "at": rfc3339(event.at), "type": event.type, "worker_id": event.worker_id,
+        "instance": event.instance, "run": event.run, "actor": event.actor, "cause": event.cause,
+        "message": event.message, "data": dict(event.data),
+    }  # fmt: skip
