@@ -1,16 +1,21 @@
 """The entry point: `workerctl` and `python -m controller`.
 
 It imports nothing but the command tree; each verb brings its own modules when it is used. Ctrl-C at any moment,
-also while Python is still importing, ends quietly with 130.
+also while Python is still importing, ends quietly with 130. What the terminal's encoding cannot show is escaped: a
+worker's name in another script must never end a command.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         from controller.cli.main import root  # noqa: PLC0415 - inside the guard, so that Ctrl-C is quiet from the start
 

@@ -52,9 +52,10 @@ def read_clock() -> Now:
     return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
-def throw_dice() -> Dice:
-    """Chance for one step."""
-    return Dice(secrets.token_hex(8), random.random())  # noqa: S311 - the fraction is jitter, no secret
+def make_dice() -> Callable[[], Dice]:
+    """Chance for each step. Seeded by the kernel once: a run id is a name that nobody has had, not a secret."""
+    source = random.Random(secrets.randbits(128))  # noqa: S311 - no secret
+    return lambda: Dice(f"{source.getrandbits(64):016x}", source.random())
 
 
 class Agent:
@@ -76,7 +77,7 @@ class Agent:
         self._logs = Logs(paths.logs, f"{paths.runtime}/log_index", self._push, self._tell_of_logs)
         outside = Outside(
             clock=read_clock,
-            dice=throw_dice,
+            dice=make_dice(),
             send=self._link.send,
             push=self._push,
             open_logs=self._logs.open_run,

@@ -116,7 +116,7 @@ def _mark(screen: Terminal, answer: Answer) -> str:
 def _words(wish: Wish, answer: Answer) -> str:
     detail = neutralise(str(answer.document.get("detail") or ""))
     if answer.document.get("state") == "succeeded":
-        return detail or _DONE[wish.action]
+        return _DONE[wish.action] if detail in {"", "done"} else detail
     return f"{wish.action} accepted" + (f"; {detail}" if detail else "")
 
 

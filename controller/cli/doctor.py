@@ -106,7 +106,11 @@ def controller(address: Address) -> Iterator[Check]:
             yield Check(name=name, level="fail", message=error.message, advice="; ".join(error.hints))
         return
     body = answer.document
-    counted = [f"{body[key]} {key}" for key in ("workers", "problems", "holds") if isinstance(body.get(key), int)]
+    counted = [
+        count(body[key], key.removesuffix("s"))
+        for key in ("workers", "problems", "holds")
+        if isinstance(body.get(key), int)
+    ]
     message = ", ".join(
         [f"ready at {address.text}" if answer.status == 200 else f"not ready at {address.text}", *counted]
     )

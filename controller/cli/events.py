@@ -16,6 +16,8 @@ from controller.cli.terminal import Terminal, one_line, pad, terminal
 
 PATH = "/api/v1/events"
 _COLUMNS = tuple(Column(title=title) for title in ("TIME", "WORKER", "EVENT", "MESSAGE"))
+# Actors that are parts of us; who else acts is named.
+OURS = frozenset({"agent", "controller", "keeper", "loop", "specs"})
 # The first that is part of an event's type gives its colour.
 _COLOURS = (
     ("gave_up", "red"), ("error", "red"), ("fail", "red"), ("refused", "red"), ("crash", "yellow"), ("exit", "yellow"),
@@ -82,11 +84,12 @@ def _watch(api: Client, name: str | None, page: Item, output: str) -> None:
 def _words(event: Item) -> tuple[str, str, str]:
     """Whom it concerns, its type, what it says."""
     subject = str(event.get("instance") or event.get("worker_id") or "-")
-    message, cause, actor = (str(event.get(key) or "") for key in ("message", "cause", "actor"))
+    # The line of a plan is padded for the eye; here it stands in a column of its own.
+    message, cause, actor = (" ".join(str(event.get(key) or "").split()) for key in ("message", "cause", "actor"))
     text = message or cause
     if cause and cause.lower() not in text.lower():
         text += f" ({cause})"
-    if actor and actor not in {"controller", "agent", "system", "loop"} and actor not in text:
+    if actor and actor not in OURS and actor not in text:
         text += f" by {actor}"
     return one_line(subject), one_line(str(event.get("type") or "")), one_line(text)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -23,34 +21,9 @@ from controller.cli.common import (
     server_option,
 )
 from controller.cli.errors import CliError, Exit
+from controller.cli.selection import Selection
 from controller.cli.terminal import terminal
-from controller.cli.wording import SEVERITY, failed_first
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """Which workers are meant: all of the names, labels and one of the statuses. Empty means any."""
-
-    names: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    statuses: tuple[str, ...] = ()
-
-    def of(self, items: Iterable[Item]) -> list[Item]:
-        """The chosen ones, failed first."""
-        return failed_first([item for item in items if self._chosen(item)])
-
-    def missing(self, items: Iterable[Item]) -> list[str]:
-        """The names that no worker has."""
-        known = {item["worker_id"] for item in items}
-        return [name for name in self.names if name not in known]
-
-    def _chosen(self, item: Item) -> bool:
-        labels = item.get("labels") or {}
-        return (
-            (not self.names or item["worker_id"] in self.names)
-            and (not self.statuses or item["status"] in self.statuses)
-            and all(labels.get(name) == value for name, value in self.labels)
-        )
+from controller.cli.wording import SEVERITY
 
 
 def _parse_labels(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:

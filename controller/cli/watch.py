@@ -23,8 +23,8 @@ from controller.cli.client import OPENED, Client, Item
 from controller.cli.common import echo_ndjson, echo_yaml, fetch_workers
 from controller.cli.errors import CliError
 from controller.cli.follow import Stream, endless
-from controller.cli.get import Selection
 from controller.cli.human import clock, rfc3339
+from controller.cli.selection import Selection
 from controller.cli.terminal import Terminal, cut, one_line, pad, terminal, width_of
 
 PERIOD_S = 1.0

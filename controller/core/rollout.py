@@ -29,6 +29,9 @@ from controller.core.steps import Step, is_pending, step_for
 REFUSAL_S = 30.0
 """A launch that the supervisor refused is offered again after this long: a missing file may have come."""
 
+PORT_LOOK_S = 1.0
+"""A worker that waits for another one's port looks again after this long: the other's end wakes only the other."""
+
 _FAILED = frozenset({Status.CRASHED, Status.ERROR})
 _MOVING = frozenset({Status.STARTING, Status.STOPPING})
 
@@ -152,7 +155,8 @@ class _Decision:
             if holder is None:
                 allowed.append(step)
             else:
-                self._hold("PortBusy", f"{self._name(step)} waits: {holder} has port {step.instance.launch.port}")
+                message = f"{self._name(step)} waits: {holder} has port {step.instance.launch.port}"
+                self._hold("PortBusy", message, until=self._around.now + PORT_LOOK_S)
         return allowed
 
     def _paced(self, steps: list[Step]) -> list[Step]:

@@ -50,9 +50,9 @@ def find_claims(snapshot: Snapshot, homes: Mapping[str, str], places: Places) ->
     for worker_id, path in sorted(homes.items()):
         by_home.setdefault(path, []).append(worker_id)
     every: dict[str, list[Document]] = {}
-    for path, file in snapshot.files.items():
+    for path, file in sorted(snapshot.files.items()):
         _sort_file(file, by_home.get(path, ()), claims, every, places)
-    for folder, problem in snapshot.folders.items():
+    for folder, problem in sorted(snapshot.folders.items()):
         claims.problems.append(problem)
         claims.suspects[problem.file] = Suspect(token=problem.message, is_broken=True)
         for path, at_home in by_home.items():
@@ -119,7 +119,7 @@ def _keep_all(
 def _note_doubles(documents: list[Document], claims: Claims, places: Places) -> None:
     for document in documents:
         others = [str(other.source) for other in documents if other is not document]
-        elsewhere = others[0] if len(others) == 1 else f"{others[0]} and {len(others) - 1} more places"
+        elsewhere = others[0] if len(others) == 1 else f"{others[0]} and {len(others) - 1} more"
         _note_duplicate(document, elsewhere, claims, places)
 
 

@@ -77,7 +77,7 @@ async def hints(root: str, stop: asyncio.Event) -> AsyncIterator[None]:
     watcher = _Watcher(root, stop)
     task = asyncio.create_task(watcher.run())
     try:
-        while await watcher.changed():
+        while await watcher.changed(task):
             yield
     finally:
         task.cancel()
@@ -94,16 +94,16 @@ class _Watcher:
         self._dirty = asyncio.Event()
         self._errors = 0
 
-    async def changed(self) -> bool:
-        """Waits for a change; false when it is time to stop."""
+    async def changed(self, running: asyncio.Task[None]) -> bool:
+        """Waits for a change; false when it is time to stop, or when `running` ended with a fault of ours."""
         waits = [asyncio.ensure_future(self._dirty.wait()), asyncio.ensure_future(self._stop.wait())]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*waits, running], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
         self._dirty.clear()
-        return not self._stop.is_set()
+        return not self._stop.is_set() and not running.done()
 
     async def run(self) -> None:
         """Watches until cancelled; each life ends when the root may be another directory, or with an error."""
@@ -133,7 +133,7 @@ class _Watcher:
         if error is None:
             self._errors = 0
             return 0.0
-        if not isinstance(error, OSError | WatchfilesRustInternalError):
+        if not _is_of_a_watcher(error):
             raise error
         self._errors += 1
         pause = min(MAX_RETRY_S, FIRST_RETRY_S * (1 << min(self._errors, 10)))
@@ -170,6 +170,13 @@ class _Watcher:
         ):
             if _what_is(place) != before:
                 return
+
+
+def _is_of_a_watcher(error: BaseException) -> bool:
+    """Whether a new watch may help; watchfiles wraps what its thread raises in a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_of_a_watcher(inner) for inner in error.exceptions)
+    return isinstance(error, OSError | WatchfilesRustInternalError)
 
 
 def _is_directory(path: str) -> bool:

@@ -81,8 +81,9 @@ class Inside:
 
     def __init__(self) -> None:
         self.root = tempfile.mkdtemp(prefix="wi-", dir="/tmp")
-        os.mkdir(f"{self.root}/run", 0o700)
-        self.paths = AgentPaths(f"{self.root}/state/agent", {"XDG_RUNTIME_DIR": f"{self.root}/run"})
+        # Where it belongs: on a tmpfs, if there is one.
+        self.run = tempfile.mkdtemp(prefix="wi-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp")
+        self.paths = AgentPaths(f"{self.root}/state/agent", {"XDG_RUNTIME_DIR": self.run})
         self.paths.prepare()
         self.keeper = FakeKeeper()
         self.agent: Agent | None = None
@@ -121,6 +122,7 @@ class Inside:
         if self.agent is not None:
             await self.end()
         shutil.rmtree(self.root)
+        shutil.rmtree(self.run)
 
 
 async def until(look: Callable[[], T]) -> T:

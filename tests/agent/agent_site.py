@@ -99,15 +99,16 @@ class Site:
 
     def __init__(self) -> None:
         self.root = tempfile.mkdtemp(prefix="wa-", dir="/tmp")
-        os.mkdir(f"{self.root}/run", 0o700)
-        self.paths = AgentPaths(f"{self.root}/state/agent", {"XDG_RUNTIME_DIR": f"{self.root}/run"})
+        # Where it belongs: on a tmpfs, if there is one.
+        self.run = tempfile.mkdtemp(prefix="wa-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp")
+        self.paths = AgentPaths(f"{self.root}/state/agent", {"XDG_RUNTIME_DIR": self.run})
         self._clients: list[Client] = []
         self._seen: set[procfs.Identity] = set()
 
     def start(self, **environment: str) -> Client:
         """Start a keeper and connect."""
         before = dict(os.environ)
-        os.environ.update(environment, XDG_RUNTIME_DIR=f"{self.root}/run")
+        os.environ.update(environment, XDG_RUNTIME_DIR=self.run)
         try:
             start_keeper(self.paths)
         finally:
@@ -179,6 +180,7 @@ class Site:
             if procfs.is_alive(identity):
                 os.kill(identity.pid, signal.SIGKILL)
         shutil.rmtree(self.root)
+        shutil.rmtree(self.run)
 
     def _remember(self, pid: int) -> None:
         started = procfs.start_time(pid)

@@ -17,8 +17,9 @@ import pytest
 from keeper_harness import PYTHON, Bench, wait_until
 
 from controller.agent import procfs
+from controller.agent.paths import AgentPaths, PathsError
 from controller.agent.protocol import encode
-from controller.agent.start import lock_holder, role_argv
+from controller.agent.start import lock_holder, start_keeper
 
 
 @pytest.fixture
@@ -180,14 +181,21 @@ def wait_for(seconds: float) -> None:
     select.select([], [], [], seconds)
 
 
-def test_the_real_command_line_detaches_and_serves(bench: Bench) -> None:
-    argv = role_argv("keeper", bench.state, "--detach")
-    environ = {"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": os.path.join(bench.root, "run")}
-    assert subprocess.run(argv, env=environ, timeout=10, check=True).returncode == 0
+def test_a_keeper_that_was_started_detached_serves_on_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.path.join(bench.root, "run"))
+    start_keeper(AgentPaths(bench.state))
     wait_until(lambda: lock_holder(bench.paths) is not None)
     holder = lock_holder(bench.paths)
     assert holder is not None
     stat = procfs.read_stat(holder.pid)
     assert stat is not None
+    assert stat.ppid != os.getpid()
     assert stat.session not in (os.getsid(0), holder.pid)  # it can never get a terminal
     wait_until(lambda: "serves" in Path(bench.paths.keeper_log).read_text(encoding="utf-8"))
+
+
+def test_a_keeper_that_cannot_be_started_is_an_error_with_its_reason(bench: Bench) -> None:
+    os.makedirs(bench.state, 0o700)
+    os.chmod(bench.state, 0o777)
+    with pytest.raises(PathsError, match="others may write to it"):
+        start_keeper(bench.paths)

@@ -44,6 +44,8 @@ def test_the_controllers_own_words_are_shown(api: FakeApi) -> None:
     path = ("POST", "/api/v1/workers/web/stop")
     api.answers[path] = (200, operation("succeeded", "stopped after 1.2 s"))
     assert run(api, "stop", "web", "--wait", "5").stdout == "✓ web: stopped after 1.2 s\n"
+    api.answers[path] = (200, operation("succeeded", "done"))
+    assert run(api, "stop", "web", "--wait", "5").stdout == "✓ web: stopped\n"
     api.answers[path] = (202, operation("accepted", "web.yaml:4 edited"))
     assert run(api, "stop", "web").stdout == "→ web: stop accepted; web.yaml:4 edited\n"
 

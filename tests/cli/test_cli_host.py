@@ -124,7 +124,7 @@ def test_doctor_asks_everything_and_tells_of_the_controller(api: FakeApi, tmp_pa
         "system", "pidfd", "python", "user", "/proc", "inotify", "state directory", "runtime directory", "agent",
         "controller", "boot",
     ]  # fmt: skip
-    assert (code, found["controller"]["message"]) == (0, f"ready at {api.url}, 5 workers, 1 problems, 0 holds")
+    assert (code, found["controller"]["message"]) == (0, f"ready at {api.url}, 5 workers, 1 problem, 0 holds")
 
 
 def test_doctor_fails_when_the_controller_is_not_ready(api: FakeApi, tmp_path: Path) -> None:
@@ -225,6 +225,11 @@ def test_a_topic_on_a_terminal_has_headings_and_code_in_colour() -> None:
 )
 def test_serve_refuses_flags_that_mean_nothing(arguments: list[str]) -> None:
     assert run(None, "serve", *arguments).exit_code == Exit.USAGE
+
+
+def test_serve_refuses_settings_of_the_environment_that_mean_nothing() -> None:
+    result = run(None, "serve", env={"WORKERCTL_STOP_TIMEOUT": "soon"})
+    assert (result.exit_code, "WORKERCTL_STOP_TIMEOUT" in result.stderr) == (Exit.USAGE, True)
 
 
 def test_a_refusal_of_the_controller_is_no_traceback(api: FakeApi) -> None:

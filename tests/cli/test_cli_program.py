@@ -50,6 +50,12 @@ def test_the_program_leaves_with_the_exit_code_of_its_verb(api: FakeApi) -> None
     assert finished(program(api, "get", "-o", "name")) == (0, "web\n", "")
 
 
+def test_what_the_encoding_cannot_show_is_escaped(api: FakeApi) -> None:
+    api.workers = [worker("web", "error", instances=[], why="问\udc80")]
+    code, out, err = finished(program(api, "status", "web", PYTHONIOENCODING="latin-1"))
+    assert (code, "\\u95ee" in out, err) == (Exit.NOT_RUNNING, True, "")
+
+
 def test_ctrl_c_while_following_leaves_with_130_and_without_a_word(api: FakeApi) -> None:
     api.workers, api.lines = [worker("web")], [line("one")]
     process = program(api, "logs", "web", "-f")

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from controller.cli.errors import Exit
+from controller.cli.client import Client, parse_address
+from controller.cli.errors import CliError, Exit
 from controller.cli.logs import Printer
 from controller.cli.plan import plan_lines
-from controller.cli.watch import picture_lines
+from controller.cli.selection import Selection
+from controller.cli.watch import Picture, picture_lines
 from tests.cli.cli_site import COLOUR, PLAIN, SCREEN, meanwhile, run, shown
 from tests.fakes.api_server import FakeApi, ago, event, instance, line, problem, refusal, worker
 
@@ -278,6 +280,30 @@ def test_a_picture_carries_the_note_that_the_controller_is_away() -> None:
     lines = picture_lines([worker("web", problems=[problem()])], "gone; waiting for the controller", SCREEN, wide=True)
     assert lines[-1] == "1 worker: 1 running  gone; waiting for the controller"
     assert "1 problem in spec files" in lines
+
+
+def test_a_picture_is_drawn_anew_for_each_change_and_ends_with_the_listeners_error(api: FakeApi) -> None:
+    api.workers = [worker("web")]
+    picture = Picture()
+
+    def script() -> None:
+        api.wait_for(lambda: lists(api) == 1)
+        api.publish(lambda: api.workers.append(worker("mail")))
+        api.publish(lambda: api.workers.pop(0))
+        end(api, WORKERS)
+
+    with meanwhile(script):
+        picture.listen(Client(parse_address(api.url, "test")), Selection())
+    with pytest.raises(CliError):
+        picture.next()
+
+
+def test_a_picture_holds_what_there_is_and_why_nothing_comes() -> None:
+    picture = Picture()
+    picture.note("gone")
+    assert picture.next() == ([], "gone; waiting for the controller")
+    picture.note("")
+    assert picture.next() == ([], "")
 
 
 PLAN = {

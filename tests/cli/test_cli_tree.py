@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import controller
 from controller.cli import docs
 from controller.cli.errors import MEANINGS, Exit
-from controller.cli.lazy import VERBS, did_you_mean
+from controller.cli.lazy import VERBS, LazyGroup, did_you_mean
 from controller.cli.main import root
 from tests.cli.cli_site import run, shown
 
@@ -70,14 +71,25 @@ def test_the_version_is_told_by_option_and_by_verb() -> None:
     assert '"python"' in shown(None, "version", "-o", "json")
 
 
-def test_ctrl_c_inside_a_verb_leaves_with_130_and_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    @click.command()
-    def interrupted() -> None:
-        raise KeyboardInterrupt
+class InterruptedGroup(LazyGroup):
+    """A tree in which every verb is interrupted by Ctrl-C."""
 
-    monkeypatch.setattr(type(root), "get_command", lambda *_: interrupted)
-    result = run(None, "get")
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        @click.command(cmd_name)
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        return interrupted
+
+
+def test_ctrl_c_inside_a_verb_leaves_with_130_and_without_a_word() -> None:
+    result = CliRunner().invoke(InterruptedGroup(), ["get"])
     assert (result.exit_code, result.output) == (Exit.INTERRUPTED, "")
+
+
+def test_the_tree_lists_its_verbs_and_knows_no_others() -> None:
+    ctx = click.Context(root)
+    assert (root.list_commands(ctx), root.get_command(ctx, "xyzzy")) == (list(VERBS), None)
 
 
 def test_the_reference_in_the_documentation_is_the_one_the_program_makes() -> None:

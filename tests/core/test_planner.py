@@ -7,6 +7,7 @@ from dataclasses import replace
 from controller.core.observed import Status
 from controller.core.plan import Action, ActionKind
 from tests.core.core_builders import (
+    NOW,
     desired,
     observed,
     planned,
@@ -246,9 +247,11 @@ def test_when_every_port_is_taken_the_first_goes_first() -> None:
 def test_a_renamed_worker_starts_when_the_old_name_has_let_go_of_its_port() -> None:
     before, after = worker("old", port=4000), worker("new", port=4000)
     want = desired(after, removed=["old"])
-    assert str(planned(want, observed(seen(before)))) == (
+    plan = planned(want, observed(seen(before)))
+    assert str(plan) == (
         "remove   old/0: spec removed: file old.yaml is gone\nhold     new: PortBusy: new/0 waits: old/0 has port 4000"
     )
+    assert plan.next_wake == NOW + 1
     assert str(planned(want, observed())) == "create   new/0: not there yet"
 
 

@@ -67,7 +67,17 @@ def test_ruff_has_nothing_to_say(arguments: list[str]) -> None:
 
 
 def test_the_agent_is_written_for_python_3_9() -> None:
-    command = [sys.executable, "-m", "ruff", "check", "--target-version", "py39", "--select", "E9,F", "controller/agent"]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--target-version",
+        "py39",
+        "--select",
+        "E9,F",
+        "controller/agent",
+    ]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     for path in sorted((PACKAGE / "agent").glob("*.py")):

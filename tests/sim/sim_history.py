@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World
+
 from controller.agent.states import Phase
 from controller.core.desired import Removal
 from controller.core.intents import RunIntent
 from controller.core.problems import Source
 from controller.core.spec import WorkerSpec
-from sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World
 
 STEPS = 30
 SETTLE_S = 400.0
@@ -49,37 +50,42 @@ def settle(world: World) -> None:
 
 
 def check_converged(world: World) -> None:
+    """What the specs ask for is there, and nothing else."""
     plan = world.plan()
     if plan.actions:
         raise Broken(f"still something to do: {plan}")
-    alive = world.alive()
     wanted = {
         f"{spec.worker_id}/{ordinal}": spec
         for spec in world.specs.values()
         for ordinal in range(spec.replicas)
         if spec.wanted == "running"
     }
-    for name in alive:
+    for name in world.alive():
         if name not in wanted:
             raise Broken(f"{name} runs and nobody wants it")
     for name, spec in wanted.items():
-        command = spec.command[0] if isinstance(spec.command, list) else ""
-        slot = world.agent.slots.get(name)
-        if slot is None or slot.phase is Phase.GONE:
-            raise Broken(f"{name} is wanted and has no slot")
-        if slot.phase is Phase.COMPLETED:
-            if name not in world.completed:
-                raise Broken(f"{name} is called completed, and none of its processes exited with code 0")
-        elif command in (BROKEN, LOOPING):
-            if slot.phase is not Phase.FAILED and not held(world, name):
-                raise Broken(f"{name} ({command}) should have given up, is {slot.phase.value}")
-        elif name not in alive:
-            raise Broken(f"{name} is wanted and does not run: {slot.phase.value} {slot.reason} {slot.message}")
-        elif alive[name].command != command and not held(world, name):
-            raise Broken(f"{name} runs {alive[name].command}, wanted is {command}")
+        check_instance(world, name, spec)
     for name, slot in world.agent.slots.items():
-        if name not in wanted and world.specs.get(name.rpartition("/")[0]) is None and slot.phase is not Phase.GONE:
+        if name.rpartition("/")[0] not in world.specs and slot.phase is not Phase.GONE:
             raise Broken(f"{name} has no spec and is {slot.phase.value}")
+
+
+def check_instance(world: World, name: str, spec: WorkerSpec) -> None:
+    """One wanted instance runs what its spec says, or has every reason not to."""
+    command = spec.command[0] if isinstance(spec.command, list) else ""
+    slot, process = world.agent.slots.get(name), world.alive().get(name)
+    if slot is None or slot.phase is Phase.GONE:
+        raise Broken(f"{name} is wanted and has no slot")
+    if slot.phase is Phase.COMPLETED:
+        if name not in world.completed:
+            raise Broken(f"{name} is called completed, and none of its processes exited with code 0")
+    elif command in (BROKEN, LOOPING):
+        if slot.phase is not Phase.FAILED and not held(world, name):
+            raise Broken(f"{name} ({command}) should have given up, is {slot.phase.value}")
+    elif process is None:
+        raise Broken(f"{name} is wanted and does not run: {slot.phase.value} {slot.reason} {slot.message}")
+    elif process.command != command and not held(world, name):
+        raise Broken(f"{name} runs {process.command}, wanted is {command}")
 
 
 def held(world: World, name: str) -> bool:

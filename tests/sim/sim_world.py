@@ -74,6 +74,12 @@ class Process:
     code: int | None = None
     signal: int | None = None
     dies_at: float | None = None
+    lingers_until: float | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """The leader lives, or others of its group do."""
+        return self.alive or self.lingers_until is not None
 
 
 @dataclass
@@ -117,6 +123,7 @@ class World:
         self.story: list[str] = []
         self.faults = True
         self.completed: set[str] = set()
+        self.newest_order: dict[str, int] = {}
         self.claim()
 
     # --- the controller ---
@@ -129,9 +136,7 @@ class World:
 
     def look(self) -> None:
         """List the slots: what `list` would answer now."""
-        self.memory = {
-            name: self.view(slot) for name, slot in self.agent.slots.items() if slot.phase is not Phase.GONE
-        }
+        self.memory = {name: self.view(slot) for name, slot in self.agent.slots.items() if slot.phase is not Phase.GONE}
         self.floors = {
             name: slot.wish.generation for name, slot in self.agent.slots.items() if slot.phase is Phase.GONE
         }
@@ -167,7 +172,10 @@ class World:
 
     def observed(self) -> Observed:
         view = HostView(
-            reachable=self.reachable, instances=dict(self.memory), floors=dict(self.floors), refusals=dict(self.refusals)
+            reachable=self.reachable,
+            instances=dict(self.memory),
+            floors=dict(self.floors),
+            refusals=dict(self.refusals),
         )
         return Observed(hosts={HOST: view})
 
@@ -239,15 +247,20 @@ class World:
             return
         name = message.action.instance
         slot = self.agent.slots.get(name)
+        newest = self.newest_order.get(name, 0)
         if message.order is None:
             if slot is not None:
+                self.newest_order[name] = max(newest, message.action.generation)
                 self.feed(name, Removed(message.action.generation))
             return
         if machine.accepts(slot, message.order):
             return
+        if message.action.generation <= newest:
+            raise Broken(f"{name}: took an order of generation {message.action.generation} after one of {newest}")
         if slot is not None and machine.must_replace(slot, message.order) and message.order.launch["command"] == BROKEN:
             self.refusals[name] = Refusal(digest=message.order.digest, message="command not found", at=self.wall)
             return
+        self.newest_order[name] = message.action.generation
         self.refusals.pop(name, None)
         if slot is None:
             self.agent.slots[name] = Slot(name=name, wish=message.order)
@@ -265,7 +278,9 @@ class World:
             raise Broken(f"{name}: the generation went back")
         if before.wish.removed and not step.slot.wish.removed and step.slot.wish.generation <= before.wish.generation:
             raise Broken(f"{name}: raised from the dead")
-        self.story.append(f"{self.mono:.1f} {name} {type(event).__name__} {before.phase.value}->{step.slot.phase.value}")
+        self.story.append(
+            f"{self.mono:.1f} {name} {type(event).__name__} {before.phase.value}->{step.slot.phase.value}"
+        )
         self.agent.slots[name] = step.slot
         for effect in step.effects:
             if self.faults and self.dice.random() < 0.01:
@@ -287,7 +302,7 @@ class World:
                     ).slot
             case Reap(run=run):
                 process = self.processes.get(run)
-                if process is not None and process.alive:
+                if process is not None and process.is_there:
                     raise Broken(f"{name}: reaped a live process")
                 self.reaped.add(run)
 
@@ -310,13 +325,16 @@ class World:
         else:
             if slot.phase in ALIVE or slot.phase is Phase.SPAWNING:
                 self.feed(name, self.exit_of(process))
-            self.agent.inbox.append((name, GroupEmptied(process.run)))
+            if not process.is_there:
+                self.agent.inbox.append((name, GroupEmptied(process.run)))
 
     def recover_unclaimed(self) -> None:
         claimed = {slot.run for slot in self.agent.slots.values()}
         for process in self.processes.values():
             if process.run in claimed or process.run in self.reaped:
                 continue
+            if process.is_there and not process.alive:
+                raise Broken(f"{process.slot}: nobody waits for the rest of {process.run}")
             if process.alive and process.slot in self.agent.slots:
                 self.feed(process.slot, Found(process.run, 1, process.revision, process.wall))
             else:
@@ -341,7 +359,11 @@ class World:
 
     def keeper_signals(self, run: str, number: int) -> None:
         process = self.processes.get(run)
-        if process is None or not process.alive:
+        if process is None or not process.is_there:
+            return
+        if process.lingers_until is not None:
+            if number == 9:
+                process.lingers_until = self.mono
             return
         if number == 9:
             process.dies_at = self.mono
@@ -351,11 +373,15 @@ class World:
 
     def end(self, process: Process, *, code: int | None, signal: int | None) -> None:
         process.alive, process.code, process.signal = False, code, signal
+        if self.dice.random() < 0.3:
+            # A child of it lives on: for a moment, for a while, or until it is killed.
+            process.lingers_until = self.mono + self.dice.choice([0.02, 3.0, 1e9])
         slot = self.agent.slots.get(process.slot)
         if slot is None or slot.run != process.run:
             return
         self.agent.inbox.append((process.slot, self.exit_of(process)))
-        self.agent.inbox.append((process.slot, GroupEmptied(process.run)))
+        if not process.is_there:
+            self.agent.inbox.append((process.slot, GroupEmptied(process.run)))
 
     def exit_of(self, process: Process) -> Exited:
         if not process.known:
@@ -365,13 +391,13 @@ class World:
     def keeper_dies(self) -> None:
         """kill -9 of the keeper: its children live on, their ends will be unknown; the agent becomes the keeper."""
         for process in self.processes.values():
-            process.known = process.known and not process.alive and process.run in self.reaped
+            process.known = process.known and not process.is_there and process.run in self.reaped
         self.agent_dies()
 
     def reboot(self) -> None:
         """Everything dies and the runtime halves are void; the wishes stay, and what was wanted starts again."""
         for process in self.processes.values():
-            process.alive = False
+            process.alive, process.lingers_until = False, None
             self.reaped.add(process.run)
         self.agent.inbox.clear()
         for name, slot in list(self.agent.slots.items()):
@@ -393,6 +419,7 @@ class World:
             self.drain_inbox()
             due = [d for slot in self.agent.slots.values() if (d := machine.next_deadline(slot)) is not None]
             due += [p.dies_at for p in self.processes.values() if p.alive and p.dies_at is not None]
+            due += [p.lingers_until for p in self.processes.values() if p.lingers_until is not None]
             first = max(self.mono, min(due, default=until + 1.0))
             if first > until:
                 break
@@ -412,6 +439,9 @@ class World:
         for process in list(self.processes.values()):
             if process.alive and process.dies_at is not None and process.dies_at <= self.mono:
                 self.end(process, code=None if process.signal else 1, signal=process.signal)
+            elif process.lingers_until is not None and process.lingers_until <= self.mono:
+                process.lingers_until = None
+                self.agent.inbox.append((process.slot, GroupEmptied(process.run)))
 
     def drain_inbox(self) -> None:
         while self.agent.inbox:
@@ -424,7 +454,7 @@ class World:
     def watch_single(self) -> None:
         alive: dict[str, str] = {}
         for process in self.processes.values():
-            if process.alive:
+            if process.is_there:
                 if process.slot in alive:
                     raise Broken(f"two live processes in {process.slot}: {alive[process.slot]} and {process.run}")
                 alive[process.slot] = process.run

@@ -266,3 +266,13 @@ def test_what_is_not_permitted_keeps_its_workers_and_forbids_removals(tmp_path: 
             f"the specs directory {root} cannot be read: Permission denied",
         ],
     )
+
+
+def test_a_file_of_a_file_system_that_is_not_mounted_is_not_gone(specs: SpecsDirectory) -> None:
+    for record in (specs.state / "last_good").glob("*.json"):
+        record.write_text(record.read_text().replace('"on_submount": false', '"on_submount": true'))
+    specs.remove("a.yaml")
+    specs.start()
+    desired = specs.later().settled()
+    assert states(desired) == {"a": "stale", "b": "good"}
+    assert told(desired) == ["a.yaml: cannot be read: the file system that held it is not mounted (mount it)"]

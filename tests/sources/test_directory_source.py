@@ -321,7 +321,7 @@ def test_a_worker_defined_thrice_from_the_start_does_not_run(specs: SpecsDirecto
     desired = specs.scan()
     assert states(desired) == {"a": "broken"}
     assert told(desired)[0] == (
-        "a.yaml:1:12: worker_id `a` is also defined in a.yaml:4 and 1 more places "
+        "a.yaml:1:12: worker_id `a` is also defined in a.yaml:4 and 1 more "
         "(each worker stands in one place; remove or rename one)"
     )
 

@@ -1,0 +1,231 @@
+"""The machine under any history: a tiny keeper that loses, delays and repeats what it tells, and agents that die."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent_builders import wish
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.agent.decisions import Dice
+from controller.agent.machine import accepts, next_deadline, step
+from controller.agent.states import (
+    BUSY,
+    Adjourned,
+    Applied,
+    Emit,
+    Exited,
+    Found,
+    GroupEmptied,
+    Heard,
+    Missing,
+    Now,
+    Phase,
+    Reap,
+    Removed,
+    Resumed,
+    Signal,
+    Slot,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StopSent,
+    Ticked,
+    Wish,
+)
+
+
+class World:
+    """One slot, its keeper's runs, and what is on its way between the two.
+
+    A run is [leader lives, members live, ignores the polite signal]. Orders arrive in their order, also after the death of the
+    agent that gave them; what the keeper tells dies with the agent it was told to.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slot = Slot(name="web/0", wish=wish(0, wanted="stopped"))
+        self.runs: dict[str, list[bool]] = {}
+        self.orders: list[Any] = []
+        self.told: list[Heard] = []
+        self.number = 0
+        self.stubborn = False
+        self.fails = False
+        self.killed_at: dict[str, float] = {}
+
+    def hear(self, event: Heard) -> None:
+        generation = self.slot.wish.generation
+        self.number += 1
+        result = step(self.slot, event, Now(self.now, self.now), Dice(f"r{self.number}", 0.5))
+        self.slot = result.slot
+        assert self.slot.wish.generation >= generation
+        for effect in result.effects:
+            if not isinstance(effect, Emit):
+                self.orders.append(effect)
+                if isinstance(effect, Signal) and effect.asks:
+                    self.hear(StopSent(effect.run))
+
+    def carry_out(self) -> None:
+        """The keeper reads one order."""
+        if not self.orders:
+            return
+        order = self.orders.pop(0)
+        if isinstance(order, Spawn):
+            if self.fails:
+                self.told.append(SpawnFailed(order.run, "no", True, self.now))
+                return
+            assert not any(leader for leader, _, _ in self.runs.values()), "a second live run"
+            self.runs[order.run] = [True, False, self.stubborn]
+            self.told.append(Spawned(order.run, 1, self.now))
+        elif isinstance(order, Signal):
+            run = self.runs.get(order.run)
+            if run is not None and (order.signal == 9 or not run[2]):
+                run[1] = False
+                self.end_leader(order.run, None, order.signal)
+                if not run[0]:
+                    self.told.append(GroupEmptied(order.run))
+        elif isinstance(order, Reap) and order.run in self.runs and not self.runs[order.run][0]:
+            del self.runs[order.run]
+
+    def end_leader(self, name: str, code: int | None, signal: int | None = None) -> None:
+        run = self.runs[name]
+        if run[0]:
+            run[0] = False
+            self.told.append(Exited(name, code, signal, True, self.now))
+            if not run[1]:
+                self.told.append(GroupEmptied(name))
+
+    def listen(self) -> None:
+        """The agent hears what was told first."""
+        if self.told:
+            self.hear(self.told.pop(0))
+
+    def restart(self) -> None:
+        """The agent is killed: what it ordered counts, what it was told is lost, the next one is greeted."""
+        while self.orders:
+            self.carry_out()
+        self.told.clear()
+        for name, (leader, members, _) in list(self.runs.items()):
+            if name == self.slot.run:
+                if not leader:
+                    self.hear(Exited(name, 1, None, True, self.now))
+                    if not members:
+                        self.hear(GroupEmptied(name))
+                elif self.slot.phase is Phase.SPAWNING:
+                    self.hear(Spawned(name, 1, self.now))
+                else:
+                    self.hear(Found(name, 1, None, self.now))
+            elif not leader:
+                del self.runs[name]
+        if self.slot.phase in BUSY and self.slot.run not in self.runs:
+            self.hear(Missing())
+
+    def tick(self, seconds: float) -> None:
+        """Time goes by; a timer fires, perhaps for nothing."""
+        self.now += seconds
+        self.hear(Ticked())
+
+    def apply(self, newest: Wish) -> None:
+        if not accepts(self.slot, newest):
+            self.hear(Applied(newest))
+
+    def calm(self) -> None:
+        """Everything that is on its way arrives, and time goes on until nothing is due any more."""
+        self.fails = False
+        for _ in range(400):
+            while self.orders or self.told:
+                self.carry_out()
+                self.listen()
+            due = next_deadline(self.slot)
+            if due is None:
+                return
+            self.tick(max(0.0, due - self.now))
+        raise AssertionError(f"never calm: {self.slot}")
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("apply"), st.integers(1, 30), st.sampled_from(["running", "stopped"]), st.integers(0, 3)),
+    st.tuples(st.just("remove"), st.integers(1, 30)),
+    st.tuples(st.just("tick"), st.floats(0, 20)),
+    st.tuples(st.sampled_from(["carry_out", "listen", "exit", "crash", "fork", "restart", "repeat"])),
+    st.tuples(st.sampled_from(["stubborn", "obedient", "fails", "works", "adjourn", "resume"])),
+)
+
+
+def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901 - one case per line
+    match move:
+        case ("apply", generation, wanted, number):
+            world.apply(wish(generation, wanted=wanted, revision=f"1-{number}", run_request=generation // 7))
+        case ("remove", generation):
+            world.hear(Removed(generation))
+        case ("tick", seconds):
+            world.tick(seconds)
+        case ("carry_out",):
+            world.carry_out()
+        case ("listen",):
+            world.listen()
+        case ("repeat",):
+            world.told[:1] = world.told[:1] * 2
+        case ("restart",):
+            world.restart()
+        case ("exit",) | ("crash",):
+            for name in list(world.runs):
+                world.end_leader(name, 0 if move[0] == "exit" else 1)
+        case ("fork",):
+            for run in world.runs.values():
+                run[1] = run[0]
+        case ("stubborn",) | ("obedient",):
+            world.stubborn = move[0] == "stubborn"
+        case ("fails",) | ("works",):
+            world.fails = move[0] == "fails"
+        case ("adjourn",):
+            world.hear(Adjourned(world.now + 5.0))
+        case ("resume",):
+            world.hear(Resumed())
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_there_are_never_two_live_runs_and_generations_never_go_back(moves: list[tuple[Any, ...]]) -> None:
+    world = World()
+    for move in moves:
+        act(world, move)  # `World` asserts both at each step
+        assert sum(leader for leader, _, _ in world.runs.values()) <= 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_a_stop_always_ends_with_no_process_left(moves: list[tuple[Any, ...]]) -> None:
+    world = World()
+    for move in moves:
+        act(world, move)
+    world.apply(wish(100, wanted="stopped"))
+    world.calm()
+    assert (world.slot.phase, world.runs) == (Phase.IDLE, {})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_a_start_always_ends_with_one_run_at_the_wanted_revision(moves: list[tuple[Any, ...]]) -> None:
+    world = World()
+    for move in moves:
+        act(world, move)
+    world.hear(Resumed())
+    world.apply(wish(100, revision="1-last", run_request=100))
+    world.calm()
+    assert (world.slot.phase, world.slot.running_revision) == (Phase.RUNNING, "1-last")
+    assert [leader for leader, _, _ in world.runs.values()] == [True]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_a_removed_slot_is_gone_and_no_older_wish_raises_it(moves: list[tuple[Any, ...]]) -> None:
+    world = World()
+    for move in moves:
+        act(world, move)
+    world.hear(Removed(100))
+    world.calm()
+    world.apply(wish(99))
+    world.calm()
+    assert (world.slot.phase, world.runs) == (Phase.GONE, {})

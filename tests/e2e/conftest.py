@@ -1,0 +1,42 @@
+"""An installation for each scenario: everything in it is ended, and what must never be fails the test.
+
+All tests of this folder are `e2e`. When one fails, its report holds what the controllers, the keeper and the
+canaries wrote, and its folder is kept when WORKERCTL_E2E_KEEP is set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.e2e_installation import Installation
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Remember a failure, so that the fixture tells the story, and put the story into the report."""
+    report: pytest.TestReport = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+        site = getattr(item, "funcargs", {}).get("site")
+        if report.failed and isinstance(site, Installation):
+            report.sections.append(("what the program wrote", site.story()))
+    return report
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest) -> Iterator[Installation]:
+    """An empty installation, nothing running but a bystander."""
+    opened = Installation()
+    yield opened
+    has_failed = request.node.stash.get(FAILED, True)
+    wrong = opened.close()
+    story = opened.story()
+    if not (has_failed and "WORKERCTL_E2E_KEEP" in os.environ):
+        opened.remove()
+    if wrong:
+        pytest.fail("\n".join([*wrong, "" if has_failed else story]), pytrace=False)
