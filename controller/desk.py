@@ -8,6 +8,7 @@ into an intent. The loop does the rest; an operation only watches it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, R
 from controller.core.desired import DesiredWorker
 from controller.core.intents import RunIntent
 from controller.core.picture import Picture, picture_of, pictures
-from controller.core.plan import Plan
+from controller.core.plan import Hold, Plan
 from controller.core.status import Condition, conditions
 from controller.core.views import Beside, status_view, worker_view
 from controller.reconcile.archive import Archive
@@ -38,6 +39,8 @@ GATHER_S = 0.05
 LATE_S = 75.0
 """The loop turns at least every 30 s; later than this it does not tick."""
 EDIT_TRIES = 5
+
+log = logging.getLogger("workerctl.loop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +92,26 @@ class Desk(Shelf):
                 self._archive.keep_own(
                     Event(
                         at=turn.now, type=f"{action.kind.value}_ordered", worker_id=action.worker_id,
-                        instance=action.instance, actor="loop", cause=action.cause, message=str(action), data=data,
+                        instance=action.instance, actor="loop", cause=action.cause,
+                        message=" ".join(str(action).split()), data=data,
                     )
                 )  # fmt: skip
         for hold in turn.new_holds:
-            self._archive.keep_own(
-                Event(at=turn.now, type="held", worker_id=hold.worker_id, actor="loop", cause=hold.reason,
-                      message=hold.message)
-            )  # fmt: skip
-        self.changed(
-            {o.action.worker_id for o in turn.outcomes} | {h.worker_id for h in turn.plan.holds if h.worker_id}
-        )
+            self._tell_hold(hold, turn.now)
+        held = {hold.worker_id for hold in turn.plan.holds if hold.worker_id}
+        self.changed(held | {outcome.action.worker_id for outcome in turn.outcomes})
         self._judge(None)
+
+    def _tell_hold(self, hold: Hold, now: float) -> None:
+        """A new hold, as a line and an event. Not what the spec feed told already, nor that a host is still silent."""
+        if hold.reason in ("SpecInvalid", "HostUnknown") or (self._loop.turns <= 1 and hold.worker_id is None):
+            return
+        log.info("%s", hold)
+        self._archive.keep_own(
+            Event(
+                at=now, type="held", worker_id=hold.worker_id, actor="loop", cause=hold.reason, message=hold.message
+            )
+        )  # fmt: skip
 
     def _look_at_changes(self) -> None:
         self._timer = None

@@ -33,6 +33,7 @@ FOLD_WINDOW_S = 60.0
 MESSAGE_LIMIT = 4096
 
 Event = dict[str, Any]
+_HEAD = b'{"seq":'
 
 
 @dataclass
@@ -145,9 +146,7 @@ class Journal:
     def _events_from(self, seq: int) -> Iterator[Event]:
         for segment in list(self._segments):
             if segment.first + segment.count > seq:
-                for event in _read_segment(segment.path):
-                    if event["seq"] >= seq:
-                        yield event
+                yield from _read_segment(segment.path, seq)
 
     # --- inside ---
 
@@ -259,11 +258,14 @@ def _cut_torn_line(path: str) -> None:
             file.truncate(whole)
 
 
-def _read_segment(path: str) -> Iterator[Event]:
-    """The events of one file; lines that do not read are left out, and so become a gap."""
+def _read_segment(path: str, seq: int = 0) -> Iterator[Event]:
+    """The events of one file from `seq` on; lines that do not read are left out, and so become a gap."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         for line in file:
             with contextlib.suppress(ValueError):
+                # Each line begins with its number, as `_append` writes it: what is too old is not parsed.
+                if int(line[len(_HEAD) : line.index(b",")]) < seq:
+                    continue
                 event = json.loads(line)
                 if isinstance(event, dict) and isinstance(event.get("seq"), int):
                     yield event

@@ -108,7 +108,8 @@ class Logs:
         for file in self._known.values():
             if file.stored > file.end:
                 self._rebase(file, file.stored)
-                self._measure(file)
+                with contextlib.suppress(OSError):
+                    self._measure(file)
         self._memory.rewrite((file.key, file.stored, file.index) for file in self._known.values())
 
     def open_run(self, slot: str, run: str) -> tuple[str, str]:
@@ -162,20 +163,17 @@ class Logs:
         file = self._known.get((run, stream))
         if file is None:
             raise ReadError(f"there is no {stream} of run {run}")
-        self._look(file)
-        if offset > file.end:
-            # More was read than there is: it was truncated while nobody looked. All that is there is new.
-            self._rebase(file, offset)
-            self._measure(file)
-        start = max(offset, file.base + file.head)
-        data = b""
-        wanted = min(limit, READ_LIMIT, file.end - start)
-        if wanted > 0:
-            try:
-                with self._files.opened(file.key) as descriptor:
-                    data = os.pread(descriptor, wanted, start - file.base)
-            except OSError as error:
-                raise ReadError(f"cannot read the {stream} of run {run}: {error.strerror}") from None
+        try:
+            if not file.has_ended:
+                self._measure(file)
+            if offset > file.end:
+                # More was read than there is: it was truncated while nobody looked. All that is there is new.
+                self._rebase(file, offset)
+                self._measure(file)
+            start = max(offset, file.base + file.head)
+            data = self._read(file, start, min(limit, READ_LIMIT, file.end - start))
+        except OSError as error:
+            raise ReadError(f"cannot read the {stream} of run {run}: {error.strerror}") from None
         answer: dict[str, Any] = {
             "offset": start,
             "size": file.end,
@@ -186,6 +184,12 @@ class Logs:
             reason = TRUNCATED if offset < file.base else OVER_CAP
             answer["gap"] = {"from": offset, "to": start, "reason": reason}
         return answer, data
+
+    def _read(self, file: _File, start: int, count: int) -> bytes:
+        if count <= 0:
+            return b""
+        with self._files.opened(file.key) as descriptor:
+            return os.pread(descriptor, count, start - file.base)
 
     def stored(self, run: str, stream: str, offset: int) -> None:
         """All bytes below are safe elsewhere."""
@@ -302,15 +306,19 @@ class Logs:
         self._push({"push": "log", "run": key.run, "stream": key.stream, "slot": key.slot, "size": file.end})
 
     def _look(self, file: _File) -> bool:
-        """Learn the size of a file that may still grow; True when it has changed."""
-        return not file.has_ended and self._measure(file)
+        """Learn the size of a file that may still grow; True when it has changed. One that cannot be read has not."""
+        with contextlib.suppress(OSError):
+            return not file.has_ended and self._measure(file)
+        return False
 
     def _measure(self, file: _File) -> bool:
         try:
             with self._files.opened(file.key) as descriptor:
                 found = os.fstat(descriptor)
-        except OSError:
-            return False
+        except FileNotFoundError:
+            if file.size == 0:
+                return False  # not yet opened by the keeper's child
+            raise
         if found.st_size < file.size:
             self._rebase(file, file.end)
         elif found.st_size == file.size:

@@ -22,7 +22,7 @@ from .protocol import LENGTHS_SIZE, Frame, ProtocolError, decode, encode, length
 
 BUFFER_LIMIT = 8 * 1024 * 1024
 REQUESTS_AT_ONCE = 16
-REPLAY = 200
+REPLAY = 500
 _PEER = struct.Struct("3i")
 _log = logging.getLogger("agent")
 

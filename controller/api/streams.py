@@ -168,6 +168,8 @@ class _Stream:
             return ApiProblem(status=503, code="slow_follower", detail="this stream was not read fast enough")
         except StoreUnavailable as error:
             return store_unavailable(str(error))
+        except ApiProblem as problem:
+            return problem  # The worker that is followed is gone, say.
         except Exception as error:
             if isinstance(error, ConnectionError) and self._call.connection.gone:
                 return None

@@ -14,6 +14,7 @@ from controller.core.observed import ObservedInstance, Status
 from controller.core.plan import Hold
 
 OperationState = Literal["accepted", "running", "succeeded", "failed", "superseded"]
+_DONE = {"start": "all instances run", "stop": "all instances have stopped", "restart": "all instances run anew"}
 ENDED = ("succeeded", "failed", "superseded")
 KEPT = 1000
 """Ended operations remembered in memory; the store has them all."""
@@ -62,7 +63,7 @@ def judge(
             done, waiting = len(ready) >= replicas, f"{len(ready)} of {replicas} instances have started"
             broken = [i for i in instances if i.status is Status.ERROR and i.run_request >= operation.number]
     if done:
-        return replace(operation, state="succeeded", detail="done")
+        return replace(operation, state="succeeded", detail=_DONE[operation.action])
     if broken:
         return replace(operation, state="failed", detail=f"{broken[0].instance}: {broken[0].message}")
     refusal = next((hold for hold in holds if hold.reason == "CannotStart"), None)

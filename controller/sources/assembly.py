@@ -24,8 +24,9 @@ from controller.core.problems import Problem
 from controller.core.spec import WorkerSpec
 from controller.sources.claims import Claims, Snapshot, find_claims
 from controller.sources.defaults import DefaultsFound, find_defaults
-from controller.sources.documents import Document, Places
+from controller.sources.documents import Document
 from controller.sources.launching import EnvLookup, Launched, Launcher
+from controller.sources.places import Places
 from controller.sources.removals import Suspect
 from controller.sources.validation import Finding, Judged, judge_worker, placed
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from controller.core.problems import Problem
 from controller.core.spec import KINDS_NOT_YET
-from controller.sources.documents import DEFAULTS, WORKER, Document, Places, SpecFile, folders_above
+from controller.sources.documents import DEFAULTS, WORKER, Document, SpecFile, folders_above
+from controller.sources.places import Places
 from controller.sources.removals import Suspect
 from controller.sources.validation import judge_kind, judge_worker
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controller.core.problems import Problem
-from controller.sources.documents import DEFAULTS, Document, Places, SpecFile, folders_above
+from controller.sources.documents import DEFAULTS, Document, SpecFile, folders_above
+from controller.sources.places import Places
 from controller.sources.validation import judge_defaults
 
 

@@ -2,7 +2,7 @@
 
 Called by assembly.py and offline.py. Pure. A document keeps only plain data and its first line: nodes of ten thousand
 files would cost hundreds of megabytes, so the places of a file are composed again, from its bytes, when a problem
-needs one (`Places`).
+needs one (places.py).
 
 What does not belong here: which values are right (validation.py), which of several documents counts (assembly.py).
 """
@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import yaml
-from yaml.nodes import Node
 
 from controller.core.problems import Problem, Source
 from controller.core.spec import is_worker_id
-from controller.sources.strict_yaml import LimitExceeded, Path, Place, compose, locate, parse, without_bom
+from controller.sources.strict_yaml import Path, parse
 from controller.sources.syntax import excerpt
 
 WORKER = "Worker"
@@ -140,35 +136,6 @@ def folders_above(folder: str) -> tuple[str, ...]:
     while above[-1]:
         above.append(posixpath.dirname(above[-1]))
     return tuple(above)
-
-
-@dataclass(slots=True)
-class Places:
-    """Where values stand in files, found on demand: problems are rare, and nodes are large.
-
-    `files` gives the bytes that the documents were read from.
-    """
-
-    files: Mapping[str, SpecFile]
-    _roots: dict[str, list[Node]] = field(default_factory=dict)
-
-    def find(self, document: Document, path: Path, *, key: bool = False) -> Place | None:
-        """The place of a value or of its key; None where only the document's line is known."""
-        if document.index < 0:
-            return None
-        if document.file not in self._roots:
-            self._roots[document.file] = self._compose(document.file)
-        roots = self._roots[document.file]
-        return locate(roots[document.index], path, key=key) if document.index < len(roots) else None
-
-    def _compose(self, path: str) -> list[Node]:
-        found = self.files.get(path)
-        roots: list[Node] = []
-        if found is not None and found.content is not None:
-            # A syntax error further down ends it; what came before is what documents were made of.
-            with suppress(yaml.YAMLError, LimitExceeded):
-                roots.extend(compose(without_bom(found.content)))
-        return roots
 
 
 def pointer(path: Path) -> str:

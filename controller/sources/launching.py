@@ -15,8 +15,9 @@ from controller.core.launch import EnvFile as LaunchEnvFile
 from controller.core.launch import LaunchContext, build
 from controller.core.problems import Fault, Problem
 from controller.core.spec import WorkerSpec
-from controller.sources.documents import Document, Places
+from controller.sources.documents import Document
 from controller.sources.env_files import EnvFile, env_path
+from controller.sources.places import Places
 from controller.sources.strict_yaml import Path
 from controller.sources.syntax import excerpt
 from controller.sources.validation import Finding, Judged, placed

@@ -16,7 +16,7 @@ What does not belong here: the words for syntax errors (syntax.py), what a field
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -77,15 +77,6 @@ class Parsed:
 
     documents: tuple[YamlDocument, ...]
     problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a value stands (from 1), and a plain scalar's own text: `3.10`, where the data says 3.1."""
-
-    line: int
-    column: int
-    text: str | None
 
 
 class LimitExceeded(Exception):
@@ -359,40 +350,3 @@ class _Constructor:
             self._problem(node, f"this value is no {tag}", "leave the tag out")
         else:
             self._problem(node, f"the tag `{excerpt(tag)}` is not supported", "leave it out", code="tag")
-
-
-def locate(root: Node, path: Sequence[str | int], *, key: bool = False) -> Place:
-    """The place of the value at `path`, or of its key; of the nearest parent where the path leads nowhere."""
-    node, at = root, root
-    for step in path:
-        pair = _child(node, step)
-        if pair is None:
-            break
-        at, node = pair
-    chosen = at if key else node
-    mark = chosen.start_mark
-    # A block mapping has no visible start of its own: its key is where a person looks.
-    if not key and at is not root and isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
-        mark = at.start_mark
-    text = node.value if isinstance(node, ScalarNode) and not node.style else None
-    return Place(line=mark.line + 1, column=mark.column + 1, text=text)
-
-
-def _child(node: Node, step: str | int) -> tuple[Node, Node] | None:
-    """(key node, value node) of a mapping's key, also behind merge keys; (item, item) of a list's."""
-    if isinstance(node, SequenceNode):
-        if isinstance(step, int) and 0 <= step < len(node.value):
-            return node.value[step], node.value[step]
-        return None
-    if not isinstance(node, MappingNode):
-        return None
-    for key, value in node.value:
-        if key.tag != MERGE and key.value == step:
-            return key, value
-    for key, value in node.value:
-        if key.tag == MERGE:
-            for part in value.value if isinstance(value, SequenceNode) else [value]:
-                found = _child(part, step)
-                if found is not None:
-                    return found
-    return None

@@ -18,7 +18,8 @@ from pydantic_core import ErrorDetails
 from controller.core.problems import Problem
 from controller.core.redaction import HIDDEN, names_a_secret
 from controller.core.spec import KINDS_NOT_YET, NOT_YET, WorkerSpec
-from controller.sources.documents import DEFAULTS, WORKER, Document, Places, in_words, layered, pointer
+from controller.sources.documents import DEFAULTS, WORKER, Document, in_words, layered, pointer
+from controller.sources.places import Places
 from controller.sources.strict_yaml import Path
 from controller.sources.syntax import excerpt
 

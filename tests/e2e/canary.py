@@ -3,11 +3,13 @@
 It holds an exclusive lock on DIR/<slot>.lock from its first breath to its last, so a second copy of one slot betrays
 itself: that one writes `double` and leaves with 97. What happens to it goes, one line each, into DIR/<slot>.journal:
 
-    start PID START_TIME MARK RUN    executing, with the lock
-    signal NUMBER PID                received, whatever it does about it
-    exit CODE PID                    leaving by itself
-    double PID                       somebody else holds the lock
-    child PID START_TIME             a process that it forked
+    AT start PID START_TIME MARK RUN    executing, with the lock
+    AT signal NUMBER PID                received, whatever it does about it
+    AT exit CODE PID                    leaving by itself
+    AT double PID                       somebody else holds the lock
+    AT child PID START_TIME             a process that it forked
+
+AT is CLOCK_MONOTONIC in seconds, the same for all processes.
 
 Options: `--mark=TEXT` (told apart in the journal), `--ignore-term`, `--slow-stop=MS` (takes so long to obey),
 `--child` and `--child-setsid` (a grandchild that ignores TERM, the latter in a session of its own; it keeps the lock),
@@ -56,7 +58,7 @@ class Canary:
         self.lock = os.open(f"{folder}/{slot}.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def note(self, text: str) -> None:
-        os.write(self.journal, f"{text}\n".encode())
+        os.write(self.journal, f"{time.monotonic():.6f} {text}\n".encode())
 
     def leave(self, code: int) -> None:
         self.note(f"exit {code} {os.getpid()}")

@@ -160,6 +160,12 @@ class Installation:
             assert self.controller is not None
             self.controller.wait(10)
 
+    def kill_worker(self, instance: str) -> int:
+        """kill -9 of one instance's process; its pid."""
+        pid = self.living()[instance]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
     def _role(self, role: str) -> Process | None:
         found = [one for one in self._ours() if f"controller.agent {role} {self.state}/agent" in one.command]
         return found[0] if len(found) == 1 else None
@@ -250,13 +256,8 @@ class Installation:
 
     def living(self) -> dict[str, int]:
         """The canaries that are alive, by instance, whatever the program says."""
-        found = {}
-        for instance, book in self.journals().items():
-            for start in book.starts:
-                one = process(start.pid)
-                if one is not None and one.start_time == start.start_time:
-                    found[instance] = start.pid
-        return found
+        books = self.journals().items()
+        return {instance: start.pid for instance, book in books for start in book.starts if start.is_alive}
 
     def leftovers(self) -> list[str]:
         """What of the program and its workers is alive, the bystander not counted."""

@@ -89,12 +89,18 @@ def end(one: Process) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One life of a canary."""
+    """One life of a canary. `at` in CLOCK_MONOTONIC seconds, as all times here."""
 
+    at: float
     pid: int
     start_time: int
     mark: str
     run: str
+
+    @property
+    def is_alive(self) -> bool:
+        now = process(self.pid)
+        return now is not None and now.start_time == self.start_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,8 @@ class Journal:
     """What a slot's canaries wrote: their lives, what reached them, and whether two met."""
 
     starts: tuple[Start, ...] = ()
-    signals: tuple[int, ...] = ()
-    exits: tuple[int, ...] = ()
+    signals: tuple[tuple[float, int], ...] = ()
+    exits: tuple[tuple[float, int], ...] = ()
     children: tuple[int, ...] = ()
     doubles: int = 0
 
@@ -124,9 +130,9 @@ def journal(path: Path) -> Journal:
         return Journal()
     rows = [line.split(" ") for line in text.split("\n")[:-1]]
     return Journal(
-        starts=tuple(Start(int(row[1]), int(row[2]), row[3], row[4]) for row in rows if row[0] == "start"),
-        signals=tuple(int(row[1]) for row in rows if row[0] == "signal"),
-        exits=tuple(int(row[1]) for row in rows if row[0] == "exit"),
-        children=tuple(int(row[1]) for row in rows if row[0] == "child"),
-        doubles=sum(row[0] == "double" for row in rows),
+        starts=tuple(Start(float(r[0]), int(r[2]), int(r[3]), r[4], r[5]) for r in rows if r[1] == "start"),
+        signals=tuple((float(row[0]), int(row[2])) for row in rows if row[1] == "signal"),
+        exits=tuple((float(row[0]), int(row[2])) for row in rows if row[1] == "exit"),
+        children=tuple(int(row[2]) for row in rows if row[1] == "child"),
+        doubles=sum(row[1] == "double" for row in rows),
     )

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -243,16 +245,20 @@ specs.root.chmod(0o700)
 """
 
 
-def test_what_is_not_permitted_keeps_its_workers_and_forbids_removals(tmp_path: Path) -> None:
-    folder = tmp_path / "nobody"
-    folder.mkdir()
-    for one in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        one.chmod(0o755)
+@pytest.fixture
+def folder_of_nobody() -> Iterator[Path]:
+    """A directory that a user without rights owns; pytest's own are closed to others."""
+    folder = Path(tempfile.mkdtemp())
     if os.getuid() == 0:
         os.chown(folder, 65534, 65534)
-    code = AS_NOBODY.format(path=[entry or os.getcwd() for entry in ["", *sys.path]], folder=str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_what_is_not_permitted_keeps_its_workers_and_forbids_removals(folder_of_nobody: Path) -> None:
+    code = AS_NOBODY.format(path=[entry or os.getcwd() for entry in ["", *sys.path]], folder=str(folder_of_nobody))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    root = folder / "specs"
+    root = folder_of_nobody / "specs"
     assert (done.stderr, done.stdout.splitlines()) == (
         "",
         [

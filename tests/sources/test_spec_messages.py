@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.sources.documents import Places, read_spec_file
+from controller.sources.documents import read_spec_file
+from controller.sources.places import Places
 from controller.sources.validation import judge_defaults, judge_kind, judge_worker
 
 

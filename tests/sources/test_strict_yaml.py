@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.sources.strict_yaml import BOM, compose, locate, parse
+from controller.sources.places import locate
+from controller.sources.strict_yaml import BOM, compose, parse
 
 
 def problems_of(text: str | bytes) -> list[str]:

@@ -1,0 +1,224 @@
+"""Log files: offsets that only grow, gaps that say why, space that comes back, links that are not followed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.agent.log_index import POINTS_KEPT, TimeIndex
+from controller.agent.logs import Limits, Logs, ReadError
+
+LIMITS = Limits(max_bytes=64 * 1024, archives=2)
+
+
+class Shelf:
+    """Logs over a folder; `slots` are those that exist."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pushes: list[dict[str, Any]] = []
+        self.told: list[tuple[str, str]] = []
+        self.slots = {"web/0"}
+        (folder / "logs").mkdir(exist_ok=True)
+        self.logs = self._open()
+
+    def _open(self) -> Logs:
+        logs = Logs(str(self.folder / "logs"), str(self.folder / "index"), self.pushes.append, self._tell)
+        logs.load(lambda slot: LIMITS if slot in self.slots else None)
+        return logs
+
+    def _tell(self, kind: str, _message: str, data: dict[str, Any]) -> None:
+        self.told.append((kind, data["run"]))
+
+    def run(self, name: str, content: bytes = b"") -> Path:
+        """A run begins and has written something."""
+        for path in self.logs.open_run("web/0", name):
+            Path(path).write_bytes(b"")
+        path = Path(self.logs.open_run("web/0", name)[0])
+        write(path, content)
+        return path
+
+    def reopen(self, *live: str) -> None:
+        """The agent was killed and starts again."""
+        self.logs.close()
+        self.logs = self._open()
+        self.logs.resume([("web/0", run) for run in live])
+
+    def read(self, run: str, offset: int = 0, limit: int = 1 << 20) -> tuple[int, bytes, dict[str, Any] | None]:
+        answer, data = self.logs.read(run, "stdout", offset, limit)
+        return answer["offset"], data, answer.get("gap")
+
+    def names(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder / "logs")) for path in (self.folder / "logs").rglob("*.std*"))
+
+
+def write(path: Path, content: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(content)
+
+
+async def until(look: Callable[[], object]) -> None:
+    deadline = asyncio.get_running_loop().time() + 10.0
+    while not look():
+        assert asyncio.get_running_loop().time() < deadline, "it never came about"
+        await asyncio.sleep(0.005)
+
+
+async def test_bytes_are_read_from_any_offset_up_to_the_end_and_the_limit(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.run("r1", b"0123456789")
+    assert shelf.read("r1") == (0, b"0123456789", None)
+    assert shelf.read("r1", 4, 3) == (4, b"456", None)
+    assert shelf.read("r1", 10) == (10, b"", None)
+    with pytest.raises(ReadError, match="there is no stdout of run r9"):
+        shelf.read("r9")
+    shelf.logs.close()
+
+
+async def test_new_bytes_are_told_of_and_a_flood_is_told_of_seldom(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1")
+    await asyncio.sleep(0)
+    with path.open("ab", buffering=0) as file:
+        for _ in range(300):
+            file.write(b"x" * 10)
+            await asyncio.sleep(0.001)
+    await until(lambda: shelf.pushes and shelf.pushes[-1]["size"] == 3000)
+    assert shelf.pushes[-1] == {"push": "log", "run": "r1", "stream": "stdout", "slot": "web/0", "size": 3000}
+    assert len(shelf.pushes) < 40
+    shelf.logs.close()
+
+
+async def test_what_the_writer_truncates_is_a_gap_and_its_new_bytes_have_later_offsets(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1", b"0123456789")
+    assert shelf.read("r1", 0, 4) == (0, b"0123", None)
+    path.write_bytes(b"new")
+    gap = {"from": 4, "to": 10, "reason": "truncated by the writer"}
+    assert shelf.read("r1", 4) == (10, b"new", gap)
+    write(path, b"er")
+    shelf.reopen("r1")
+    assert shelf.read("r1", 10) == (10, b"newer", None)
+    shelf.logs.close()
+
+
+async def test_a_truncation_while_nobody_looked_is_seen_by_the_readers_cursor(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1", b"0123456789")
+    shelf.logs.close()
+    path.write_bytes(b"new")
+    shelf = Shelf(tmp_path)
+    shelf.logs.resume([("web/0", "r1")])
+    assert shelf.read("r1", 10) == (10, b"new", None)
+    shelf.logs.close()
+
+
+async def test_stored_heads_are_punched_at_the_cap_and_offsets_stay(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1", b"a" * 40_000)
+    shelf.logs.stored("r1", "stdout", 0)
+    await until(lambda: shelf.pushes)
+    shelf.logs.stored("r1", "stdout", 40_000)
+    write(path, b"b" * 60_000)
+    await until(lambda: path.stat().st_blocks * 512 < 80_000)
+    head = (100_000 - LIMITS.max_bytes) // 4096 * 4096
+    offset, data, gap = shelf.read("r1")
+    assert (offset, len(data), gap) == (head, 100_000 - head, {"from": 0, "to": head, "reason": "over the cap"})
+    assert (path.stat().st_size, data) == (100_000, b"a" * (40_000 - head) + b"b" * 60_000)
+    shelf.reopen("r1")
+    assert shelf.read("r1", 0, 1)[0] == head
+    shelf.logs.close()
+
+
+async def test_unstored_bytes_are_kept_up_to_twice_the_cap_and_then_a_gap(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1", b"a" * 120_000)
+    await until(lambda: shelf.pushes and shelf.pushes[-1]["size"] == 120_000)
+    assert shelf.read("r1", 0, 5) == (0, b"aaaaa", None)
+    write(path, b"b" * 20_000)
+    await until(lambda: shelf.pushes[-1]["size"] == 140_000)
+    head = (140_000 - LIMITS.max_bytes) // 4096 * 4096
+    assert shelf.read("r1", 5, 1) == (head, b"a", {"from": 5, "to": head, "reason": "over the cap"})
+    shelf.logs.close()
+
+
+async def test_times_say_when_bytes_were_written_also_after_a_restart(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1")
+    for at in range(3):
+        write(path, b"x" * 10)
+        os.utime(path, (1000.0 + at, 1000.0 + at))
+        shelf.logs.read("r1", "stdout", 0, 0)
+    expected = [(0, 1000.0), (10, 1001.0), (20, 1002.0)]
+    assert shelf.logs.read("r1", "stdout", 0, 30)[0]["times"] == expected
+    assert shelf.logs.read("r1", "stdout", 12, 8)[0]["times"] == expected[1:2]
+    shelf.logs.stored("r1", "stdout", 15)
+    shelf.reopen("r1")
+    assert shelf.logs.read("r1", "stdout", 15, 30)[0]["times"] == expected[1:]
+    shelf.logs.close()
+
+
+def test_an_index_is_bounded_and_grows_coarse_at_its_old_end() -> None:
+    index = TimeIndex()
+    for at in range(3 * POINTS_KEPT):
+        assert index.add(at * 10, at / 5)
+        assert not index.add(at * 10 + 1, at / 5 + 0.05)
+    points = list(index.points())
+    assert len(points) <= POINTS_KEPT
+    assert points[0] == (0, 0.0)
+    assert points[-1] == ((3 * POINTS_KEPT - 1) * 10, (3 * POINTS_KEPT - 1) / 5)
+    assert len(index.between(0, 10**9)) <= 2100
+
+
+async def test_old_ended_runs_go_when_stored_and_beyond_twice_the_number_with_an_event(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for number in range(6):
+        path = shelf.run(f"r{number}", b"text")
+        shelf.logs.close_run("web/0", f"r{number}")
+        os.utime(path, (1000.0 + number, 1000.0 + number))
+    shelf.reopen()
+    shelf.logs.stored("r2", "stdout", 4)
+    shelf.logs.tidy()
+    kept = {name.split("/")[2] for name in shelf.names() if name.endswith("stdout")}
+    assert kept == {"r3.stdout", "r4.stdout", "r5.stdout"}
+    assert shelf.told == [("logs_dropped", "r0"), ("logs_dropped", "r1")]
+    shelf.logs.close()
+
+
+async def test_a_slot_that_went_keeps_its_files_until_they_are_stored(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.run("r1", b"last words")
+    shelf.logs.close_run("web/0", "r1")
+    shelf.slots.clear()
+    shelf.logs.drop_slot("web/0")
+    assert (shelf.names(), shelf.read("r1")) == (["web/0/r1.stdout"], (0, b"last words", None))
+    shelf.logs.stored("r1", "stdout", 10)
+    assert (shelf.names(), os.listdir(tmp_path / "logs")) == ([], [])
+    shelf.logs.close()
+
+
+@pytest.mark.parametrize("planted", ["link", "fifo", "folder"])
+async def test_what_is_no_file_of_its_own_is_never_followed(tmp_path: Path, planted: str) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    shelf = Shelf(tmp_path)
+    path = shelf.run("r1", b"text")
+    path.unlink()
+    if planted == "link":
+        path.symlink_to(tmp_path / "secret")
+    elif planted == "fifo":
+        os.mkfifo(path)
+    else:
+        path.unlink(missing_ok=True)
+        (tmp_path / "logs/web/0").rename(tmp_path / "moved")
+        (tmp_path / "moved/r1.stdout").write_bytes(b"secret")
+        (tmp_path / "logs/web/0").symlink_to(tmp_path / "moved")
+    with pytest.raises(ReadError):
+        shelf.read("r1", 0)
+    shelf.reopen("r1")
+    assert ("r1", "stdout") not in {(log["run"], log["stream"]) for log in shelf.logs.listing()}
+    shelf.logs.close()
