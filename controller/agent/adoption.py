@@ -26,16 +26,22 @@ from .states import BUSY, Exited, Found, GroupEmptied, Missing, Phase, Spawned, 
 Frame = dict[str, Any]
 
 _HOST_AT_FAULT = frozenset({
-    errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT, errno.ETXTBSY, errno.EINTR,
+    errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOSPC, errno.EDQUOT, errno.ETXTBSY, errno.EBUSY,
+    errno.ESHUTDOWN, errno.EIO,
 })  # fmt: skip
 _log = logging.getLogger("agent")
 
 
 class Adoption:
-    """The keeper's frames, in order. `greeted` is set once the first `runs` has been worked off."""
+    """The keeper's frames, in order.
+
+    `greeted` is set once the first `runs` has been worked off; `had_live`: something was alive then. `newest` holds
+    the wishes that the records told of, until then.
+    """
 
     def __init__(self, fleet: Fleet, send: Callable[[Frame, Optional[Callable[[], None]]], None]) -> None:
         self.greeted = asyncio.Event()
+        self.had_live = False
         self.strays: dict[str, Frame] = {}
         self.newest: Mapping[str, Wish] = {}
         self.on_busy: Callable[[], None] = lambda: None
@@ -83,24 +89,31 @@ class Adoption:
     def _runs(self, frame: Frame) -> None:
         infos = {info["run"]: info for info in frame["runs"]}
         self.strays = {run: info for run, info in self.strays.items() if run in infos}
+        # Looked up before anything is told: what a slot orders on hearing of its old run's end is not missing.
+        missing = set(self._fleet.by_run) - infos.keys()
         for info in infos.values():
-            self._claim(info)
+            try:
+                self._claim(info)
+            except Exception as error:
+                # One run that cannot be placed must not keep the others from their slots.
+                _log.exception("internal error: run %s", info.get("run"))
+                self._fleet.tell("internal_error", f"internal error: run {info.get('run')}: {error}")
         if not self.greeted.is_set():
-            self._report_missing(set(self._fleet.by_run) - infos.keys())
+            self.had_live = any(info.get("exited") is None for info in infos.values())
+            self._report_missing(missing)
             for name, wish in sorted(self.newest.items()):
                 self._fleet.sync(name, wish)
             self.newest = {}
             self._fleet.start_timers()
             self.greeted.set()
         elif self._doubtful is None:
-            self._doubtful = set(self._fleet.by_run) - infos.keys()
-            if self._doubtful:
+            if missing:
+                self._doubtful = missing
                 self._send({"op": "list"}, None)
-            else:
-                self._doubtful = None
         else:
             doubtful, self._doubtful = self._doubtful, None
-            self._report_missing(doubtful - infos.keys())
+            self._report_missing(doubtful & missing)
+        self._fleet.look_if_quiet()
 
     def _report_missing(self, runs: set[str]) -> None:
         for run in sorted(runs):

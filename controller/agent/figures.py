@@ -95,7 +95,7 @@ def _table() -> dict[int, _Seen]:
 
 def _members(leaders: Mapping[str, int], table: Mapping[int, _Seen]) -> dict[int, str]:
     """The slot that each process belongs to: by its session, else by its nearest ancestor that belongs to one."""
-    by_session = {pid: slot for slot, pid in leaders.items()}
+    by_leader = {pid: slot for slot, pid in leaders.items()}
     owner: dict[int, Optional[str]] = {}
     for pid in table:
         path: list[int] = []
@@ -106,7 +106,7 @@ def _members(leaders: Mapping[str, int], table: Mapping[int, _Seen]) -> dict[int
                 slot = owner[at]
                 break
             path.append(at)
-            slot = by_session.get(table[at].session)
+            slot = by_leader.get(at) or by_leader.get(table[at].session)
             if slot is not None:
                 break
             at = table[at].parent

@@ -12,7 +12,6 @@ number of slots.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from . import views
+from .alarms import Alarms
 from .decisions import Dice
 from .failpoints import failpoint
 from .journal import Journal
@@ -46,9 +46,6 @@ from .states import (
     Ticked,
     Wish,
 )
-
-LONGEST_WAIT_S = 30.0
-"""The loop's clock stands still while the host sleeps, the deadlines' clock does not: look again at least so often."""
 
 _SETTLED = (Phase.COMPLETED, Phase.FAILED)
 _STOPPING = (Phase.STOPPING, Phase.DRAINING)
@@ -97,10 +94,7 @@ class Fleet:
         self._unwritten: set[str] = set()
         self._graves: set[str] = set()
         self._dirty: dict[str, None] = {}
-        self._due: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []
-        self._timer: Optional[asyncio.TimerHandle] = None
-        self._armed: Optional[float] = None
+        self._alarms = Alarms(lambda: outside.clock().mono, lambda name: self.feed(name, Ticked()))
         self._loop = asyncio.get_running_loop()
 
     # --- commands ---
@@ -239,16 +233,16 @@ class Fleet:
             return
         try:
             after, effects = self._step(before, event)
+            if after != before:
+                self._keep(before, after)
+            for effect in effects:
+                self._perform(after, effect)
         except Exception as error:
             # One slot's bug is one slot's: it stays as it was, and its timer rests until its next event.
             _log.exception("internal error: %s: %s", name, type(event).__name__)
-            self._due.pop(name, None)
+            self._alarms.set(name, None)
             self.tell("internal_error", f"internal error: {type(event).__name__}: {error}", slot=name)
             return
-        if after != before:
-            self._keep(before, after)
-        for effect in effects:
-            self._perform(after, effect)
         if after.phase is Phase.GONE:
             self._bury(name, after.wish.generation)
         elif after != before:
@@ -371,38 +365,7 @@ class Fleet:
 
     def _rearm(self, name: str) -> None:
         slot = self.slots.get(name)
-        due = None if slot is None else next_deadline(slot)
-        if due is None:
-            self._due.pop(name, None)
-        elif self._due.get(name) != due:
-            self._due[name] = due
-            heapq.heappush(self._heap, (due, name))
-        self.arm()
-
-    def arm(self) -> None:
-        """Set the one timer to the earliest deadline."""
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        due = self._heap[0][0] if self._heap else None
-        if due == self._armed and self._timer is not None:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._armed = due
-        if due is not None:
-            wait = max(0.0, min(due - self._outside.clock().mono, LONGEST_WAIT_S))
-            self._timer = self._loop.call_later(wait, self._fire)
-
-    def _fire(self) -> None:
-        self._timer = None
-        now = self._outside.clock().mono
-        while self._heap and self._heap[0][0] <= now:
-            due, name = heapq.heappop(self._heap)
-            if self._due.get(name) == due:
-                del self._due[name]
-                self.feed(name, Ticked())
-        self.arm()
+        self._alarms.set(name, None if slot is None else next_deadline(slot))
 
     def start_timers(self) -> None:
         """After loading and adoption: every slot's deadline."""
@@ -411,9 +374,7 @@ class Fleet:
 
     def stop(self) -> None:
         """No timer fires any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarms.stop()
 
 
 def spawn_failure(frame: dict[str, Any], transient: frozenset[int]) -> SpawnFailed:

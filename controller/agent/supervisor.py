@@ -43,6 +43,7 @@ LOCK_RETRY_S = 0.05
 IDLE_ADJOURNED_S = 60.0
 """An agent that starts adjourned with nothing to stop waits so long for a controller to claim it."""
 
+BUSY_S = 0.2
 LOG_BYTES = 1024 * 1024
 _log = logging.getLogger("agent")
 
@@ -59,13 +60,17 @@ def make_dice() -> Callable[[], Dice]:
 
 
 class Agent:
-    """All parts of one agent. `ended` is set when it has nothing more to do; `keeper_lost` says why."""
+    """All parts of one agent. `ended` is set when it has nothing more to do.
 
-    def __init__(self, paths: AgentPaths, keeper_fd: int) -> None:
+    `keeper_lost` is called when the keeper is gone. The real one never returns.
+    """
+
+    def __init__(self, paths: AgentPaths, keeper_fd: int, keeper_lost: Callable[[], None]) -> None:
         boot = boot_id() or ""
         self.ended = asyncio.Event()
-        self.keeper_lost = False
+        self._keeper_lost = keeper_lost
         self._is_ending = False
+        self._is_serving = False
         self._must_linger = False
         self._started = read_clock().mono
         self._sweeper = Sweeper()
@@ -139,9 +144,8 @@ class Agent:
         self._journal.close()
         self._logs.close()
         self._link.close()
-        if not self.keeper_lost:
-            with contextlib.suppress(OSError):
-                os.unlink(self._socket)
+        with contextlib.suppress(OSError):
+            os.unlink(self._socket)
 
     # --- the keeper ---
 
@@ -152,7 +156,8 @@ class Agent:
             self._adoption.hear(frame)
 
     def _keeper_ended(self) -> None:
-        self.keeper_lost = not self._is_ending
+        if not self._is_ending:
+            self._keeper_lost()
         self.ended.set()
 
     # --- adjourning ---
@@ -169,10 +174,11 @@ class Agent:
 
     def _resume_adjourning(self) -> None:
         """An agent before us was told to stop everything: go on with it."""
+        self._is_serving = True
         until = self._fleet.adjourned_until
         if until is None:
             return
-        self._must_linger = not self._fleet.busy and not self._adoption.strays
+        self._must_linger = not self._adoption.had_live
         self._fleet.adjourn(until)
         self._stop_strays(until)
 
@@ -188,7 +194,7 @@ class Agent:
 
     def _quiet(self) -> None:
         """Everything was to stop and has: end, unless somebody claims us first."""
-        if self._is_ending or self._adoption.strays or not self._adoption.greeted.is_set():
+        if self._is_ending or self._adoption.strays or not self._is_serving:
             return
         if self._must_linger and read_clock().mono - self._started < IDLE_ADJOURNED_S:
             return
@@ -198,28 +204,31 @@ class Agent:
     def _busy(self) -> None:
         """The keeper still has a run (one that was being reaped): ask again soon."""
         self._is_ending = False
-        self._link.send({"op": "list"})
+        asyncio.get_running_loop().call_later(BUSY_S, self._link.send, {"op": "list"})
 
     # --- now and then ---
 
     async def _chores(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(PERIOD_S)
-            now = read_clock()
-            leaders = {name: slot.pid for name, slot in self._fleet.slots.items() if slot.pid is not None}
             try:
-                figures = await loop.run_in_executor(None, self._sweeper.sweep, leaders, now.mono)
-                self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
-                if self._fleet.figures:
-                    self._push({"push": "figures", "figures": self._fleet.figures})
-                self._journal.unfold(mono=now.mono, wall=now.wall)
-                await self._fleet.tidy()
-                self._logs.tidy()
-                self._fleet.look_if_quiet()
+                await self.look_after()
             except Exception:
                 # One chore that fails must not end the others, which come again.
                 _log.exception("internal error: chores")
+
+    async def look_after(self) -> None:
+        """One round of what nobody waits for: figures, folded events, leftovers."""
+        now = read_clock()
+        leaders = {name: slot.pid for name, slot in self._fleet.slots.items() if slot.pid is not None}
+        figures = await asyncio.get_running_loop().run_in_executor(None, self._sweeper.sweep, leaders, now.mono)
+        self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
+        if self._fleet.figures:
+            self._push({"push": "figures", "figures": self._fleet.figures})
+        self._journal.unfold(mono=now.mono, wall=now.wall)
+        self._logs.tidy()
+        self._fleet.look_if_quiet()
+        await self._fleet.tidy()
 
     def _degraded(self) -> list[str]:
         texts = (self._flusher.failure, self._fleet.failure, self._logs.degraded, self._sweeper.degraded)
@@ -258,24 +267,30 @@ def main(paths: AgentPaths, keeper_fd: int) -> int:
     if lock is None:
         _log.error("another agent holds %s", paths.agent_lock)
         return 1
-    if asyncio.run(_live(paths, keeper_fd)):
-        become_keeper(paths)
+    asyncio.run(_live(paths, keeper_fd))
     os.close(lock)
     return 0
 
 
-async def _live(paths: AgentPaths, keeper_fd: int) -> bool:
-    """Returns whether the keeper was lost."""
-    agent = Agent(paths, keeper_fd)
+async def _live(paths: AgentPaths, keeper_fd: int) -> None:
+    agent = Agent(paths, keeper_fd, lambda: _succeed(paths))
     try:
         await agent.run()
     finally:
-        if not agent.keeper_lost:
-            await agent.close()
-    return agent.keeper_lost
+        await agent.close()
 
 
-def take_lock(path: str, wait_s: float, pause: Callable[[float], None] = time.sleep) -> Optional[int]:  # noqa: TID251
+def _succeed(paths: AgentPaths) -> None:
+    """Become the keeper, out of the middle of the loop: nothing that may hang (a thread, a dead disk) is waited for."""
+    _log.warning("the keeper is gone: agent %d becomes the keeper", os.getpid())
+    try:
+        become_keeper(paths)
+    except OSError:
+        # Whoever starts a keeper next adopts the workers by their records.
+        _log.exception("cannot become the keeper")
+
+
+def take_lock(path: str, wait_s: float, pause: Callable[[float], None] = time.sleep) -> Optional[int]:  # noqa: TID251 - no loop runs yet
     """The agent's lock, held while the descriptor is open; None when another agent keeps it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     deadline = time.monotonic() + wait_s

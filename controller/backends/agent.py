@@ -3,29 +3,75 @@
 One connection carries everything: orders, answers, and the agent's pushes. When it breaks, the view is kept but not
 reachable, and nothing is acted upon until the agent has been listed again. A keeper is started only when nobody
 answers on the agent's socket; the keeper's own lock settles any race.
+
+The order of a greeting: the cursor of events is read, then the agent is watched, then listed. So no change falls
+between: what is pushed while the list is on its way is newer than the list, or as new.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from controller.agent import protocol
 from controller.agent.failpoints import failpoint
-from controller.backends.base import Answer, Listener, LogChunk, LogFile, SlotOrder, Superseded, Unavailable
-from controller.backends.wire import read_chunk, read_event, read_log_file, read_view, slot_message
+from controller.backends.base import Answer, Gone, Listener, LogChunk, LogFile, SlotOrder, Superseded, Unavailable
+from controller.backends.link import ANSWER_TIMEOUT_S, Link
+from controller.backends.wire import (
+    read_chunk,
+    read_event,
+    read_figures,
+    read_log_file,
+    read_result,
+    read_view,
+    reading,
+    slot_message,
+)
 from controller.core.observed import HostView, ObservedInstance, Refusal
 
 log = logging.getLogger("workerctl.agent")
 
-ANSWER_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
+RETURN_S = 1.0
+"""An agent that was there comes back within this, started by its keeper. Only then another keeper is tried."""
+ADJOURN_WAIT_S = 3.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+FLOORS_KEPT = 5000
+"""As many as an agent keeps. One that is forgotten costs one more round: the agent names it in its refusal."""
+
+V = TypeVar("V")
+
+
+class _Shared(Generic[V]):
+    """A mapping that is handed out as it is, and copied before the first change after that."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, V] = {}
+        self._is_out = False
+
+    def snapshot(self) -> Mapping[str, V]:
+        """As it is now; never changed later."""
+        self._is_out = True
+        return self._values
+
+    def edit(self) -> dict[str, V]:
+        """For changes at once."""
+        if self._is_out:
+            self._values, self._is_out = dict(self._values), False
+        return self._values
+
+    def become(self, values: dict[str, V]) -> None:
+        """Replace all."""
+        self._values, self._is_out = values, False
+
+    def get(self, name: str) -> V | None:
+        """One of them."""
+        return self._values.get(name)
 
 
 class AgentBackend:
@@ -45,56 +91,60 @@ class AgentBackend:
         now: Callable[[], float],
     ) -> None:
         self.host = host
-        self._realm_id, self._socket_path, self._start, self._now = realm_id, socket_path, start, now
-        self._instances: dict[str, ObservedInstance] = {}
-        self._refusals: dict[str, Refusal] = {}
-        self._floors: dict[str, int] = {}
-        self._problem = "not asked yet"
-        self._link: _Link | None = None
-        self._epoch: int | None = None
         self.closing = False
         self.gone = asyncio.Event()
+        self.answer_timeout_s = ANSWER_TIMEOUT_S
+        self._realm_id, self._socket_path, self._start, self._now = realm_id, socket_path, start, now
+        self._instances: _Shared[ObservedInstance] = _Shared()
+        self._refusals: _Shared[Refusal] = _Shared()
+        self._floors: _Shared[int] = _Shared()
+        self._heard: dict[str, ObservedInstance | None] | None = None
+        self._problem = "not asked yet"
+        self._link: Link | None = None
+        self._connected = asyncio.Event()
+        self._epoch: int | None = None
 
     # --- what the loop asks ---
 
     def view(self) -> HostView:
         """What the agent last told, and whether it can be asked now."""
         return HostView(
-            reachable=self._link is not None,
-            instances=dict(self._instances),
-            refusals=dict(self._refusals),
-            floors=dict(self._floors),
+            reachable=self._link is not None and self._link.is_open,
+            instances=self._instances.snapshot(),
+            refusals=self._refusals.snapshot(),
+            floors=self._floors.snapshot(),
             message=self._problem,
         )
 
     async def apply(self, orders: Sequence[SlotOrder]) -> Sequence[Answer]:
         """One request for all orders; answered when they are durable at the agent."""
         failpoint("controller.before_apply")
-        header = await self._order("apply", slots=[slot_message(order) for order in orders])
+        answers = await self._order_slots("apply", [slot_message(order) for order in orders])
         failpoint("controller.after_apply")
-        answers = [self._answer(result) for result in header["results"]]
         digests = {order.instance: order.digest for order in orders}
+        refusals = self._refusals.edit()
         for answer in answers:
-            self._refusals.pop(answer.instance, None)
-            if answer.error == "refused":
-                refusal = Refusal(digest=digests[answer.instance], message=answer.message, at=self._now())
-                self._refusals[answer.instance] = refusal
+            refusals.pop(answer.instance, None)
+            if answer.error == "refused" and answer.instance in digests:
+                digest = digests[answer.instance]
+                refusals[answer.instance] = Refusal(digest=digest, message=answer.message, at=self._now())
         return answers
 
     async def remove(self, generations: Mapping[str, int]) -> Sequence[Answer]:
         """Remove slots; each is stopped first."""
         failpoint("controller.before_remove")
         slots = [{"slot": slot, "generation": generation} for slot, generation in sorted(generations.items())]
-        header = await self._order("remove", slots=slots)
-        return [self._answer(result) for result in header["results"]]
+        return await self._order_slots("remove", slots)
 
     async def read_log(self, file: LogFile, offset: int, limit: int) -> LogChunk:
         """Up to `limit` bytes from `offset`."""
-        link = self._connected()
+        link = self._open_link()
         frame = await link.ask("read_log", run=file.run, stream=file.stream, offset=offset, limit=limit)
-        if not frame.header["ok"]:
-            raise LookupError(f"{file.run}.{file.stream}: {frame.header.get('message')}")
-        return read_chunk(frame.header, frame.payload)
+        if frame.header.get("ok") is not True:
+            kind = Gone if frame.header.get("error") == "not_found" else Unavailable
+            raise kind(f"{file.run}.{file.stream}: {frame.header.get('message')}")
+        with _unreadable("read_log"):
+            return read_chunk(frame.header, frame.payload, offset)
 
     async def stored(self, marks: Sequence[tuple[str, str, int]]) -> None:
         """All bytes below the offsets are in the database."""
@@ -106,9 +156,18 @@ class AgentBackend:
             self._link.close()
 
     async def adjourn(self, deadline_s: float) -> None:
-        """Stop everything; from now on a lost connection is the expected end, not a reason to start a keeper."""
-        self.closing = True
-        await self._order("adjourn", deadline_s=deadline_s)
+        """Stop everything; from now on a lost connection is the expected end, not a reason to start a keeper.
+
+        An agent that is just being started anew is waited for, a few seconds.
+        """
+        try:
+            async with asyncio.timeout(ADJOURN_WAIT_S):
+                await self._connected.wait()
+            await self._order("adjourn", deadline_s=deadline_s)
+        except TimeoutError:
+            raise Unavailable(self._problem) from None
+        finally:
+            self.closing = True
 
     async def kill_now(self) -> None:
         """Kill at once what still stops."""
@@ -118,171 +177,185 @@ class AgentBackend:
 
     async def run(self, listener: Listener) -> None:
         """Stay connected until cancelled, or until the agent left after `adjourn`. Raises Superseded."""
-        pause = 0.05
+        pause = FIRST_PAUSE_S
         while True:
             try:
                 await self._session(listener)
-                pause = 0.05
-            except (OSError, Unavailable, protocol.ProtocolError, TimeoutError) as error:
-                self._problem = f"the agent cannot be asked: {str(error) or type(error).__name__}"
-                log.debug("agent not reachable", extra={"fields": {"error": str(error)}})
+            except (OSError, Unavailable, protocol.ProtocolError) as error:
+                if self._connected.is_set():
+                    pause = FIRST_PAUSE_S
+                self._lost(f"the agent cannot be asked: {str(error) or type(error).__name__}", listener)
             finally:
                 self._link = None
-                listener.host_changed(self.host, None)
+                self._connected.clear()
             if self.closing:
                 self.gone.set()
                 return
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 2.0)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _lost(self, problem: str, listener: Listener) -> None:
+        """Say so, once for each reason."""
+        known = self._link is None and self._problem == problem
+        self._link, self._problem = None, problem
+        if not known:
+            log.info("agent not reachable", extra={"fields": {"host": self.host, "problem": problem}})
+            listener.host_changed(self.host, None)
 
     async def _session(self, listener: Listener) -> None:
+        """One connection to its end; raises why it ended."""
         reader, writer = await self._connect()
-        link = _Link(reader, writer)
-        pump = asyncio.create_task(link.pump(lambda frame: self._pushed(frame, listener)))
+        link = Link(reader, writer, answer_timeout_s=self.answer_timeout_s)
+        pump = asyncio.create_task(link.pump(lambda push: self._pushed(push, listener)))
         try:
             await self._greet(link, listener)
             self._link, self._problem = link, ""
+            self._connected.set()
+            log.info("agent reachable", extra={"fields": {"host": self.host, "epoch": self._epoch}})
             listener.host_changed(self.host, None)
-            await pump
+            await asyncio.wait([pump])
+        except Unavailable:
+            if not pump.done():
+                raise  # The greeting was refused, or not answered; otherwise the pump knows better what happened.
         finally:
-            pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await pump
             link.close()
+            pump.cancel()
+            await asyncio.wait([pump])
+        if pump.cancelled():
+            raise Unavailable("the connection was given up")
+        await pump
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        with contextlib.suppress(Unavailable):
+            return await self._knock(0.0 if self._epoch is None or self.closing else RETURN_S)
+        if self.closing:
+            raise Unavailable("the agent has left")
         try:
-            return await asyncio.open_unix_connection(str(self._socket_path), limit=1 << 20)
-        except OSError:
-            if self.closing:
-                raise
-        await self._start()
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            while True:
-                with contextlib.suppress(OSError):
-                    return await asyncio.open_unix_connection(str(self._socket_path), limit=1 << 20)
-                await asyncio.sleep(0.02)
+            await self._start()
+        except Exception as error:  # one start: whatever hinders it is shown, and may be over at the next try
+            raise Unavailable(f"the keeper cannot be started: {error}") from error
+        return await self._knock(CONNECT_TIMEOUT_S)
 
-    async def _greet(self, link: _Link, listener: Listener) -> None:
+    async def _knock(self, patience_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        until = asyncio.get_running_loop().time() + patience_s
+        while True:
+            try:
+                return await asyncio.open_unix_connection(str(self._socket_path), limit=1 << 20)
+            except OSError as error:
+                if asyncio.get_running_loop().time() >= until:
+                    raise Unavailable(f"nobody answers on {self._socket_path}: {error.strerror}") from None
+            await asyncio.sleep(0.02)
+
+    async def _greet(self, link: Link, listener: Listener) -> None:
         hello = await link.expect("hello", version=protocol.VERSION, realm=self._realm_id)
-        if self._epoch is None:
-            self._epoch = int((await link.expect("claim"))["epoch"])
+        with reading("hello"):
+            epoch = int(hello["epoch"])
+        if self._epoch is None or epoch < self._epoch:  # lower: its state was made anew, nobody has claimed it
+            claimed = await link.expect("claim")
+            with reading("claim"):
+                self._epoch = int(claimed["epoch"])
             failpoint("controller.after_claim")
-        elif int(hello["epoch"]) > self._epoch:
-            raise Superseded(f"another controller claimed this realm (epoch {hello['epoch']}, ours is {self._epoch})")
-        listed = await link.expect("list")
-        self._instances = {view["slot"]: read_view(view) for view in listed["slots"]}
-        self._floors = {slot: int(generation) for slot, generation in listed.get("tombstones", {}).items()}
+        elif epoch > self._epoch:
+            raise Superseded(f"another controller claimed this realm (epoch {epoch}, ours is {self._epoch})")
         cursor = await listener.event_cursor(self.host)
         after = {"journal_id": cursor[0], "seq": cursor[1]} if cursor else {}
         await link.expect("watch", **after)
-        for entry in listed.get("logs", ()):
-            listener.log_grew(self.host, read_log_file(entry))
+        heard: dict[str, ObservedInstance | None] = {}
+        self._heard = heard
+        listed = await link.expect("list")
+        with reading("list"):
+            instances = {view.instance: view for view in map(read_view, listed["slots"])}
+            floors = {str(slot): int(generation) for slot, generation in (listed.get("tombstones") or {}).items()}
+            files = [read_log_file(entry) for entry in listed.get("logs") or ()]
+        for slot, newer in heard.items():
+            instances.pop(slot, None)
+            if newer is not None:
+                instances[slot] = newer
+        self._heard = None
+        self._instances.become(instances)
+        self._floors.become(floors)
+        self._refusals.become({slot: one for slot, one in self._refusals.snapshot().items() if slot in instances})
+        for file in files:
+            listener.log_grew(self.host, file)
 
-    def _pushed(self, frame: protocol.Frame, listener: Listener) -> None:
-        push = frame.header
-        match push["push"]:
+    # --- what the agent tells ---
+
+    def _pushed(self, push: Mapping[str, Any], listener: Listener) -> None:
+        match push.get("push"):
             case "event":
-                listener.event_heard(self.host, read_event(push["event"]))
+                listener.event_heard(self.host, read_event(push.get("event") or {}))
             case "slot":
-                instance = read_view(push["view"])
-                self._instances[instance.instance] = instance
+                instance = read_view(push.get("view") or {})
+                self._note(instance.instance, instance)
+                self._instances.edit()[instance.instance] = instance
                 listener.host_changed(self.host, [instance.instance])
             case "gone":
-                gone = self._instances.pop(push["slot"], None)
-                if gone is not None:
-                    self._floors[push["slot"]] = max(gone.generation, self._floors.get(push["slot"], 0))
-                self._refusals.pop(push["slot"], None)
-                listener.host_changed(self.host, [push["slot"]])
+                slot = str(push.get("slot"))
+                self._bury(slot)
+                listener.host_changed(self.host, [slot])
             case "log":
                 listener.log_grew(self.host, read_log_file(push))
             case "figures":
-                self._sampled(push["figures"], listener)
+                self._sampled(read_figures(push.get("figures") or {}), listener)
             case _:
                 pass  # A newer agent may tell more than we know.
 
+    def _note(self, slot: str, instance: ObservedInstance | None) -> None:
+        if self._heard is not None:
+            self._heard[slot] = instance
+
+    def _bury(self, slot: str) -> None:
+        self._note(slot, None)
+        gone = self._instances.edit().pop(slot, None)
+        self._refusals.edit().pop(slot, None)
+        if gone is not None:
+            self._raise_floor(slot, gone.generation)
+
+    def _raise_floor(self, slot: str, generation: int) -> None:
+        floors = self._floors.edit()
+        floors[slot] = max(generation, floors.pop(slot, 0))  # popped: it is the newest now
+        while len(floors) > FLOORS_KEPT:
+            del floors[next(iter(floors))]
+
     def _sampled(self, figures: Mapping[str, tuple[float | None, int | None]], listener: Listener) -> None:
-        known = {slot: pair for slot, pair in figures.items() if slot in self._instances}
-        for slot, (cpu, memory) in known.items():
-            self._instances[slot] = replace(self._instances[slot], cpu_percent=cpu, memory_bytes=memory)
-        listener.host_changed(self.host, sorted(known))
+        changed: dict[str, ObservedInstance] = {}
+        for slot, (cpu, memory) in figures.items():
+            known = self._instances.get(slot)
+            if known is not None and (known.cpu_percent, known.memory_bytes) != (cpu, memory):
+                changed[slot] = replace(known, cpu_percent=cpu, memory_bytes=memory)
+        if changed:
+            self._instances.edit().update(changed)
+            listener.sampled(self.host, sorted(changed))
 
     # --- orders ---
 
-    def _connected(self) -> _Link:
+    def _open_link(self) -> Link:
         if self._link is None:
             raise Unavailable(self._problem or "not connected")
         return self._link
 
     async def _order(self, op: str, **fields: Any) -> dict[str, Any]:
-        header = (await self._connected().ask(op, epoch=self._epoch, **fields)).header
-        if not header["ok"]:
+        header = (await self._open_link().ask(op, epoch=self._epoch, **fields)).header
+        if header.get("ok") is not True:
             if header.get("error") == "stale_epoch":
-                raise Superseded(str(header.get("message")))
+                raise Superseded(f"another controller claimed this realm: {header.get('message')}")
             raise Unavailable(f"{op}: {header.get('error')}: {header.get('message')}")
         return header
 
-    def _answer(self, result: Mapping[str, Any]) -> Answer:
-        slot, error = str(result["slot"]), "" if result.get("ok") else str(result.get("error") or "failed")
-        if error == "stale" and "generation" in result:
-            self._floors[slot] = max(int(result["generation"]), self._floors.get(slot, 0))
-        return Answer(instance=slot, error=error, message=str(result.get("message") or ""))
+    async def _order_slots(self, op: str, slots: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        header = await self._order(op, slots=slots)
+        with _unreadable(op), reading("results"):
+            results = [read_result(result) for result in header["results"]]
+        for answer, generation in results:
+            if answer.error == "stale" and generation is not None:
+                self._raise_floor(answer.instance, generation)
+        return [answer for answer, _ in results]
 
 
-class _Link:
-    """One connection: numbered requests, their answers, and pushes in between."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[protocol.Frame]] = {}
-
-    async def ask(self, op: str, **fields: Any) -> protocol.Frame:
-        """One request and its answer. Raises Unavailable when the connection breaks or no answer comes."""
-        number = next(self._ids)
-        answer: asyncio.Future[protocol.Frame] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
-        try:
-            self._writer.write(protocol.encode({"id": number, "op": op, **fields}))
-            await self._writer.drain()
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await answer
-        except TimeoutError:
-            raise Unavailable(f"{op}: no answer within {ANSWER_TIMEOUT_S:.0f} s") from None
-        except OSError as error:
-            raise Unavailable(f"{op}: {error}") from None
-        finally:
-            self._waiting.pop(number, None)
-
-    async def expect(self, op: str, **fields: Any) -> dict[str, Any]:
-        """A request of the greeting: anything but a yes is an error of the connection."""
-        header = (await self.ask(op, **fields)).header
-        if not header["ok"]:
-            raise Unavailable(f"{op}: {header.get('message') or header.get('error')}")
-        return header
-
-    async def pump(self, pushed: Callable[[protocol.Frame], None]) -> None:
-        """Read frames until the other side closes. Answers wake their askers, pushes are handed on."""
-        try:
-            while True:
-                frame = await self._read()
-                if "push" in frame.header:
-                    pushed(frame)
-                elif (waiter := self._waiting.get(frame.header.get("id", 0))) and not waiter.done():
-                    waiter.set_result(frame)
-        except asyncio.IncompleteReadError:
-            raise Unavailable("the agent closed the connection") from None
-        finally:
-            for waiter in self._waiting.values():
-                if not waiter.done():
-                    waiter.set_exception(Unavailable("the connection to the agent broke"))
-
-    async def _read(self) -> protocol.Frame:
-        header_size, payload_size = protocol.lengths(await self._reader.readexactly(protocol.LENGTHS_SIZE))
-        header = await self._reader.readexactly(header_size)
-        payload = await self._reader.readexactly(payload_size) if payload_size else b""
-        return protocol.decode(header, payload)
-
-    def close(self) -> None:
-        """Close without waiting."""
-        self._writer.close()
+@contextlib.contextmanager
+def _unreadable(op: str) -> Iterator[None]:
+    """An answer that cannot be read is none."""
+    try:
+        yield
+    except protocol.ProtocolError as error:
+        raise Unavailable(f"{op}: {error}") from None

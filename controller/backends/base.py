@@ -23,6 +23,10 @@ class Unavailable(BackendError):
     """The supervisor cannot be reached now. Whether the order arrived is unknown; it may be sent again."""
 
 
+class Gone(BackendError):
+    """What was asked for is not there any more, and will not come back."""
+
+
 class Superseded(BackendError):
     """Another controller claimed the realm. Final: this controller must not give orders any more."""
 
@@ -43,7 +47,7 @@ class SlotOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of one order. `error` is empty, `refused` (preflight; `message` says why) or `stale`."""
+    """What became of one order. `error` is empty, `refused` (preflight; `message` says why), `stale` or `invalid`."""
 
     instance: str
     error: str = ""
@@ -67,13 +71,17 @@ class HostEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFile:
-    """One file of output. `size` is its physical end now; `ended`: it will not grow any more."""
+    """One file of output. `size` is its physical end now; `ended`: it will not grow any more.
+
+    `stored`: so many bytes the host knows to be stored; 0 where it was not said.
+    """
 
     run: str
     instance: str
     stream: str
     size: int
     ended: bool
+    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +105,9 @@ class Listener(Protocol):
     def host_changed(self, host: str, instances: Sequence[str] | None) -> None:
         """These instances of the host's view changed (None: any may have, also its reachability)."""
 
+    def sampled(self, host: str, instances: Sequence[str]) -> None:
+        """These instances have other figures than before. Nothing follows from that but what is shown."""
+
     def event_heard(self, host: str, event: HostEvent) -> None:
         """One event, in order, each at least once."""
 
@@ -113,7 +124,7 @@ class Backend(Protocol):
     host: str
 
     def view(self) -> HostView:
-        """What the host last told, and whether it can be asked now."""
+        """What the host last told, and whether it can be asked now: a snapshot, cheap while nothing changes."""
 
     async def run(self, listener: Listener) -> None:
         """Stay connected until cancelled. Raises Superseded."""
@@ -125,7 +136,7 @@ class Backend(Protocol):
         """Remove slots; each is stopped first."""
 
     async def read_log(self, file: LogFile, offset: int, limit: int) -> LogChunk:
-        """Up to `limit` bytes from `offset`. Raises Unavailable; LookupError when the file is gone."""
+        """Up to `limit` bytes from `offset`. Raises Unavailable; Gone when there is no such file."""
 
     async def stored(self, marks: Sequence[tuple[str, str, int]]) -> None:
         """All bytes of (run, stream) below the offset are stored; the host may reclaim them."""

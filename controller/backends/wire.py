@@ -1,18 +1,22 @@
 """Core values to and from the agent protocol's JSON. Pure; used by agent.py alone.
 
-What an agent says is untrusted input: a field of the wrong shape raises ProtocolError, an unknown status word is
-`unknown`.
+What an agent says is untrusted input: whatever has the wrong shape raises ProtocolError, never another exception; an
+unknown status word is `unknown`. A signal travels as its number and is shown by its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Literal
+from signal import Signals
+from typing import Any, Literal, TypeVar
 
 from controller.agent.protocol import STREAMS, ProtocolError
-from controller.backends.base import HostEvent, LogChunk, LogFile, SlotOrder
+from controller.backends.base import Answer, HostEvent, LogChunk, LogFile, SlotOrder
 from controller.core.observed import LastExit, ObservedInstance, Status
+
+T = TypeVar("T")
 
 
 def slot_message(order: SlotOrder) -> dict[str, Any]:
@@ -29,13 +33,22 @@ def slot_message(order: SlotOrder) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever is wrong with the value that is read within is a ProtocolError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise ProtocolError(f"{what} cannot be read: {error!r}") from None
+
+
 def read_view(view: Mapping[str, Any]) -> ObservedInstance:
     """SLOT VIEW of the protocol as an observation."""
-    try:
-        worker_id, _, ordinal = str(view["slot"]).rpartition("/")
+    with reading("slot view"):
+        worker_id, ordinal = _slot(view["slot"])
         return ObservedInstance(
             worker_id=worker_id,
-            ordinal=int(ordinal),
+            ordinal=ordinal,
             generation=int(view["generation"]),
             revision=str(view["revision"]),
             digest=str(view["digest"]),
@@ -46,65 +59,92 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
             reason=str(view.get("reason") or ""),
             message=str(view.get("message") or ""),
             since=float(view.get("since") or 0.0),
-            run=view.get("run"),
+            run=_or_none(view.get("run"), str),
             run_number=int(view.get("run_number") or 0),
-            running_revision=view.get("running_revision"),
-            pid=view.get("pid"),
-            started_at=view.get("started_at"),
+            running_revision=_or_none(view.get("running_revision"), str),
+            pid=_or_none(view.get("pid"), int),
+            started_at=_or_none(view.get("started_at"), float),
             restart_count=int(view.get("restart_count") or 0),
             last_exit=_last_exit(view.get("last_exit")),
-            next_retry_at=view.get("next_retry_at"),
-            cpu_percent=view.get("cpu_percent"),
-            memory_bytes=view.get("memory_bytes"),
+            next_retry_at=_or_none(view.get("next_retry_at"), float),
+            cpu_percent=_or_none(view.get("cpu_percent"), float),
+            memory_bytes=_or_none(view.get("memory_bytes"), int),
             removing=bool(view.get("removing")),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"slot view cannot be read: {error!r}") from None
+
+
+def read_figures(figures: Mapping[str, Any]) -> dict[str, tuple[float | None, int | None]]:
+    """The `figures` push: CPU percent and bytes of memory by slot."""
+    with reading("figures"):
+        return {slot: (_or_none(cpu, float), _or_none(memory, int)) for slot, (cpu, memory) in figures.items()}
 
 
 def read_event(event: Mapping[str, Any]) -> HostEvent:
     """EVENT of the protocol."""
-    try:
+    with reading("event"):
         return HostEvent(
             journal_id=str(event["journal_id"]),
             seq=int(event["seq"]),
             at=float(event["at"]),
             type=str(event["type"]),
-            instance=event.get("slot"),
-            run=event.get("run"),
+            instance=_or_none(event.get("slot"), str),
+            run=_or_none(event.get("run"), str),
             cause=str(event.get("cause") or ""),
             message=str(event.get("message") or ""),
             data=dict(event.get("data") or {}),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"event cannot be read: {error!r}") from None
+
+
+def read_result(result: Mapping[str, Any]) -> tuple[Answer, int | None]:
+    """One result of `apply` or `remove`, and the generation that the next order must exceed, where it is told."""
+    with reading("result"):
+        error = "" if result.get("ok") is True else str(result.get("error") or "failed")
+        answer = Answer(instance=str(result["slot"]), error=error, message=str(result.get("message") or ""))
+        return answer, _or_none(result.get("generation"), int)
 
 
 def read_log_file(entry: Mapping[str, Any]) -> LogFile:
-    """An entry of `list`'s logs, or a `log` push (which has no `ended`: it grows)."""
-    stream = str(entry["stream"])
-    if stream not in STREAMS:
-        raise ProtocolError(f"no such stream: {stream!r}")
-    return LogFile(
-        run=str(entry["run"]),
-        instance=str(entry["slot"]),
-        stream=stream,
-        size=int(entry["size"]),
-        ended=bool(entry.get("ended")),
-    )
+    """An entry of `list`'s logs, or a `log` push (which has no `ended`: a read tells)."""
+    with reading("log file"):
+        stream = str(entry["stream"])
+        if stream not in STREAMS:
+            raise ValueError(f"no such stream: {stream!r}")
+        _slot(entry["slot"])
+        return LogFile(
+            run=str(entry["run"]),
+            instance=str(entry["slot"]),
+            stream=stream,
+            size=int(entry["size"]),
+            ended=bool(entry.get("ended")),
+            stored=int(entry.get("stored") or 0),
+        )
 
 
-def read_chunk(header: Mapping[str, Any], payload: bytes) -> LogChunk:
-    """The answer of `read_log`."""
-    gap = header.get("gap")
-    return LogChunk(
-        offset=int(header["offset"]),
-        data=payload,
-        size=int(header["size"]),
-        ended=bool(header["ended"]),
-        times=tuple((int(offset), float(at)) for offset, at in header.get("times") or ()),
-        gap=(int(gap["from"]), int(gap["to"]), str(gap["reason"])) if gap else None,
-    )
+def read_chunk(header: Mapping[str, Any], payload: bytes, asked: int) -> LogChunk:
+    """The answer of `read_log` at offset `asked`. Bytes from before would be stored twice: there are none."""
+    with reading("log chunk"):
+        gap, offset, size = header.get("gap"), int(header["offset"]), int(header["size"])
+        if offset < asked or size < offset + len(payload):
+            raise ValueError(f"asked for {asked}, got {offset} to {offset + len(payload)} of {size}")
+        return LogChunk(
+            offset=offset,
+            data=payload,
+            size=size,
+            ended=bool(header["ended"]),
+            times=tuple((int(start), float(at)) for start, at in header.get("times") or ()),
+            gap=(int(gap["from"]), int(gap["to"]), str(gap["reason"])) if gap else None,
+        )
+
+
+def _slot(name: object) -> tuple[str, int]:
+    worker_id, _, ordinal = str(name).rpartition("/")
+    if not worker_id:
+        raise ValueError(f"{name!r} is no slot")
+    return worker_id, int(ordinal)
+
+
+def _or_none(value: Any, kind: type[T]) -> T | None:
+    return None if value is None else kind(value)  # type: ignore[call-arg]
 
 
 def _status(word: object) -> Status:
@@ -127,8 +167,18 @@ def _last_exit(value: Mapping[str, Any] | None) -> LastExit | None:
         return None
     return LastExit(
         cause=str(value["cause"]),
-        code=value.get("code"),
-        signal=value.get("signal"),
+        code=_or_none(value.get("code"), int),
+        signal=_signal(value.get("signal")),
         at=float(value["at"]),
         run=str(value["run"]),
     )
+
+
+def _signal(value: object) -> str | None:
+    """`SIGKILL` for 9; a real-time signal has no name of its own."""
+    if not isinstance(value, int):
+        return _or_none(value, str)
+    try:
+        return Signals(value).name
+    except ValueError:
+        return f"signal {value}"

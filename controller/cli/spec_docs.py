@@ -64,9 +64,11 @@ _EFFECTS = """\
 
 | Effect | A change of the field |
 |---|---|
-| restart | replaces the process, one instance at a time: the old one is asked to end, the new one is started. The field is part of the *revision* that `get -o wide` shows. |
+| restart | replaces the process, one instance at a time: the old one is asked to end, the new one is \
+started. The field is part of the *revision* that `get -o wide` shows. |
 | in place | counts from the next decision on (the next crash, the next stop). The process is not touched. |
-| none | touches no process. `replicas` adds or removes instances at the end and leaves the others alone; `desired_state` starts or stops. |
+| none | touches no process. `replicas` adds or removes instances at the end and leaves the others alone; \
+`desired_state` starts or stops. |
 
 A revision covers what stands in the file (and its Defaults and env files), not the defaults of this page: a new
 version of `workerctl` with another default restarts nothing. Writing a default out is a change like any other.
@@ -97,7 +99,8 @@ _RUNNING = """\
 | nothing of the kind, or `auto_start: true` | It runs. |
 | `desired_state: running` | It runs, whatever `auto_start` says. |
 | `desired_state: stopped` | It does not run. |
-| `auto_start: false` | It is not started by itself, and not stopped either: `workerctl start` writes `desired_state: running`. |
+| `auto_start: false` | It is not started by itself, and not stopped either: `workerctl start` writes \
+`desired_state: running`. |
 
 `workerctl start NAME` and `workerctl stop NAME` set `desired_state` in the file and leave every other byte alone.
 `workerctl restart NAME` changes no file.
@@ -115,9 +118,10 @@ A clean exit is one with a code in `success_exit_codes`. Everything else that wa
 | `false`, `never` | stays, in `error` | stays, `stopped`, with the condition Completed |
 
 The first delay is `restart_delay_ms`; each further one is `factor` times the one before, up to `max_delay_ms`, and up
-to a tenth longer by chance (`jitter`). A run that lived longer than the last delay starts the series anew. Every
-restart after a crash counts within `restart_window_ms`; when `max_restart_attempts` are used up the instance is in
-`error` until an edit, a start or a restart. Restarts that a person asks for do not count.
+to a tenth longer by chance (`jitter`). A run that lived at least as long as the last delay (and `start_grace_ms`)
+starts the series anew. Every restart after a crash counts within `restart_window_ms`; when `max_restart_attempts`
+are used up the instance is in `error` until an edit, a start or a restart. Restarts that a person asks for do not
+count.
 """
 
 _EXPANSION = """\
@@ -173,11 +177,13 @@ A process never gets the controller's own environment. It gets, later lines winn
 
 | From | Variables |
 |---|---|
-| the agent | `PATH` (`/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`), `HOME`, `USER`, `LANG` (`C.UTF-8` unless set where the controller was started), `TZ` where it is set there |
+| the agent | `PATH` (`/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`), `HOME`, \
+`USER`, `LANG` (`C.UTF-8` unless set where the controller was started), `TZ` where it is set there |
 | us | `PYTHONUNBUFFERED=1`, so that Python workers print line by line |
 | `env_files` | in their order |
 | `env` | |
-| us | `WORKER_ID`, `WORKER_INSTANCE` (`mailer/0`), `WORKER_ORDINAL`, `WORKER_REVISION`, `WORKER_RUN` (the run's random id), `PORT` where the spec has a port, `WORKERCTL_URL` where the API listens on TCP |
+| us | `WORKER_ID`, `WORKER_INSTANCE` (`mailer/0`), `WORKER_ORDINAL`, `WORKER_REVISION`, \
+`WORKER_RUN` (the run's random id), `PORT` where the spec has a port, `WORKERCTL_URL` where the API listens on TCP |
 
 An env file holds `NAME=value` lines. Blank lines and lines that begin with `#` are skipped, one pair of quotes around a
 value is dropped, nothing is expanded. Its path is relative to the spec file and stays inside the specs directory.
@@ -242,7 +248,7 @@ def _row(path: str, info: FieldInfo, schema: Mapping[str, Any]) -> str:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    value = info.get_default(call_default_factory=True)  # type: ignore[call-arg] # no factory of ours takes data
+    value = info.get_default(call_default_factory=True)
     if value is None or value in ("", {}, []):
         return "none"
     return f"`{json.dumps(value) if not isinstance(value, str) else value}`"

@@ -1,19 +1,25 @@
 """What is recorded: hosts' events exactly once, our own events, instances, specs, operations: all through the writer.
 
-The database is not on the critical path: nothing here waits for it. Our own events that do not fit are counted by the
-writer. A host's events that do not fit stay in its journal: they are asked for again when there is room.
+The database is not on the critical path: nothing here waits for it, but for a moment at the start of a connection.
+Our own events that do not fit are counted by the writer. A host's events that do not fit stay in its journal: they are
+asked for again when there is room. What the writer has taken counts as stored while this process lives.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from controller.backends.base import HostEvent
 from controller.core.desired import DesiredWorker
 from controller.core.observed import ObservedInstance
 from controller.reconcile.operations import Operation
-from controller.store import Store
+from controller.store import Store, StoreError, StoreUnavailable
 from controller.store.records import (
     ConfigRow,
     ConfigRows,
@@ -27,7 +33,15 @@ from controller.store.records import (
 
 GATHER_S = 0.02
 """Events of one burst go to the writer together."""
+AGAIN_S = 1.0
+BATCH = 1000
 PENDING_MOST = 20_000
+READ_S = 5.0
+"""A connection waits no longer than this for what the database remembers."""
+
+T = TypeVar("T")
+
+log = logging.getLogger("workerctl.archive")
 
 
 class Archive:
@@ -35,53 +49,122 @@ class Archive:
 
     def __init__(self, store: Store, *, now: Callable[[], float], ask_again: Callable[[str], None]) -> None:
         self._store, self._now, self._ask_again = store, now, ask_again
-        self._pending: dict[str, list[HostEvent]] = {}
+        self._pending: dict[str, deque[HostEvent]] = {}
+        self._taken: dict[str, tuple[str, int]] = {}
+        self._deaf: set[str] = set()
+        self._rows: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_refused = False
 
-    # --- hosts ---
+    # --- events of hosts ---
 
     async def event_cursor(self, host: str) -> tuple[str, int] | None:
-        """The last stored event of the host; what is pending is forgotten, it will be told again."""
+        """The last stored event of the host; what is pending is forgotten, it will be told again.
+
+        None, also while the database cannot be read: everything is told again, and the writer leaves out what it has.
+        """
+        with contextlib.suppress(StoreError):
+            if host not in self._rows:
+                rows = await self._read(self._store.reader.worker_runtime)
+                self._rows[host] = {row.instance for row in rows if row.host == host}
+        cursor = self._taken.get(host)
+        if cursor is None:
+            try:
+                stored = await self._read(lambda: self._store.reader.event_cursor(host))
+                cursor = (stored.journal_id, stored.seq) if stored else None
+            except StoreError as error:
+                log.warning("events are asked for from the start", extra={"fields": {"host": host, "why": str(error)}})
         self._pending.pop(host, None)
-        cursor = await asyncio.to_thread(self._store.reader.event_cursor, host)
-        return (cursor.journal_id, cursor.seq) if cursor else None
+        self._deaf.discard(host)
+        return cursor
+
+    async def _read(self, question: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(READ_S):
+                return await asyncio.to_thread(question)
+        except TimeoutError:
+            raise StoreUnavailable("the database does not answer") from None
 
     def keep_event(self, host: str, event: HostEvent) -> None:
         """Gather it with its neighbours."""
-        pending = self._pending.setdefault(host, [])
+        if host in self._deaf:
+            return  # There is a hole before it; it is told again.
+        pending = self._pending.setdefault(host, deque())
         pending.append(event)
-        if len(pending) > PENDING_MOST:
-            # No room for long: forget the copies, the journal has them, and begin again from the stored cursor.
-            del self._pending[host]
-            self._ask_again(host)
+        if len(pending) > PENDING_MOST or (len(pending) >= BATCH and not self._is_refused):
+            self._hand_over()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._hand_over)
+        if len(pending) > PENDING_MOST:
+            # No room for long: forget the copies, the journal has them. Heard again from the stored cursor on.
+            del self._pending[host]
+            self._deaf.add(host)
+            self._when_room(host)
+
+    def _when_room(self, host: str) -> None:
+        loop = asyncio.get_running_loop()
+
+        def ring() -> None:
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                loop.call_soon_threadsafe(self._hear_again, host)
+
+        self._store.writer.when_room(ring)
+
+    def _hear_again(self, host: str) -> None:
+        if host in self._deaf:
+            self._ask_again(host)
 
     def _hand_over(self) -> None:
-        self._timer = None
-        for host, pending in list(self._pending.items()):
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._is_refused = None, False
+        for host, pending in self._pending.items():
             while pending:
-                same = [event for event in pending if event.journal_id == pending[0].journal_id]
-                cursor = JournalCursor(host=host, journal_id=same[0].journal_id, seq=same[-1].seq)
-                rows = EventRows(events=[_event(event) for event in same], cursor=cursor)
+                journal_id = pending[0].journal_id
+                same = [event for event in itertools.islice(pending, BATCH) if event.journal_id == journal_id]
+                cursor = JournalCursor(host=host, journal_id=journal_id, seq=same[-1].seq)
+                rows = EventRows(events=[self._event(event) for event in same], cursor=cursor)
                 if not self._store.writer.submit(rows):
-                    self._timer = asyncio.get_running_loop().call_later(1.0, self._hand_over)
+                    self._is_refused = True
+                    self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._hand_over)
                     return
-                del pending[: len(same)]
+                self._taken[host] = (journal_id, cursor.seq)
+                for _ in same:
+                    pending.popleft()
 
     def flush(self) -> None:
         """Hand over what is pending now."""
-        if self._timer is not None:
-            self._timer.cancel()
         self._hand_over()
 
-    def keep_instance(self, host: str, instance: ObservedInstance) -> None:
-        """The newest row of an instance replaces one that still waits."""
-        self._store.writer.submit(RuntimeRows(rows=[_runtime(host, instance, self._now())]))
+    def _event(self, event: HostEvent) -> Event:
+        return Event(
+            at=event.at or self._now(),  # A gap has no time of its own.
+            type=event.type,
+            worker_id=event.instance.rpartition("/")[0] if event.instance else None,
+            instance=event.instance,
+            run=event.run,
+            actor="agent",
+            cause=event.cause,
+            message=event.message,
+            data=event.data,
+            journal_seq=event.seq,
+        )
 
-    def drop_instance(self, _host: str, instance: str) -> None:
-        """Its row goes; its events and lines stay."""
-        self._store.writer.submit(RuntimeRows(gone=[instance]))
+    # --- instances ---
+
+    def keep_instances(self, host: str, instances: Sequence[ObservedInstance], gone: Sequence[str]) -> None:
+        """Their newest rows replace those that still wait. Of those that are gone, events and lines stay."""
+        if host in self._rows:
+            self._rows[host].update(instance.instance for instance in instances)
+            self._rows[host].difference_update(gone)
+        now = self._now()
+        rows = [_runtime(host, instance, now) for instance in instances]
+        self._store.writer.submit(RuntimeRows(rows=rows, gone=list(gone)))
+
+    def keep_host(self, host: str, instances: Mapping[str, ObservedInstance]) -> None:
+        """All rows of a host: also of what went while nobody looked, be it before this process began."""
+        gone = self._rows.get(host, set()) - instances.keys()
+        self.keep_instances(host, list(instances.values()), sorted(gone))
 
     # --- the controller itself ---
 
@@ -113,21 +196,6 @@ class Archive:
                 updated_at=self._now(),
             )
         )
-
-
-def _event(event: HostEvent) -> Event:
-    return Event(
-        at=event.at,
-        type=event.type,
-        worker_id=event.instance.rpartition("/")[0] if event.instance else None,
-        instance=event.instance,
-        run=event.run,
-        actor="agent",
-        cause=event.cause,
-        message=event.message,
-        data=event.data,
-        journal_seq=event.seq,
-    )
 
 
 def _runtime(host: str, instance: ObservedInstance, now: float) -> RuntimeRow:

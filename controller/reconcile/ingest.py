@@ -6,21 +6,23 @@ behind is skipped forward with a record: a flood costs its own lines, nobody els
 
 A few readers share the files that have news; a file is read by one reader at a time, one chunk a turn, so that a
 busy file cannot starve a quiet one. When the writer has no room, nothing is read: the bytes are safe in their files.
+What an error interrupts is taken up again: with the next connection, which lists all files, else a little later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.agent.failpoints import failpoint
-from controller.backends.base import Backend, BackendError, LogChunk, LogFile
-from controller.core.lines import Line, split_lines
-from controller.store import Store
+from controller.backends.base import Backend, Gone, LogFile, Superseded, Unavailable
+from controller.reconcile.harvest import Harvest, Pace, Position, harvest, refused
+from controller.store import Store, StoreError
 from controller.store.records import Conflict, LogBatch, Outcome, Rejected
-from controller.store.records import Line as StoredLine
 
 CHUNK = 256 * 1024
 READERS = 4
@@ -29,11 +31,17 @@ FAR_BEHIND = 16 * 1024 * 1024
 CATCH_UP = 1024 * 1024
 MARK_S = 1.0
 """How often hosts are told what is stored."""
+RETRY_S = 1.0
+BUG_RETRY_S = 30.0
+ASKED_AT_ONCE = 500
+FINISHED_KEPT = 20_000
 
 log = logging.getLogger("workerctl.logs")
 
+Key = tuple[str, str]
 
-@dataclass
+
+@dataclass(eq=False)
 class _File:
     """One file being followed. `offset` is what is stored; None until the store was asked."""
 
@@ -42,9 +50,11 @@ class _File:
     offset: int | None = None
     busy: bool = False
     news: bool = False
-    second: int = 0
-    in_second: int = 0
-    dropped: int = 0
+    pace: Pace = Pace()
+
+    @property
+    def key(self) -> Key:
+        return self.file.run, self.file.stream
 
 
 @dataclass
@@ -55,21 +65,31 @@ class LogIngest:
     backends: Mapping[str, Backend]
     now: Callable[[], float]
     store_rate: Callable[[str], int]
-    _files: dict[tuple[str, str], _File] = field(default_factory=dict)
+    mark_s: float = MARK_S
+    retry_s: float = RETRY_S
+    _files: dict[Key, _File] = field(default_factory=dict)
+    _unasked: dict[Key, _File] = field(default_factory=dict)
+    _finished: dict[Key, int] = field(default_factory=dict)
     _due: asyncio.Queue[_File] = field(default_factory=asyncio.Queue)
-    _marks: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    _marks: dict[str, dict[Key, int]] = field(default_factory=dict)
 
     def grew(self, host: str, file: LogFile) -> None:
         """There may be something to read."""
-        known = self._files.get((file.run, file.stream))
+        key = (file.run, file.stream)
+        finished = self._finished.get(key)
+        if finished is not None and file.size <= finished:
+            if file.stored < finished:
+                self._mark(host, key, finished)
+            return
+        known = self._files.get(key)
         if known is None:
-            known = self._files[file.run, file.stream] = _File(host, file)
+            known = self._files[key] = self._unasked[key] = _File(host, file)
         else:
             known.file = replace(file, ended=file.ended or known.file.ended)
         self._want(known)
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled. Raises Superseded."""
         async with asyncio.TaskGroup() as group:
             for _ in range(READERS):
                 group.create_task(self._read_due())
@@ -79,6 +99,8 @@ class LogIngest:
     def behind(self) -> int:
         """Files with news that are not read yet."""
         return sum(1 for file in self._files.values() if file.busy or file.news)
+
+    # --- reading ---
 
     def _want(self, file: _File) -> None:
         if file.busy:
@@ -94,120 +116,109 @@ class LogIngest:
             again = False
             try:
                 again = await self._read_once(file)
-            except LookupError:
-                self._files.pop((file.file.run, file.file.stream), None)
-            except BackendError:
-                pass  # The next connection lists all files anew.
+            except Gone:
+                self._forget(file)
+            except Unavailable:
+                # A new connection lists all files anew. Where there is one still, the host had another reason.
+                if self.backends[file.host].view().reachable:
+                    self._want_later(file, self.retry_s)
+            except StoreError as error:
+                log.debug("a log file must wait", extra={"fields": {"run": file.file.run, "error": str(error)}})
+                self._want_later(file, self.retry_s)
+            except Superseded:
+                raise
             except Exception:  # one file's trouble must not stop the others
                 log.exception("internal error: cannot read a log file")
+                self._want_later(file, BUG_RETRY_S)
             file.busy = False
-            if again or file.news:
+            if (again or file.news) and self._files.get(file.key) is file:
                 self._want(file)
+
+    def _want_later(self, file: _File, delay_s: float) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self._want, file)
+
+    def _forget(self, file: _File) -> None:
+        if self._files.get(file.key) is file:
+            del self._files[file.key]
+        self._unasked.pop(file.key, None)
 
     async def _read_once(self, file: _File) -> bool:
         """One chunk; whether there is more to do now."""
         await self._room()
         if file.offset is None:
             file.offset = await self._stored_offset(file)
-        start = self._skip_forward(file)
-        chunk = await self.backends[file.host].read_log(file.file, start, CHUNK)
-        rows, end = self._rows(file, chunk, start)
-        failpoint("controller.before_log_batch")
-        if end != file.offset:
-            await self._store_rows(file, rows, end)
-            failpoint("controller.after_log_batch")
-            self._mark(file)
-        if chunk.ended and file.offset >= chunk.size and file.offset == end:
-            self._mark(file)
-            del self._files[file.file.run, file.file.stream]
+        known, before = file.file, file.offset
+        if known.ended and before == known.size:
+            self._finish(file, before)
             return False
-        return end < chunk.size and (end != start or chunk.gap is not None)
+        start = known.size - CATCH_UP if known.size - before > FAR_BEHIND else before
+        chunk = await self.backends[file.host].read_log(known, start, CHUNK)
+        rate = self.store_rate(known.instance)
+        found = harvest(chunk, Position(offset=before, start=start, pace=file.pace, rate=rate), self.now())
+        if found.end != before:
+            failpoint("controller.before_log_batch")
+            file.offset = await self._stored(file, before, found)
+            failpoint("controller.after_log_batch")
+            if file.offset != found.end:
+                return True  # The database knows better where we are.
+            file.pace = found.pace
+            self._mark(file.host, file.key, found.end)
+        if chunk.ended and found.end == chunk.size:
+            self._finish(file, found.end)
+            return False
+        return found.end != before and found.end < chunk.size
+
+    def _finish(self, file: _File, end: int) -> None:
+        """All of it is stored, and no more will come."""
+        self._mark(file.host, file.key, end)
+        self._forget(file)
+        self._finished[file.key] = end
+        while len(self._finished) > FINISHED_KEPT:
+            del self._finished[next(iter(self._finished))]
+
+    # --- storing ---
 
     async def _stored_offset(self, file: _File) -> int:
-        cursors = await asyncio.to_thread(self.store.reader.log_cursors, [file.file.run])
-        stored = cursors.get((file.file.run, file.file.stream))
+        """How far it is stored. Asks for many files at once: after a start all of them are listed."""
+        self._unasked.pop(file.key, None)
+        others = list(itertools.islice(self._unasked.values(), ASKED_AT_ONCE))
+        for other in others:
+            del self._unasked[other.key]
+        asked = [file, *others]
+        cursors = await asyncio.to_thread(self.store.reader.log_cursors, [one.file.run for one in asked])
+        for other in others:
+            if other.offset is None:
+                found = cursors.get(other.key)
+                other.offset = found.byte_offset if found else 0
+        stored = cursors.get(file.key)
         return stored.byte_offset if stored else 0
 
-    def _skip_forward(self, file: _File) -> int:
-        assert file.offset is not None
-        behind = file.file.size - file.offset
-        return file.file.size - CATCH_UP if behind > FAR_BEHIND else file.offset
-
-    def _rows(self, file: _File, chunk: LogChunk, start: int) -> tuple[list[StoredLine], int]:
-        """The rows of a chunk with the gaps before it, and the offset that is stored when they are."""
-        assert file.offset is not None
-        rows: list[StoredLine] = []
-        if start > file.offset:
-            text = (
-                f"{start - file.offset} bytes were not stored: written faster than they could be; they are in the file"
-            )
-            rows.append(self._gap(file.offset, text))
-        if chunk.gap is not None:
-            rows.append(self._gap(chunk.gap[0], f"{chunk.gap[1] - chunk.gap[0]} bytes are missing: {chunk.gap[2]}"))
-        lines, used = split_lines(chunk.data, chunk.offset, ended=chunk.ended, times=chunk.times, fallback=self.now())
-        if start > file.offset and lines and chunk.gap is None:
-            del lines[0]  # it begins in the middle
-        rows += self._within_rate(file, lines)
-        return rows, chunk.offset + used
-
-    def _within_rate(self, file: _File, lines: list[Line]) -> list[StoredLine]:
-        """Lines up to `store_rate` in each second of their own time, then one record with the number left out."""
-        rate = self.store_rate(file.file.instance)
-        rows: list[StoredLine] = []
-        for line in lines:
-            second = int(line.at)
-            if second != file.second:
-                rows += self._dropped(file, line)
-                file.second, file.in_second = second, 0
-            file.in_second += 1
-            if file.in_second > rate:
-                file.dropped += 1
-                continue
-            rows.append(
-                StoredLine(
-                    at=line.at, text=line.text, byte_offset=line.offset, approximate=line.approximate,
-                    partial=line.partial,
-                )
-            )  # fmt: skip
-        if lines and file.dropped:
-            rows += self._dropped(file, lines[-1])
-        return rows
-
-    def _dropped(self, file: _File, line: Line) -> list[StoredLine]:
-        if not file.dropped:
-            return []
-        text = f"{file.dropped} lines were not stored: more than store_rate in one second; they are in the file"
-        file.dropped = 0
-        return [self._gap(line.offset, text)]
-
-    def _gap(self, offset: int, text: str) -> StoredLine:
-        return StoredLine(at=self.now(), text=text, byte_offset=offset, kind="gap")
-
-    async def _store_rows(self, file: _File, rows: list[StoredLine], end: int) -> None:
-        assert file.offset is not None
+    async def _stored(self, file: _File, offset: int, found: Harvest) -> int:
+        """Store what was found from `offset` on; where the stored bytes end now. Raises StoreError."""
         batch = LogBatch(
-            run=file.file.run, stream=file.file.stream, slot=file.file.instance, from_offset=file.offset,
-            to_offset=end, lines=rows,
+            run=file.file.run, stream=file.file.stream, slot=file.file.instance, from_offset=offset,
+            to_offset=found.end, lines=found.rows,
         )  # fmt: skip
         outcome = await self._submitted(batch)
+        if isinstance(outcome, Rejected):
+            why = outcome.message
+            log.error("log lines were refused", extra={"fields": {"run": batch.run, "error": why}})
+            outcome = await self._submitted(replace(batch, lines=refused(found.rows, offset, self.now(), why)))
         match outcome:
-            case Conflict(offset=offset):
-                file.offset = offset
+            case Conflict(offset=other):
+                return other
             case Rejected(message=message):
-                log.error("log lines were refused", extra={"fields": {"run": file.file.run, "error": message}})
-                await self._submitted(
-                    replace(batch, lines=[self._gap(file.offset, f"lines could not be stored: {message}")])
-                )
-                file.offset = end
+                raise StoreError(message)
             case _:
-                file.offset = end
+                return found.end
 
     async def _submitted(self, batch: LogBatch) -> Outcome:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Outcome] = loop.create_future()
 
         def settle(outcome: Outcome) -> None:
-            loop.call_soon_threadsafe(_resolve, done, outcome)
+            with contextlib.suppress(RuntimeError):  # The loop has ended; the cursor knows at the next start.
+                loop.call_soon_threadsafe(_resolve, done, outcome)
 
         while not self.store.writer.submit(batch, settle):
             await self._room()
@@ -218,24 +229,30 @@ class LogIngest:
         loop, room = asyncio.get_running_loop(), asyncio.Event()
 
         def ring() -> None:
-            loop.call_soon_threadsafe(room.set)
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                loop.call_soon_threadsafe(room.set)
 
         self.store.writer.when_room(ring)
         await room.wait()
 
-    def _mark(self, file: _File) -> None:
-        if file.offset:
-            self._marks.setdefault(file.host, {})[file.file.run, file.file.stream] = file.offset
+    # --- marks ---
+
+    def _mark(self, host: str, key: Key, offset: int) -> None:
+        """`offset` is stored, and the host is to know it."""
+        if offset:
+            self._marks.setdefault(host, {})[key] = offset
 
     async def _tell_marks(self) -> None:
         while True:
-            await asyncio.sleep(MARK_S)
-            for host, marks in list(self._marks.items()):
+            await asyncio.sleep(self.mark_s)
+            for host in list(self._marks):
+                marks = self._marks.pop(host)
                 try:
                     await self.backends[host].stored([(run, stream, end) for (run, stream), end in marks.items()])
-                except BackendError:
-                    continue
-                self._marks.pop(host, None)
+                except Unavailable:
+                    waiting = self._marks.setdefault(host, {})
+                    for key, end in marks.items():
+                        waiting.setdefault(key, end)
 
 
 def _resolve(done: asyncio.Future[Outcome], outcome: Outcome) -> None:

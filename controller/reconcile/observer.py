@@ -1,11 +1,13 @@
 """Hears what the back ends tell and passes it on: workers to look at, events and runtime rows to store, bells to ring.
 
 It notes and wakes; it decides nothing and never blocks. An event is only journalled by its host and stored by the
-writer; nothing of it is an input of a plan (level, not edge).
+writer; nothing of it is an input of a plan (level, not edge). Rows of instances that change within one round of the
+event loop are kept together, so that a burst costs one look at the host's view.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -20,11 +22,11 @@ class Keeper(Protocol):
     def keep_event(self, host: str, event: HostEvent) -> None:
         """Store one event, exactly once."""
 
-    def keep_instance(self, host: str, instance: ObservedInstance) -> None:
-        """Store the newest state of an instance."""
+    def keep_instances(self, host: str, instances: Sequence[ObservedInstance], gone: Sequence[str]) -> None:
+        """Store the newest state of these instances; forget those that are gone."""
 
-    def drop_instance(self, host: str, instance: str) -> None:
-        """The slot is gone."""
+    def keep_host(self, host: str, instances: Mapping[str, ObservedInstance]) -> None:
+        """Store the newest state of all instances of a host; every other one of it is gone."""
 
     async def event_cursor(self, host: str) -> tuple[str, int] | None:
         """The last stored event of the host."""
@@ -44,21 +46,41 @@ class Observer:
     ) -> None:
         self._backends, self._queue, self._keeper = backends, queue, keeper
         self._log_grew, self._changed = log_grew, changed
+        self._unkept: dict[str, dict[str, None] | None] = {}
 
     def host_changed(self, host: str, instances: Sequence[str] | None) -> None:
         """Look at the workers concerned, and keep what their instances have become."""
-        view = self._backends[host].view()
         if instances is None:
             self._queue.everything()
         else:
-            self._queue.add({instance.rpartition("/")[0] for instance in instances})
-        for name in view.instances if instances is None else instances:
-            instance = view.instances.get(name)
-            if instance is None:
-                self._keeper.drop_instance(host, name)
-            elif view.reachable:
-                self._keeper.keep_instance(host, instance)
-        self._changed(None if instances is None else sorted({name.rpartition("/")[0] for name in instances}))
+            self._queue.add(_workers(instances))
+        self._note(host, instances)
+
+    def sampled(self, host: str, instances: Sequence[str]) -> None:
+        """Keep and show the figures. No plan depends on them, so the loop is not woken."""
+        self._note(host, instances)
+
+    def _note(self, host: str, instances: Sequence[str] | None) -> None:
+        if not self._unkept:
+            asyncio.get_running_loop().call_soon(self._keep)
+        known = self._unkept.setdefault(host, {})
+        if instances is None:
+            self._unkept[host] = None
+        elif known is not None:
+            known.update(dict.fromkeys(instances))
+        self._changed(None if instances is None else _workers(instances))
+
+    def _keep(self) -> None:
+        unkept, self._unkept = self._unkept, {}
+        for host, names in unkept.items():
+            view = self._backends[host].view()
+            if not view.reachable:
+                continue  # Memories. When it is back, all of it is told.
+            if names is None:
+                self._keeper.keep_host(host, view.instances)
+            else:
+                found = [view.instances[name] for name in names if name in view.instances]
+                self._keeper.keep_instances(host, found, [name for name in names if name not in view.instances])
 
     def event_heard(self, host: str, event: HostEvent) -> None:
         """Keep it."""
@@ -71,3 +93,7 @@ class Observer:
     async def event_cursor(self, host: str) -> tuple[str, int] | None:
         """From where the host's events are wanted."""
         return await self._keeper.event_cursor(host)
+
+
+def _workers(instances: Sequence[str]) -> list[str]:
+    return sorted({instance.rpartition("/")[0] for instance in instances})

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from controller.agent.paths import AgentPaths
 from controller.agent.protocol import LENGTHS_SIZE, VERSION, decode, encode, lengths
 from controller.agent.supervisor import Agent
-
 from tests.fakes.keeper import FakeKeeper
 
 T = TypeVar("T")
@@ -87,12 +86,13 @@ class Inside:
         self.paths.prepare()
         self.keeper = FakeKeeper()
         self.agent: Agent | None = None
+        self.lost: list[bool] = []
         self._running: asyncio.Task[None] | None = None
         self._watchers: list[Watcher] = []
 
     async def begin(self) -> Watcher:
         """Start an agent and connect, claimed and watching."""
-        self.agent = Agent(self.paths, await self.keeper.start())
+        self.agent = Agent(self.paths, await self.keeper.start(), lambda: self.lost.append(True))
         self._running = asyncio.ensure_future(self.agent.run())
         return await self.connect()
 

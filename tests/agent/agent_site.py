@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from controller.agent import procfs
@@ -75,11 +77,17 @@ class Client:
         assert last["ok"]
         deadline = time.monotonic() + 0.3
         self._socket.settimeout(0.3)
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(OSError):
             while time.monotonic() < deadline:
                 self.pushes.append(self.receive())
         self._socket.settimeout(PATIENCE_S)
         return [push["event"] for push in self.pushes if push.get("push") == "event"]
+
+    def drain(self) -> None:
+        """Receive until the agent hangs up."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                self.receive()
 
     def close(self) -> None:
         self._socket.close()
@@ -161,26 +169,41 @@ class Site:
         return found
 
     def close(self) -> None:
+        """End all that runs here: by asking, then by killing ours. Each could raise the other: all are frozen first."""
         for record in self._records():
             self._seen.add(procfs.Identity(record["pid"], record["start_time"]))
-        with contextlib.suppress(OSError, EOFError, KeyError, AssertionError):
+        with contextlib.suppress(OSError, EOFError, KeyError):
             client = Client(self.paths.socket)
             self._clients.append(client)
-            for pid in (client.hello["agent_pid"], client.hello["keeper_pid"]):
-                self._remember(pid)
             client.claim()
             client.call("adjourn", epoch=client.epoch, deadline_s=0)
-            while True:
-                client.receive()
+            client.drain()
         for client in self._clients:
             client.close()
+        with contextlib.suppress(AssertionError):
+            eventually(lambda: not self._ours(), patience_s=3.0)
+        while ours := self._ours():
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for identity in ours:
+                    if procfs.is_alive(identity):
+                        os.kill(identity.pid, number)
+            eventually(partial(_are_over, ours))
+        for record in self._records():
+            self._seen.add(procfs.Identity(record["pid"], record["start_time"]))
         for identity in self._seen:
-            with contextlib.suppress(AssertionError):
-                eventually(lambda identity=identity: not procfs.is_alive(identity), patience_s=2.0)
             if procfs.is_alive(identity):
                 os.kill(identity.pid, signal.SIGKILL)
         shutil.rmtree(self.root)
         shutil.rmtree(self.run)
+
+    def _ours(self) -> list[procfs.Identity]:
+        """Keepers and agents over this very folder."""
+        found: list[procfs.Identity] = []
+        for stat in (procfs.scan() or {}).values():
+            with contextlib.suppress(OSError), open(f"/proc/{stat.pid}/cmdline", "rb") as file:
+                if os.fsencode(self.paths.state) in file.read().split(b"\0"):
+                    found.append(stat.identity)
+        return found
 
     def _remember(self, pid: int) -> None:
         started = procfs.start_time(pid)
@@ -204,13 +227,9 @@ def eventually(look: Callable[[], T | None], patience_s: float = PATIENCE_S) -> 
         if found is not None and found is not False:
             return found
         assert time.monotonic() < deadline, "it never came about"
-        _wait(pause)
+        select.select([], [], [], pause)
         pause = min(0.05, pause * 1.5)
 
 
-def _wait(seconds: float) -> None:
-    socket_a, socket_b = socket.socketpair()
-    with socket_a, socket_b:
-        socket_a.settimeout(seconds)
-        with contextlib.suppress(TimeoutError):
-            socket_a.recv(1)
+def _are_over(identities: list[procfs.Identity]) -> bool:
+    return not any(procfs.is_alive(identity) for identity in identities)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from controller.agent.log_index import POINTS_KEPT, TimeIndex
+from controller.agent.log_watch import LogWatch
 from controller.agent.logs import Limits, Logs, ReadError
 
 LIMITS = Limits(max_bytes=64 * 1024, archives=2)
@@ -37,11 +38,11 @@ class Shelf:
 
     def run(self, name: str, content: bytes = b"") -> Path:
         """A run begins and has written something."""
-        for path in self.logs.open_run("web/0", name):
-            Path(path).write_bytes(b"")
-        path = Path(self.logs.open_run("web/0", name)[0])
-        write(path, content)
-        return path
+        stdout, stderr = map(Path, self.logs.open_run("web/0", name))
+        for path in (stdout, stderr):
+            path.write_bytes(b"")
+        write(stdout, content)
+        return stdout
 
     def reopen(self, *live: str) -> None:
         """The agent was killed and starts again."""
@@ -222,3 +223,17 @@ async def test_what_is_no_file_of_its_own_is_never_followed(tmp_path: Path, plan
     shelf.reopen("r1")
     assert ("r1", "stdout") not in {(log["run"], log["stream"]) for log in shelf.logs.listing()}
     shelf.logs.close()
+
+
+async def test_what_cannot_be_watched_is_polled_and_said_to_be(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    rounds: list[bool] = []
+    watch = LogWatch(lambda slot, name: seen.append((slot, name)), lambda: rounds.append(True))
+    assert watch.degraded == ""
+    watch.add("web/0", str(tmp_path / "missing"))
+    assert watch.degraded == "out of inotify watches: some log files are polled"
+    await until(lambda: len(rounds) == 2)
+    assert set(seen) == {("", "")}
+    watch.remove("web/0")
+    assert watch.degraded == ""
+    watch.close()

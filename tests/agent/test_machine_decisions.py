@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from agent_builders import wish
 
-from controller.agent.decisions import Dice
+from controller.agent.decisions import Dice, describe_exit
 from controller.agent.machine import accepts, must_replace, next_deadline, step
 from controller.agent.states import (
     MOVES,
@@ -84,7 +84,7 @@ class Life:
     @property
     def asked(self) -> list[Effect]:
         """The effects since the last look, without events."""
-        found = [effect for effect in self.effects if not isinstance(effect, Emit)]
+        found: list[Effect] = [effect for effect in self.effects if not isinstance(effect, Emit)]
         self.effects.clear()
         return found
 
@@ -205,7 +205,7 @@ def test_a_run_request_restarts_once_and_clears_the_budget() -> None:
     life = Life(max_restart_attempts=1).start().end(1).later(60.0).start()
     assert len(life.slot.attempts) == 1
     life.apply(run_request=1, max_restart_attempts=1)
-    assert (life.slot.phase, life.slot.attempts) == (Phase.STOPPING, ())
+    assert [life.slot.phase.value, *life.slot.attempts] == ["stopping"]
     life.hear(StopSent(life.run)).end(signal=15).start()
     life.effects.clear()
     life.apply(run_request=1, max_restart_attempts=1)
@@ -402,3 +402,27 @@ def test_every_legal_move_can_be_reached() -> None:
     # An adopted run that is not wanted is asked to stop in the same step: it went through STARTING.
     found |= {(before, Phase.STARTING) for before, after in found if after is Phase.STOPPING}
     assert {(before, after) for before, afters in MOVES.items() for after in afters} - found == set()
+
+
+def test_without_a_start_grace_a_run_is_running_at_once() -> None:
+    life = Life(start_grace_ms=0)
+    assert life.hear(Spawned("r1", 1, life.now + 1e9)).slot.phase is Phase.RUNNING
+
+
+def test_a_spawn_that_fails_when_nothing_is_wanted_any_more_is_at_rest() -> None:
+    life = Life().apply(wanted="stopped").hear(SpawnFailed("r1", "no", transient=False, at=1.0))
+    assert life.slot.phase is Phase.IDLE
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "signal", "text"),
+    [
+        ("exited", 1, None, "exited with code 1"),
+        ("signaled", None, 11, "killed by SIGSEGV"),
+        ("signaled", None, 999, "killed by signal 999"),
+        ("spawn_failed", None, None, "could not be started"),
+        ("unknown", None, None, "ended while nobody watched"),
+    ],
+)
+def test_an_exit_in_words(cause: str, code: int | None, signal: int | None, text: str) -> None:
+    assert describe_exit(cause, code, signal) == text

@@ -39,8 +39,8 @@ from controller.agent.states import (
 class World:
     """One slot, its keeper's runs, and what is on its way between the two.
 
-    A run is [leader lives, members live, ignores the polite signal]. Orders arrive in their order, also after the death of the
-    agent that gave them; what the keeper tells dies with the agent it was told to.
+    A run is [leader lives, members live, ignores the polite signal]. Orders arrive in their order, also after the
+    death of the agent that gave them; what the keeper tells dies with the agent it was told to.
     """
 
     def __init__(self) -> None:
@@ -106,6 +106,7 @@ class World:
         while self.orders:
             self.carry_out()
         self.told.clear()
+        is_missing = self.slot.run not in self.runs
         for name, (leader, members, _) in list(self.runs.items()):
             if name == self.slot.run:
                 if not leader:
@@ -118,7 +119,7 @@ class World:
                     self.hear(Found(name, 1, None, self.now))
             elif not leader:
                 del self.runs[name]
-        if self.slot.phase in BUSY and self.slot.run not in self.runs:
+        if self.slot.phase in BUSY and is_missing:
             self.hear(Missing())
 
     def tick(self, seconds: float) -> None:
@@ -153,7 +154,7 @@ STEPS = st.one_of(
 )
 
 
-def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901 - one case per line
+def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 - one case per line
     match move:
         case ("apply", generation, wanted, number):
             world.apply(wish(generation, wanted=wanted, revision=f"1-{number}", run_request=generation // 7))

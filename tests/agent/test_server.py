@@ -8,12 +8,12 @@ import errno
 import os
 import struct
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from agent_builders import launch, slot
-from agent_inside import Inside, until
+from agent_inside import Inside, Watcher, until
 
 from controller.agent.protocol import VERSION, encode
 
@@ -25,6 +25,11 @@ async def inside() -> AsyncIterator[Inside]:
     await inside.close()
 
 
+def append(path: str, content: bytes) -> None:
+    with open(path, "ab") as file:
+        file.write(content)
+
+
 def statuses(watcher: Any, name: str = "web/0") -> list[str]:
     """The pushed statuses of a slot, repeats left out."""
     found: list[str] = []
@@ -32,6 +37,10 @@ def statuses(watcher: Any, name: str = "web/0") -> list[str]:
         if push["push"] == "slot" and push["view"]["slot"] == name and found[-1:] != [push["view"]["status"]]:
             found.append(push["view"]["status"])
     return found
+
+
+def has_spawned(inside: Inside, count: int) -> bool:
+    return [order["op"] for order in inside.keeper.orders].count("spawn") == count
 
 
 async def running(inside: Inside, watcher: Any, name: str = "web/0") -> dict[str, Any]:
@@ -140,7 +149,14 @@ async def test_an_older_epoch_is_refused_everywhere(inside: Inside) -> None:
 
 async def test_malformed_slots_are_refused_one_by_one(inside: Inside) -> None:
     watcher = await inside.begin()
-    bad = [slot("../etc/0"), slot(argv=[]), slot(env={"A=B": "x"}), slot(stop_signal="NOPE"), slot(wanted="maybe"), 5]
+    bad: list[Any] = [
+        slot("../etc/0"),
+        slot(argv=[]),
+        slot(env={"A=B": "x"}),
+        slot(stop_signal="NOPE"),
+        slot(wanted="maybe"),
+        5,
+    ]
     results = await watcher.apply(*bad, slot("ok/0"))
     assert [result.get("error") for result in results] == 6 * ["invalid"] + [None]
     assert (await watcher.call("nonsense"))["error"] == "unknown_op"
@@ -160,14 +176,14 @@ async def test_a_removed_slot_is_stopped_goes_and_leaves_a_tombstone(inside: Ins
     [late] = await watcher.apply(slot(generation=3))
     assert (late["error"], late["generation"]) == ("stale", 4)
     assert (await watcher.apply(slot(generation=5)))[0]["ok"]
-    await until(lambda: inside.keeper.live())
+    await until(inside.keeper.live)
 
 
 async def test_a_crash_is_retried_within_its_budget_and_then_given_up(inside: Inside) -> None:
     watcher = await inside.begin()
     await watcher.apply(slot(restart_delay_ms=0, max_restart_attempts=2))
     for number in range(1, 4):
-        await until(lambda number=number: [o["op"] for o in inside.keeper.orders].count("spawn") == number)
+        await until(partial(has_spawned, inside, number))
         inside.keeper.exit(inside.keeper.live()["web/0"], code=3)
     await until(lambda: watcher.events("gave_up"))
     view = await watcher.view("web/0")
@@ -192,8 +208,7 @@ async def test_log_bytes_are_told_of_and_read_by_offset_with_their_times(inside:
     watcher = await inside.begin()
     await watcher.apply(slot())
     run = (await running(inside, watcher))["run"]
-    with open(f"{inside.paths.logs}/web/0/{run}.stdout", "ab") as file:
-        file.write(b"hello\n\xff\x00\n")
+    append(f"{inside.paths.logs}/web/0/{run}.stdout", b"hello\n\xff\x00\n")
     push = {"push": "log", "run": run, "stream": "stdout", "slot": "web/0", "size": 9}
     await until(lambda: push in watcher.pushes)
     answer = await watcher.call("read_log", run=run, stream="stdout", offset=2, limit=100)
@@ -217,8 +232,6 @@ async def test_a_watcher_gets_what_came_after_its_cursor(inside: Inside) -> None
     late = await inside.connect()
     await until(lambda: [event["seq"] for event in late.events()] == [1, 2])
     reader, writer = await asyncio.open_unix_connection(inside.paths.socket)
-    from agent_inside import Watcher
-
     cursor = Watcher(reader, writer)
     assert (await cursor.call("list"))["error"] == "hello_first"
     await cursor.call("hello", version=VERSION, realm="r1")
@@ -240,7 +253,7 @@ async def test_a_client_that_sends_nonsense_is_dropped_and_the_others_stay(insid
 
 async def test_a_client_that_does_not_read_is_dropped_and_the_others_stay(inside: Inside) -> None:
     watcher = await inside.begin()
-    reader, writer = await asyncio.open_unix_connection(inside.paths.socket, limit=1024)
+    _reader, writer = await asyncio.open_unix_connection(inside.paths.socket, limit=1024)
     for request in ({"op": "hello", "version": VERSION, "realm": "r1"}, {"op": "watch"}):
         writer.write(encode({"id": 1, **request}))
     await until(lambda: inside.agent is not None and len(inside.agent._server._connections) == 2)
@@ -265,7 +278,7 @@ async def test_everything_adjourned_stops_and_shuts_the_keeper_down(inside: Insi
     assert [order["op"] for order in inside.keeper.orders] == ["spawn", "signal", "signal", "reap", "shutdown"]
     await inside.end()
     watcher = await inside.begin()
-    await until(lambda: inside.keeper.live())
+    await until(inside.keeper.live)
     assert list(inside.keeper.live()) == ["a/0"]
 
 

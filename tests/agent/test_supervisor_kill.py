@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -173,9 +173,7 @@ def test_adjourn_ends_all_workers_the_agent_and_the_keeper(site: Site) -> None:
     eventually(lambda: all_running(client, 3))
     keeper = client.hello["keeper_pid"]
     assert client.call("adjourn", epoch=client.epoch, deadline_s=5)["ok"]
-    with pytest.raises(EOFError):
-        while True:
-            client.receive()
+    client.drain()
     eventually(lambda: not os.path.exists(f"/proc/{keeper}"))
     assert site.pids() == {}
     client = site.start()
@@ -193,3 +191,68 @@ def test_an_adjourned_agent_that_is_killed_goes_on_stopping_and_ends(site: Site)
     keeper = client.hello["keeper_pid"]
     eventually(lambda: not os.path.exists(f"/proc/{keeper}"))
     assert site.pids() == {}
+
+
+def persistent(site: Site, client: Client, ask: Callable[[Client], object]) -> Client:
+    """Ask again over a fresh connection until an agent lives long enough to answer."""
+
+    def attempt() -> Client | None:
+        nonlocal client
+        try:
+            ask(client)
+        except (OSError, EOFError):
+            client = site.client(not_agent=client.hello["agent_pid"])
+            return None
+        return client
+
+    return eventually(attempt)
+
+
+@pytest.mark.parametrize("place", ["agent.before_signal", "agent.after_signal", "agent.before_reap"])
+def test_an_agent_killed_while_it_restarts_workers_starts_each_once_more(site: Site, place: str) -> None:
+    client = site.start(WORKERCTL_FAIL=f"{place}=kill@once", WORKERCTL_FAIL_LOG=f"{site.root}/fails")
+    client.apply(*(counting(site, at) for at in range(3)))
+    before = eventually(lambda: all_running(client, 3))
+    agent = client.hello["agent_pid"]
+    newer = [counting(site, at, generation=2, revision="1-b") for at in range(3)]
+    client = persistent(site, client, lambda client: client.apply(*newer))
+    client = site.client(not_agent=agent)
+
+    def replaced() -> dict[str, int] | None:
+        views = client.views().values()
+        return all_running(client, 3) if {view["running_revision"] for view in views} == {"1-b"} else None
+
+    after = eventually(replaced)
+    assert site.pids() == after
+    assert not set(before.values()) & set(after.values())
+    assert sorted(site.starts()) == sorted(2 * [f"web/{at}" for at in range(3)])
+    assert {view["restart_count"] for view in client.views().values()} == {0}
+
+
+def test_an_agent_killed_when_a_slot_has_just_gone_does_not_raise_it_again(site: Site) -> None:
+    client = site.start(WORKERCTL_FAIL="agent.after_remove=kill@once", WORKERCTL_FAIL_LOG=f"{site.root}/fails")
+    client.apply(counting(site, 0))
+    eventually(lambda: all_running(client, 1))
+    agent = client.hello["agent_pid"]
+    gone = [{"slot": "web/0", "generation": 2}]
+    client = persistent(site, client, lambda client: client.call("remove", epoch=client.epoch, slots=gone))
+    client = site.client(not_agent=agent)
+    listed = client.call("list")
+    assert (listed["slots"], listed["tombstones"], site.pids()) == ([], {"web/0": 2}, {})
+
+
+def test_an_agent_killed_when_it_has_just_adjourned_stops_all_and_ends(site: Site) -> None:
+    client = site.start(WORKERCTL_FAIL="agent.after_adjourn_durable=kill@once", WORKERCTL_FAIL_LOG=f"{site.root}/fails")
+    client.apply(*(counting(site, at) for at in range(3)))
+    eventually(lambda: all_running(client, 3))
+    keeper = client.hello["keeper_pid"]
+    with pytest.raises((EOFError, ConnectionError)):
+        client.call("adjourn", epoch=client.epoch, deadline_s=5)
+    eventually(lambda: not os.path.exists(f"/proc/{keeper}"))
+    assert (site.pids(), len(site.starts())) == ({}, 3)
+
+
+def test_an_agent_killed_when_it_was_just_claimed_issues_a_higher_epoch_next(site: Site) -> None:
+    client = site.start(WORKERCTL_FAIL="agent.after_claim=kill@once", WORKERCTL_FAIL_LOG=f"{site.root}/fails")
+    assert client.epoch == 2
+    assert client.call("apply", epoch=1, slots=[])["error"] == "stale_epoch"

@@ -259,6 +259,15 @@ class Installation:
         books = self.journals().items()
         return {instance: start.pid for instance, book in books for start in book.starts if start.is_alive}
 
+    def until_reborn(self, instance: str, before: int, patience_s: float = PATIENCE_S) -> int:
+        """Wait for another process of `instance` than `before`; its pid."""
+
+        def other() -> int | None:
+            pid = self.living().get(instance)
+            return None if pid == before else pid
+
+        return eventually(other, patience_s, told=f"{instance} has another process than {before}")
+
     def leftovers(self) -> list[str]:
         """What of the program and its workers is alive, the bystander not counted."""
         return [f"{one.pid} {one.command}" for one in self._ours()]
@@ -284,6 +293,7 @@ class Installation:
                 wrong.append(f"the graceful stop failed: {error}")
         if self._has_ended_well:
             wrong += [f"left behind: {left}" for left in self.leftovers()]
+        wrong += [f"a bug was told: {line[:600]}" for line in self.log().splitlines() if "internal error" in line]
         wrong += [f"{name} had two processes" for name, book in self.journals().items() if book.doubles]
         book = journal(self.root / "beside/beside-0.journal")
         if book.signals or self._bystander.poll() is not None:

@@ -68,9 +68,8 @@ def test_a_mended_file_with_a_new_command_is_accepted_and_done(two: Installation
 def test_a_worker_with_a_broken_file_is_still_restarted_after_a_crash(two: Installation) -> None:
     two.write("web.yaml", "worker_id: [\n")
     until_problem(two, "web")
-    before = two.pids()["web/0"]
-    two.kill_worker("web/0")
-    assert eventually(lambda: two.living().get("web/0"), told="it is back") != before
+    two.until_reborn("web/0", two.kill_worker("web/0"))
+    assert two.journal("web/0").marks == ["-", "-"]
 
 
 def test_a_broken_file_stays_harmless_over_a_restart_of_the_controller(two: Installation) -> None:

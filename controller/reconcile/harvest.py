@@ -1,0 +1,116 @@
+"""From a chunk of a log file to the rows that are stored for it. Pure; called by ingest.py.
+
+The answer covers the bytes from what is stored (`offset`) to `end`: as lines, or as gap records that say what is
+missing and why. Nothing is remembered here: what was harvested and could not be stored is harvested again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.backends.base import LogChunk
+from controller.core.lines import Line, split_lines
+from controller.store.records import Line as StoredLine
+
+LINES_MOST = 4096
+"""Lines of one batch. More than the writer's half-full backlog takes at once would never get in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many lines the newest second of a file has had so far."""
+
+    second: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """`rows` for all bytes up to `end`, and the pace to go on with once they are stored."""
+
+    rows: list[StoredLine]
+    end: int
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a file stands: bytes below `offset` are stored; the chunk was asked for at `start`, further on after a skip.
+
+    `rate`: lines per second that are stored.
+    """
+
+    offset: int
+    start: int
+    pace: Pace
+    rate: int
+
+
+def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
+    """The rows of `chunk`. `end` equals `at.offset` when there is nothing to store yet."""
+    is_whole = chunk.ended and chunk.offset + len(chunk.data) >= chunk.size
+    lines, used = split_lines(chunk.data, chunk.offset, ended=is_whole, times=chunk.times, fallback=now)
+    end = chunk.offset + used
+    begin = at.start
+    if at.start > at.offset and chunk.offset == at.start:
+        # It was skipped to, so it begins in the middle of a line; that line is among what is not stored.
+        first = next((number for number, line in enumerate(lines, start=1) if not line.partial), len(lines))
+        begin = lines[first].offset if first < len(lines) else end
+        lines = lines[first:]
+    if len(lines) > LINES_MOST:
+        end = lines[LINES_MOST].offset
+        lines = lines[:LINES_MOST]
+    rows: list[StoredLine] = []
+    if at.start > at.offset:
+        reason = "written faster than they could be; they are in the file"
+        rows.append(_gap(at.offset, now, f"{begin - at.offset} bytes were not stored: {reason}"))
+    if chunk.offset > at.start:
+        reason = chunk.gap[2] if chunk.gap else "the host does not say why"
+        rows.append(_gap(at.start, now, f"{chunk.offset - at.start} bytes are missing: {reason}"))
+    stored, pace = within_rate(lines, at.pace, at.rate)
+    return Harvest(rows + stored, end, pace)
+
+
+def within_rate(lines: Sequence[Line], pace: Pace, rate: int) -> tuple[list[StoredLine], Pace]:
+    """Lines up to `rate` in each second of their own time, and a record with the number of each run left out.
+
+    A line whose time is not known is not counted: it cannot be said to have come too fast.
+    """
+    rows: list[StoredLine] = []
+    second, count = pace.second, pace.count
+    dropped = 0
+    last = None
+    for line in lines:
+        if not line.approximate:
+            if int(line.at) != second:
+                second, count = int(line.at), 0
+            count += 1
+            if count > rate:
+                dropped, last = dropped + 1, line
+                continue
+        if last is not None:
+            rows.append(_dropped(last, dropped))
+            dropped, last = 0, None
+        rows.append(
+            StoredLine(
+                at=line.at, text=line.text, byte_offset=line.offset, approximate=line.approximate, partial=line.partial
+            )
+        )
+    if last is not None:
+        rows.append(_dropped(last, dropped))
+    return rows, Pace(second, count)
+
+
+def refused(rows: Sequence[StoredLine], offset: int, now: float, why: str) -> list[StoredLine]:
+    """What is stored in place of rows that the database does not take."""
+    return [_gap(offset, now, f"{len(rows)} lines could not be stored: {why}")]
+
+
+def _dropped(line: Line, count: int) -> StoredLine:
+    text = f"{count} lines were not stored: more than store_rate in one second; they are in the file"
+    return _gap(line.offset, line.at, text)
+
+
+def _gap(offset: int, at: float, text: str) -> StoredLine:
+    return StoredLine(at=at, text=text, byte_offset=offset, kind="gap")
