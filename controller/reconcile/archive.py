@@ -13,6 +13,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from controller.backends.base import HostEvent
@@ -120,8 +121,9 @@ class Archive:
         self._timer, self._is_refused = None, False
         for host, pending in self._pending.items():
             while pending:
-                journal_id = pending[0].journal_id
-                same = [event for event in itertools.islice(pending, BATCH) if event.journal_id == journal_id]
+                first = itertools.islice(pending, BATCH)
+                journal_id, group = next(itertools.groupby(first, key=attrgetter("journal_id")))
+                same = list(group)
                 cursor = JournalCursor(host=host, journal_id=journal_id, seq=same[-1].seq)
                 rows = EventRows(events=[self._event(event) for event in same], cursor=cursor)
                 if not self._store.writer.submit(rows):

@@ -18,7 +18,7 @@ from controller.core.spec import explicit_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one action: `error` is empty, `refused`, `stale` or `unavailable`."""
+    """What became of one action: `error` is empty, `refused`, `stale`, `unavailable`, or another word of the host."""
 
     action: Action
     error: str = ""

@@ -36,9 +36,9 @@ class Harvest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a file stands: bytes below `offset` are stored; the chunk was asked for at `start`, further on after a skip.
+    """Where a file stands: bytes below `offset` are stored; the chunk was asked for at `start`.
 
-    `rate`: lines per second that are stored.
+    `start` lies further on after a skip. `rate`: lines per second that are stored.
     """
 
     offset: int

@@ -50,7 +50,7 @@ class _File:
     offset: int | None = None
     busy: bool = False
     news: bool = False
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def key(self) -> Key:

@@ -26,7 +26,7 @@ from controller.reconcile.wishes import WishBook
 
 RESYNC_S = 30.0
 RETRY_S = 1.0
-"""How soon a turn whose orders were not carried over is repeated."""
+"""How soon a worker whose orders were not carried over is looked at again; then twice as late each time."""
 
 log = logging.getLogger("workerctl.loop")
 
@@ -58,6 +58,7 @@ class Loop:
         self._executor = Executor(backends)
         self._holds: dict[str | None, tuple[Hold, ...]] = {}
         self._resync_at = 0.0
+        self._failures: dict[str, int] = {}
 
     def publish_to(self, published: Callable[[Turn], None]) -> None:
         """Whom to tell of each turn."""
@@ -101,10 +102,10 @@ class Loop:
         """Turn until cancelled. Raises Superseded."""
         self.queue.everything()
         while True:
+            # At most a resync away: the clock may have been set back since the time was noted.
+            await self._clock.wait(self.queue.wake, min(RESYNC_S, max(0.0, self._next_at() - self._clock.now())))
             now = self._clock.now()
-            await self._clock.wait(self.queue.wake, max(0.0, self._next_at() - now))
-            now = self._clock.now()
-            if now >= self._resync_at:
+            if now >= self._resync_at or self._resync_at - now > RESYNC_S:
                 self.queue.everything()
                 self._resync_at = now + RESYNC_S
             batch = self.queue.take(now)
@@ -124,49 +125,59 @@ class Loop:
         self.last_turn_at = now
         if self.desired is None or self.draining or batch.only == frozenset():
             return
-        desired = self.desired
-        plan = make_plan(desired, self.observed(), self.intents(), now=now, only=batch.only)
+        desired, intents = self.desired, self.intents()
+        plan = make_plan(desired, self.observed(), intents, now=now, only=batch.only)
         for action in plan.actions:
             log.info("%s", action, extra={"fields": {"turn": self.turns + 1}})
         outcomes = await self._executor.execute(plan.actions, desired)
         self._retry(outcomes, now)
         new_holds = self._keep_holds(plan, batch)
-        if plan.next_wake is not None:
-            # The wake names no worker: what is due then is found by looking at those that hold something.
-            for worker_id in {hold.worker_id for hold in plan.holds if hold.until is not None and hold.worker_id}:
-                self.queue.add_later(worker_id, plan.next_wake)
-        self._drop_served_wishes(plan)
+        for hold in plan.holds:
+            if hold.worker_id is not None and hold.until is not None and hold.until > now:
+                self.queue.add_later(hold.worker_id, hold.until)
+        self._drop_served_wishes(plan, batch, intents)
         self.turns += 1
         self._published(Turn(number=self.turns, now=now, plan=plan, outcomes=tuple(outcomes), new_holds=new_holds))
 
     def _retry(self, outcomes: list[Outcome], now: float) -> None:
-        for outcome in outcomes:
-            if outcome.error in ("unavailable", "stale"):
-                self.queue.add_later(outcome.action.worker_id, now + RETRY_S)
-            elif outcome.error:
-                self.queue.add([outcome.action.worker_id])
+        failed = {outcome.action.worker_id: outcome for outcome in outcomes if outcome.error}
+        for worker_id in {outcome.action.worker_id for outcome in outcomes} - failed.keys():
+            self._failures.pop(worker_id, None)
+        for worker_id, outcome in failed.items():
+            if outcome.error == "refused":
+                self.queue.add([worker_id])  # The refusal is in the view by now: the next plan holds it.
+                continue
+            # The resync comes by anyway; a host that says no each time must not keep the loop turning.
+            count = self._failures[worker_id] = self._failures.get(worker_id, 0) + 1
+            self.queue.add_later(worker_id, now + min(RESYNC_S, RETRY_S * 2 ** min(count - 1, 10)))
 
     def _keep_holds(self, plan: Plan, batch: Batch) -> tuple[Hold, ...]:
-        before = {(hold.worker_id, hold.reason, hold.message) for holds in self._holds.values() for hold in holds}
-        if batch.only is None:
-            self._holds = {}
-        else:
-            for worker_id in (*batch.only, None):
-                self._holds.pop(worker_id, None)
-        for hold in plan.holds:
+        """Replace the holds of the workers that were looked at; those that were not held so before.
+
+        What concerns no worker (the source, a host) is known to a full turn only; its changes bring one about.
+        """
+        looked_at = self._holds.keys() if batch.only is None else batch.only
+        before = {worker_id: self._holds.pop(worker_id, ()) for worker_id in list(looked_at)}
+        known = {(hold.worker_id, hold.reason, hold.message) for holds in before.values() for hold in holds}
+        concerned = [hold for hold in plan.holds if batch.only is None or hold.worker_id in batch.only]
+        for hold in concerned:
             if hold not in self._holds.get(hold.worker_id, ()):
                 self._holds[hold.worker_id] = (*self._holds.get(hold.worker_id, ()), hold)
-        return tuple(hold for hold in plan.holds if (hold.worker_id, hold.reason, hold.message) not in before)
+        return tuple(hold for hold in concerned if (hold.worker_id, hold.reason, hold.message) not in known)
 
-    def _drop_served_wishes(self, plan: Plan) -> None:
+    def _drop_served_wishes(self, plan: Plan, batch: Batch, intents: Intents) -> None:
+        """Forget the wishes that this turn has seen and found served. One that came meanwhile is the next turn's."""
         observed = self.observed()
         if all(view.reachable for view in observed.hosts.values()):
             busy = {action.worker_id for action in plan.actions} | {hold.worker_id for hold in plan.holds}
-            for worker_id, intent in self.intents().runs.items():
-                if worker_id not in busy and not self._is_pending(worker_id, intent, observed):
-                    self._wishes.forget_run(worker_id)
-        live = frozenset(hold.confirm for hold in self.all_holds() if hold.confirm)
-        self._wishes.forget_confirmations(live, self._clock.now())
+            seen = intents.runs.keys() if batch.only is None else intents.runs.keys() & batch.only
+            for worker_id in seen - busy:
+                intent = intents.runs[worker_id]
+                if not self._is_pending(worker_id, intent, observed):
+                    self._wishes.forget_run(worker_id, intent.number)
+        if intents.confirmed:
+            live = frozenset(hold.confirm for hold in self.all_holds() if hold.confirm)
+            self._wishes.forget_confirmations(live, self._clock.now())
 
     def _is_pending(self, worker_id: str, intent: RunIntent, observed: Observed) -> bool:
         assert self.desired is not None

@@ -84,7 +84,8 @@ class OperationBook:
     """The live operations, and the newest ended ones. A newer operation of a worker supersedes the older."""
 
     def __init__(self) -> None:
-        self._all: dict[str, Operation] = {}
+        self._live: dict[str, Operation] = {}
+        self._ended: dict[str, Operation] = {}
 
     def add(self, operation: Operation) -> list[Operation]:
         """Enter it; the operations it supersedes."""
@@ -98,22 +99,23 @@ class OperationBook:
 
     def put(self, operation: Operation) -> None:
         """Enter a new standing."""
-        self._all[operation.operation_id] = operation
-        while len(self._all) > KEPT and (oldest := next(iter(self._all.values()))).state in ENDED:
-            del self._all[oldest.operation_id]
+        if operation.state not in ENDED:
+            self._live[operation.operation_id] = operation
+            return
+        self._live.pop(operation.operation_id, None)
+        self._ended[operation.operation_id] = operation
+        while len(self._ended) > KEPT:
+            del self._ended[next(iter(self._ended))]
 
     def get(self, operation_id: str) -> Operation | None:
         """One by its id."""
-        return self._all.get(operation_id)
+        return self._live.get(operation_id) or self._ended.get(operation_id)
 
     def of_worker(self, worker_id: str) -> list[Operation]:
         """The remembered ones of a worker, oldest first."""
-        return [operation for operation in self._all.values() if operation.worker_id == worker_id]
+        known = (*self._ended.values(), *self._live.values())
+        return sorted((one for one in known if one.worker_id == worker_id), key=lambda one: one.created_at)
 
     def live(self, worker_id: str | None = None) -> list[Operation]:
         """Those that have not ended (of one worker)."""
-        return [
-            operation
-            for operation in self._all.values()
-            if operation.state not in ENDED and worker_id in (None, operation.worker_id)
-        ]
+        return [operation for operation in self._live.values() if worker_id in (None, operation.worker_id)]

@@ -93,6 +93,7 @@ class SpecFeed:
         self.source = source
         self.desired = Desired()
         self.scans = 0
+        self._begun = 0
         self._clock, self._archive, self._accept = clock, archive, accept
         self._wake = asyncio.Event()
         self._scanned = asyncio.Condition()
@@ -104,10 +105,16 @@ class SpecFeed:
 
     async def look_now(self) -> None:
         """Scan, and return when a scan that began after this call has been handed on."""
-        wanted = self.scans + 2 if self._wake.is_set() else self.scans + 1
+        wanted = self._begun + 1
         self._wake.set()
         async with self._scanned:
             await self._scanned.wait_for(lambda: self.scans >= wanted)
+
+    async def consistent(self) -> Desired:
+        """The newest snapshot, once there is one that is not held."""
+        async with self._scanned:
+            await self._scanned.wait_for(lambda: self.scans > 0 and not self.desired.hold_reason)
+        return self.desired
 
     async def follow(self, hints: AsyncIterator[None]) -> None:
         """Turn a watcher's hints into looks, until cancelled."""
@@ -116,22 +123,27 @@ class SpecFeed:
 
     async def run(self) -> None:
         """Scan until cancelled."""
-        again_at: float | None = None
-        first = True
         while True:
-            if not first:
-                rest = RESCAN_S if again_at is None else max(0.01, min(RESCAN_S, again_at - self._clock.now()))
-                if await self._clock.wait(self._wake, rest):
-                    await asyncio.sleep(DEBOUNCE_S)
-                    self._wake.clear()
+            self._begun += 1
+            again_at = await self._scan()
+            rest = RESCAN_S if again_at is None else max(DEBOUNCE_S, min(RESCAN_S, again_at - self._clock.now()))
+            if await self._clock.wait(self._wake, rest):
+                await asyncio.sleep(DEBOUNCE_S)
+                self._wake.clear()
+
+    async def _scan(self) -> float | None:
+        """One scan, handed on; when the next one should be."""
+        try:
             found = await asyncio.to_thread(self.source.scan, self._clock.now())
-            again_at = found.again_at
-            self._warn(found.warning)
-            self._hand_on(found.desired, first=first)
-            first = False
-            async with self._scanned:
-                self.scans += 1
-                self._scanned.notify_all()
+        except Exception:  # one scan: what was accepted before goes on, and the next scan looks anew
+            log.exception("internal error: a scan of the specs failed")
+            return None
+        self._warn(found.warning)
+        self._hand_on(found.desired, first=self.scans == 0)
+        async with self._scanned:
+            self.scans += 1
+            self._scanned.notify_all()
+        return found.again_at
 
     def _warn(self, warning: str) -> None:
         if warning and warning != self._warning:
@@ -154,8 +166,9 @@ class SpecFeed:
             if removal is not None:
                 log.info("spec removed", extra={"fields": {"worker": worker_id, "proof": removal.proof}})
                 self._event("spec_removed", worker_id, removal.proof)
-        if first or found.touched or before.hold_reason != desired.hold_reason:
-            self._accept(desired, None if first or before.hold_reason != desired.hold_reason else found.touched)
+        held = (before.hold_reason, before.hold_digest) != (desired.hold_reason, desired.hold_digest)
+        # Also where nothing is to be done: what waits for a confirmation, and the problems, are read from it.
+        self._accept(desired, None if first or held else found.touched)
 
     def _tell_accepted(self, before: DesiredWorker | None, worker: DesiredWorker) -> None:
         self._archive.keep_spec(worker)

@@ -7,10 +7,13 @@ are written whole: temporary file, fsync, rename, fsync of the directory.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +51,14 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a death within `write_durably` left behind."""
+    for path in directory.iterdir():
+        if re.fullmatch(r"\..+\.[0-9a-f]{8}", path.name) and path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateDir:
     """An opened and locked state directory. Hold on to it: the lock goes with `lock_fd`."""
@@ -69,21 +80,28 @@ class StateDir:
 
 def open_state_dir(path: Path) -> StateDir:
     """Create or check the directory, lock it, read or make its identity. Raises StateError."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_owner(path)
-        lock_fd = _lock(path)
-        for name in ("intents", "last_good"):
-            (path / name).mkdir(mode=0o700, exist_ok=True)
-        for left_over in path.glob(".*.????????"):
-            left_over.unlink(missing_ok=True)
-        realm_id = _read_or_make(path / "realm_id", lambda: secrets.token_hex(16).encode()).decode("ascii").strip()
-        key = _read_or_make(path / "key", lambda: secrets.token_bytes(32))
-    except OSError as error:
-        raise StateError(f"cannot use state directory {path}: {error.strerror or error}") from None
-    if len(key) < 16 or len(realm_id) < 16:
-        raise StateError(f"{path}: realm_id or key is damaged; restore both from a backup of this directory")
+    with contextlib.ExitStack() as undo:
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_owner(path)
+            lock_fd = _lock(path)
+            undo.callback(os.close, lock_fd)
+            realm_id, key = _furnish(path)
+        except OSError as error:
+            raise StateError(f"cannot use state directory {path}: {error.strerror or error}") from None
+        undo.pop_all()
     return StateDir(path=path, realm_id=realm_id, key=key, lock_fd=lock_fd)
+
+
+def _furnish(path: Path) -> tuple[str, bytes]:
+    for name in ("intents", "last_good"):
+        (path / name).mkdir(mode=0o700, exist_ok=True)
+    remove_leftovers(path)
+    realm_id = _read_or_make(path / "realm_id", lambda: secrets.token_hex(16).encode()).decode("ascii", "replace")
+    key = _read_or_make(path / "key", lambda: secrets.token_bytes(32))
+    if len(key) < 16 or not re.fullmatch(r"[0-9a-zA-Z_-]{16,128}", realm_id.strip()):
+        raise StateError(f"{path}: realm_id or key is damaged; restore both from a backup of this directory")
+    return realm_id.strip(), key
 
 
 def _check_owner(path: Path) -> None:
@@ -95,15 +113,20 @@ def _check_owner(path: Path) -> None:
 
 
 def _lock(path: Path) -> int:
+    # Close-on-exec: the keeper that we start outlives us, and must not hold our lock.
     fd = os.open(path / "controller.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"pid {os.getpid()}, since {since}\n".encode(), 0)
     except BlockingIOError:
         holder = os.pread(fd, 200, 0).decode("utf-8", "replace").strip() or "unknown"
         os.close(fd)
         raise StateError(f"another controller uses {path}: {holder}; stop it, or use another --state-dir") from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"pid {os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(fd)
+        raise
     return fd
 
 

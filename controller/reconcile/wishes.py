@@ -6,15 +6,17 @@ that cannot be read is moved aside (`.bad`) and told, the others count.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from dataclasses import asdict
+import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from controller.agent.failpoints import failpoint
 from controller.core.intents import Intents, RunIntent
-from controller.reconcile.state import sync_directory, write_durably
+from controller.reconcile.state import remove_leftovers, sync_directory, write_durably
 
 CONFIRMATION_LIVES_S = 3600.0
 """A confirmation that matched nothing is forgotten after this long."""
@@ -23,12 +25,19 @@ log = logging.getLogger("workerctl.intents")
 
 
 class WishBook:
-    """The live intents, in memory and on disk. Used from the event loop; writes take one fsync."""
+    """The live intents, in memory and on disk. Any thread may use it; writes take one fsync.
+
+    The lock keeps file and memory of one wish together: without it the loop could remove the file of a wish that a
+    person makes at this moment, and take the new one for the old.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._runs: dict[str, RunIntent] = {}
         self._confirmed: dict[str, float] = {}
+        self._highest = 0
+        self._lock = threading.Lock()
+        remove_leftovers(directory)
         for path in sorted(directory.glob("*.json")):
             self._load(path)
 
@@ -37,52 +46,79 @@ class WishBook:
         """What the planner reads."""
         return Intents(runs=dict(self._runs), confirmed=frozenset(self._confirmed))
 
-    def next_number(self, worker_id: str, now: float) -> int:
-        """A number above every earlier one of this worker, also when the clock went back."""
+    def next_number(self, worker_id: str, now: float, served: int = 0) -> int:
+        """A number above every earlier one, also when the clock went back; `served`: the worker's highest so far."""
         before = self._runs.get(worker_id)
-        return max(int(now * 1000), before.number + 1 if before else 0)
+        floor = max(served, self._highest, before.number if before else 0)
+        self._highest = max(int(now * 1000), floor + 1)
+        return self._highest
 
     def wish(self, intent: RunIntent) -> None:
         """Durable before it returns."""
         failpoint("controller.before_intent")
-        self._write(f"run-{intent.worker_id}.json", {"run": asdict(intent)})
+        with self._lock:
+            newer = self._runs.get(intent.worker_id)
+            if newer is not None and newer.number > intent.number:
+                return  # It covers this one.
+            self._write(f"run-{intent.worker_id}.json", {"run": asdict(intent)})
+            self._runs[intent.worker_id] = intent
         failpoint("controller.after_intent")
-        self._runs[intent.worker_id] = intent
 
     def confirm(self, digest: str, now: float) -> None:
         """A person let the guard with this digest pass. Durable before it returns."""
-        if not (len(digest) <= 64 and digest.isalnum()):
+        if not (len(digest) <= 64 and digest.isalnum() and digest.isascii()):
             raise ValueError("a digest is letters and digits, as shown in the hold")
-        self._write(f"confirm-{digest}.json", {"confirm": digest, "at": now})
-        self._confirmed[digest] = now
+        with self._lock:
+            self._write(f"confirm-{digest}.json", {"confirm": digest, "at": now})
+            self._confirmed[digest] = now
 
-    def forget_run(self, worker_id: str) -> None:
-        """The wish is served, or its worker is gone."""
-        if self._runs.pop(worker_id, None):
-            self._unlink(f"run-{worker_id}.json")
+    def forget_run(self, worker_id: str, number: int | None = None) -> None:
+        """The wish (with `number`: this one, not a newer one) is served, or its worker is gone."""
+        with self._lock:
+            known = self._runs.get(worker_id)
+            if known is not None and number in (None, known.number):
+                del self._runs[worker_id]
+                self._unlink(f"run-{worker_id}.json")
 
     def forget_confirmations(self, live: frozenset[str], now: float) -> None:
         """Drop confirmations that no hold asks for any more and that are old."""
-        for digest, at in list(self._confirmed.items()):
-            if digest not in live and now - at > CONFIRMATION_LIVES_S:
-                del self._confirmed[digest]
-                self._unlink(f"confirm-{digest}.json")
+        with self._lock:
+            for digest, at in list(self._confirmed.items()):
+                if digest not in live and abs(now - at) > CONFIRMATION_LIVES_S:
+                    del self._confirmed[digest]
+                    self._unlink(f"confirm-{digest}.json")
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         write_durably(self._directory / name, json.dumps(content, ensure_ascii=False).encode())
 
     def _unlink(self, name: str) -> None:
-        (self._directory / name).unlink(missing_ok=True)
-        sync_directory(self._directory)
+        try:
+            (self._directory / name).unlink(missing_ok=True)
+            sync_directory(self._directory)
+        except OSError as error:
+            # A wish that comes back at the next start is served already: its number is the slots' by then.
+            log.warning("a served intent could not be removed", extra={"fields": {"file": name, "error": str(error)}})
 
     def _load(self, path: Path) -> None:
         try:
             content = json.loads(path.read_bytes())
-            if "run" in content:
-                intent = RunIntent(**content["run"])
+            if path.name.startswith("run-"):
+                intent = _read_intent(content["run"])
+                if path.name != f"run-{intent.worker_id}.json":
+                    raise ValueError(f"it is about {intent.worker_id}")
                 self._runs[intent.worker_id] = intent
+                self._highest = max(self._highest, intent.number)
             else:
                 self._confirmed[str(content["confirm"])] = float(content["at"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("unreadable intent put aside", extra={"fields": {"file": path.name, "error": str(error)}})
-            path.rename(path.with_suffix(".bad"))
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".bad"))
+
+
+def _read_intent(value: dict[str, Any]) -> RunIntent:
+    intent = RunIntent(**value)
+    texts = (intent.worker_id, intent.actor, intent.reason)
+    if not (all(isinstance(text, str) for text in texts) and intent.kind in ("restart", "start")):
+        raise ValueError("a field is wrong")
+    return replace(intent, number=int(intent.number), at=float(intent.at))

@@ -114,12 +114,13 @@ def test_a_worker_that_dies_together_with_us_is_started_again_once(site: Install
 
 @pytest.mark.parametrize("roles", SETS[:4])
 def test_a_death_during_a_graceful_end_leaves_nothing(site: Installation, roles: tuple[str, ...]) -> None:
-    """Whoever of ours is left carries the stop on to its end."""
+    """Whoever of ours is left carries the stop on to its end, and does not say before that all have stopped."""
     until_both_were_asked_to_end(site)
     site.kill(*roles)
-    eventually(lambda: not site.living(), 10, told="both are gone")
     if "controller" not in roles:
         site.ended(patience_s=20)
+        assert site.living() == {}
+    eventually(lambda: not site.living(), 10, told="both are gone")
     eventually(lambda: not site.leftovers(), 10, told="nothing is left")
     assert all(len(book.starts) == 1 for book in site.journals().values())
 

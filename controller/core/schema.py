@@ -1,0 +1,140 @@
+"""The spec language as JSON Schema, in the draft-07 flavour that editors understand (yaml-language-server, VS Code).
+
+Called by `workerctl schema`, by `init`, which puts the file beside the specs, and by fields.py, which explains fields
+from the same document. Made from the models in spec.py, so a new field needs nothing here.
+
+One schema judges each document of a file by itself. So it can say less than `workerctl validate`: what stands in
+`kind: Defaults` elsewhere is not known to it, and rules over several fields or files are not its business. What it
+refuses is refused by `validate` too; a test holds the two against each other.
+
+Differences from what pydantic makes: references are inlined (draft-07 ignores what stands beside a `$ref`), nested
+`required` is dropped (Defaults may bring the rest), titles go, reserved fields are there to be refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from controller.core.effects import Effect, effect_of
+from controller.core.spec import NOT_YET, WorkerSpec
+
+Schema = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+SCHEMA_ID = "urn:workerctl:spec:1"
+
+KINDS = ("Worker", "Defaults")
+
+SUPPORTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"deployment_type": ("local",), "host": ("localhost",), "logs.capture": ("file",)}
+)
+"""Fields of which this version supports some values only. The others are refused as not yet supported."""
+
+EFFECT_WORDS: Mapping[Effect, str] = MappingProxyType(
+    {
+        Effect.RESTART: "a change replaces the process",
+        Effect.IN_PLACE: "a change counts from the next decision on; the process is not touched",
+        Effect.NONE: "a change touches no process",
+    }
+)
+
+_NOISE = frozenset({"title", "$defs"})
+_SCALARS = frozenset({"string", "integer", "number", "boolean"})
+
+
+def editor_schema() -> Schema:
+    """The whole schema: a document is a Worker, or Defaults, which have the same fields but no worker_id."""
+    worker = worker_schema()
+    properties = {name: _for_editors(name, node) for name, node in worker["properties"].items()}
+    properties["kind"] = {**properties["kind"], "type": "string", "enum": list(KINDS)}
+    properties["kind"].pop("const", None)
+    properties |= {name: _reserved(name, part) for name, part in NOT_YET.items()}
+    return {
+        "$schema": DRAFT,
+        "$id": SCHEMA_ID,
+        "$comment": "Made by `workerctl schema`. Do not edit: it is written anew.",
+        "title": "workerctl spec",
+        "description": worker["description"],
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "if": {"properties": {"kind": {"const": "Defaults"}}, "required": ["kind"]},
+        "then": {"properties": {"worker_id": False}},
+        "else": {"required": ["worker_id"]},
+    }
+
+
+def worker_schema() -> Schema:
+    """What pydantic says of `WorkerSpec`, with all references inlined."""
+    whole = WorkerSpec.model_json_schema()
+    found = _inlined(whole, whole.get("$defs", {}))
+    assert isinstance(found, dict)
+    for name, info in WorkerSpec.model_fields.items():
+        node = found["properties"][name]
+        default = None if info.is_required() else info.get_default(call_default_factory=True)
+        if isinstance(default, list) and default:
+            node["default"] = default  # pydantic leaves out what a factory makes
+    return found
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """A copy in which every reference is replaced by what it names. The models do not recurse."""
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = definitions[node["$ref"].rpartition("/")[2]]
+        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    result: Schema = {}
+    for key, value in node.items():
+        if key == "properties":
+            result[key] = {name: _inlined(inner, definitions) for name, inner in value.items()}
+        elif key not in _NOISE:
+            result[key] = value if key in ("default", "enum", "const") else _inlined(value, definitions)
+    return result
+
+
+def _for_editors(path: str, node: Schema) -> Schema:
+    """One field, and the fields of a group: narrowed to what works, with the effect of a change said."""
+    found = _plain_union({key: value for key, value in node.items() if key != "required"})
+    if found.get("default", ...) is None:
+        del found["default"]
+    if path in SUPPORTED:
+        found["enum"] = list(SUPPORTED[path])
+    if "patternProperties" in found:
+        found.setdefault("additionalProperties", False)
+    if "properties" in found:
+        found["properties"] = {
+            name: _for_editors(f"{path}.{name}", inner) for name, inner in found["properties"].items()
+        }
+    elif "anyOf" in found:
+        found["anyOf"] = [_for_editors(path, part) for part in found["anyOf"]]
+    if "description" in found and "properties" not in found:
+        words = EFFECT_WORDS[effect_of(path)]
+        found["description"] = f"{found['description']}\n\n{words[0].upper()}{words[1:]}."
+    return found
+
+
+def _plain_union(node: Schema) -> Schema:
+    """`{"type": ["integer", "null"], ...}` instead of a choice: editors then name the type in their messages."""
+    parts = node.get("anyOf", [])
+    simple = [part for part in parts if part.get("type") in _SCALARS and "enum" not in part and "const" not in part]
+    if len(parts) != 2 or len(simple) != 1 or {"type": "null"} not in parts:
+        return node
+    kept = {key: value for key, value in node.items() if key != "anyOf"}
+    return {**simple[0], "type": [simple[0]["type"], "null"], **kept}
+
+
+def _reserved(name: str, part: str) -> Schema:
+    """A field that the language reserves: never offered, and refused with the reason where an editor can show it."""
+    message = f"`{name}` is not yet supported: it comes with {part}."
+    return {
+        "description": message,
+        "not": {},
+        "errorMessage": message,
+        "deprecationMessage": message,
+        "doNotSuggest": True,
+    }

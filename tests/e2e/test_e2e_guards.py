@@ -1,0 +1,138 @@
+"""What is probably a mistake stops nothing: it is held, said, and waits for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.e2e_installation import Installation, Item
+from tests.e2e.e2e_processes import eventually, pause
+
+pytestmark = pytest.mark.e2e
+
+FIVE = ("a", "b", "c", "d", "e")
+
+
+@pytest.fixture
+def five(site: Installation) -> Installation:
+    for name in FIVE:
+        site.add(name)
+    site.serve()
+    site.until_running()
+    return site
+
+
+def until_held(site: Installation, reason: str) -> Item:
+    """The first hold with this reason."""
+
+    def held() -> Item | None:
+        holds = site.ask("/api/v1/plan").body["holds"]
+        return next((hold for hold in holds if hold["reason"] == reason), None)
+
+    return eventually(held, told=f"a hold {reason}")
+
+
+def assert_untouched(site: Installation, before: dict[str, int]) -> None:
+    """Also not a few settle windows later."""
+    pause(1.0)
+    assert site.pids() == before == site.living()
+    assert not any(book.signals for book in site.journals().values())
+
+
+@pytest.mark.parametrize("way", ["emptied", "renamed away", "replaced by another"])
+def test_a_specs_directory_that_is_suddenly_empty_or_another_stops_nothing(five: Installation, way: str) -> None:
+    before = five.pids()
+    if way == "emptied":
+        for path in five.specs.glob("*.yaml"):
+            path.unlink()
+    else:
+        five.specs.rename(five.root / "moved")
+        if way == "replaced by another":
+            five.specs.mkdir()
+            five.write("f.yaml", five.spec("f"))
+    eventually(lambda: "specs are held" in five.log(), told="the hold is logged")
+    assert_untouched(five, before)
+    eventually(lambda: "hold" in five.run("plan").text, told="the plan shows it")
+
+
+def test_a_directory_that_comes_back_goes_on_as_if_nothing_had_been(five: Installation) -> None:
+    before = five.pids()
+    five.specs.rename(five.root / "moved")
+    eventually(lambda: "specs are held" in five.log(), told="the hold is logged")
+    (five.root / "moved").rename(five.specs)
+    eventually(lambda: "no longer held" in five.log(), told="the hold has ended")
+    five.add("a", "--mark=v2")
+    eventually(lambda: five.journal("a/0").marks == ["-", "v2"], told="edits are seen again")
+    five.until_running()
+    assert {name: pid for name, pid in five.living().items() if name != "a/0"} | {"a/0": before["a/0"]} == before
+
+
+def test_an_emptied_directory_is_emptied_for_good_when_somebody_confirms(five: Installation) -> None:
+    for path in five.specs.glob("*.yaml"):
+        path.unlink()
+    hold = eventually(
+        lambda: next((h for h in five.ask("/api/v1/plan").body["holds"] if h.get("confirm")), None), told="a digest"
+    )
+    assert five.run("reconcile", "--confirm", hold["confirm"]).code in (0, 10)
+    eventually(lambda: not five.living() or confirm_all(five), told="all have stopped")
+    eventually(lambda: five.workers() == {}, told="all are gone")
+
+
+def confirm_all(site: Installation) -> None:
+    """A guard behind the first hold is a question of its own."""
+    for hold in site.ask("/api/v1/plan").body["holds"]:
+        if hold.get("confirm"):
+            site.run("reconcile", "--confirm", hold["confirm"])
+
+
+def test_removing_four_of_five_waits_for_a_confirmation_of_exactly_that(five: Installation) -> None:
+    before = five.pids()
+    for name in FIVE[1:]:
+        (five.specs / f"{name}.yaml").unlink()
+    digest = until_held(five, "PruneGuard")["confirm"]
+    assert_untouched(five, before)
+    assert digest in five.run("plan").text
+    assert five.run("reconcile").code == 10
+    assert five.run("reconcile", "--confirm", "0" * len(digest)).code in (5, 6)
+    assert_untouched(five, before)
+    assert five.run("reconcile", "--confirm", digest).code == 0
+    eventually(lambda: five.living() == {"a/0": before["a/0"]}, told="only the first is left")
+    eventually(lambda: sorted(five.workers()) == ["a"], told="only the first is shown")
+
+
+def test_a_prune_that_is_held_stays_held_over_a_restart_of_the_controller(five: Installation) -> None:
+    before = five.pids()
+    for name in FIVE[1:]:
+        (five.specs / f"{name}.yaml").unlink()
+    digest = until_held(five, "PruneGuard")["confirm"]
+    five.kill("controller")
+    five.serve()
+    assert until_held(five, "PruneGuard")["confirm"] == digest
+    assert_untouched(five, before)
+
+
+def test_files_removed_while_the_controller_was_away_are_guarded_too(five: Installation) -> None:
+    before = five.pids()
+    five.kill("controller")
+    for name in FIVE[1:]:
+        (five.specs / f"{name}.yaml").unlink()
+    five.serve()
+    until_held(five, "PruneGuard")
+    assert_untouched(five, before)
+
+
+def test_three_may_go_at_once(five: Installation) -> None:
+    for name in FIVE[2:]:
+        (five.specs / f"{name}.yaml").unlink()
+    eventually(lambda: sorted(five.workers()) == ["a", "b"], told="three are gone")
+
+
+def test_a_change_that_would_restart_most_of_the_fleet_waits(five: Installation) -> None:
+    before = five.pids()
+    five.write("defaults.yaml", "kind: Defaults\nenv: {COLOUR: blue}\n")
+    digest = until_held(five, "MassRestartGuard")["confirm"]
+    assert_untouched(five, before)
+    assert five.run("reconcile", "--confirm", digest).code == 0
+    eventually(lambda: all(len(book.starts) == 2 for book in five.journals().values()), told="all are replaced")
+    five.until_running()
+
+
