@@ -106,7 +106,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     loop.publish_to(lambda turn: _published(turn, desk, specs))
-    api = ApiServer(desk, parse_listen(settings.listen))
+    api = ApiServer(desk, parse_listen(settings.listen), allowed_hosts=settings.allowed_host)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
         ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,

@@ -32,6 +32,7 @@ class Settings:
     on_exit: Literal["stop", "keep"]
     stop_timeout_s: float
     allow_env: tuple[str, ...]
+    allowed_host: tuple[str, ...]
     log_format: Literal["text", "json"]
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,15 +59,16 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None 
     """Settings from `flags` (None: not given), the environment and the file. Raises ConfigError."""
     root = os.geteuid() == 0 if root is None else root
     picked = _Picked(flags, env, _read_file(*config_file(env, root=root)))
-    state_dir = picked.value("state_dir", Path, lambda: default_state_dir(env, root=root)).absolute()
+    state_dir = picked.value("state_dir", _path, lambda: default_state_dir(env, root=root)).absolute()
     return Settings(
-        specs=picked.value("specs", Path, lambda: Path("specs")).absolute(),
+        specs=picked.value("specs", _path, lambda: Path("specs")).absolute(),
         state_dir=state_dir,
-        db=picked.value("db", str, lambda: str(state_dir / "workerctl.db")),
-        listen=picked.value("listen", str, lambda: "127.0.0.1:3000"),
+        db=picked.value("db", _text, lambda: str(state_dir / "workerctl.db")),
+        listen=picked.value("listen", _text, lambda: "127.0.0.1:3000"),
         on_exit=picked.value("on_exit", _one_of("stop", "keep"), lambda: "stop"),
         stop_timeout_s=picked.value("stop_timeout", _seconds, lambda: 90.0),
         allow_env=picked.value("allow_env", _names, lambda: ()),
+        allowed_host=picked.value("allowed_host", _hosts, lambda: ()),
         log_format=picked.value("log_format", _one_of("text", "json"), lambda: "text"),
         origins=picked.origins,
     )
@@ -117,6 +119,20 @@ def _read_file(path: Path, required: bool) -> tuple[Path, dict[str, Any]]:
     return path, values
 
 
+def _text(raw: Any) -> str:
+    text = os.fspath(raw) if isinstance(raw, os.PathLike) else raw
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ValueError("expected a text")
+    return text
+
+
+def _path(raw: Any) -> Path:
+    try:
+        return Path(_text(raw)).expanduser()
+    except RuntimeError:
+        raise ValueError("the home directory is not known") from None
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def read(raw: Any) -> str:
         if raw not in words:
@@ -128,16 +144,26 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
 def _seconds(raw: Any) -> float:
     try:
-        value = float(raw)
-    except ValueError:
+        value = float("no" if isinstance(raw, bool) else raw)
+    except (TypeError, ValueError):
         raise ValueError("expected a number of seconds") from None
     if not 0 <= value <= 86_400:
         raise ValueError("expected 0 to 86400 seconds")
     return value
 
 
+def _hosts(raw: Any) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (raw.split(",") if isinstance(raw, str) else raw))
+    if not all(re.fullmatch(r"[A-Za-z0-9._:\[\]-]+", name) for name in names):
+        raise ValueError("expected host names, separated by commas")
+    return names
+
+
 def _names(raw: Any) -> tuple[str, ...]:
-    names = [name.strip() for name in (raw.split(",") if isinstance(raw, str) else raw)]
+    found = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(found, list | tuple) or not all(isinstance(name, str) for name in found):
+        raise ValueError("expected names of environment variables, separated by commas")
+    names = [name.strip() for name in found]
     for name in names:
         if not re.fullmatch(ENV_NAME, name):
             raise ValueError(f"{name!r} is not the name of an environment variable")

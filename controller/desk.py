@@ -39,6 +39,7 @@ GATHER_S = 0.05
 LATE_S = 75.0
 """The loop turns at least every 30 s; later than this it does not tick."""
 EDIT_TRIES = 5
+_STATES = {"start": "running", "stop": "stopped"}
 
 log = logging.getLogger("workerctl.loop")
 
@@ -158,9 +159,8 @@ class Desk(Shelf):
         if operation.action == "stop":
             return wanted != "stopped"
         intent = self._wishes.intents.runs.get(operation.worker_id)
-        return (operation.action == "start" and wanted == "stopped") or (
-            intent is not None and intent.number == operation.number
-        )
+        is_unserved = intent is not None and intent.number == operation.number
+        return is_unserved or (operation.action == "start" and wanted != "running")
 
     def _put(self, operation: Operation) -> None:
         self._operations.put(operation)
@@ -236,19 +236,20 @@ class Desk(Shelf):
         if refused := self._refusal(wish, picture):
             return refused
         now = self._clock.now()
-        number = self._wishes.next_number(wish.worker_id, now)
-        if wish.action != "restart":
-            assert picture.desired is not None
-            state = "running" if wish.action == "start" else "stopped"
-            if refused := await self._write_state(picture.desired, state):
+        number = 0  # of the intent, where one is made
+        assert picture.desired is not None
+        if wish.action != "restart" and not _says_so(picture.desired, wish.action):
+            # The edit is the wish: what it starts begins with a fresh budget.
+            if refused := await self._write_state(picture.desired, _STATES[wish.action]):
                 return refused
             failpoint("controller.after_spec_write")
-        if wish.action != "stop":
+        elif wish.action != "stop":
+            number = self._wishes.next_number(wish.worker_id, now)
             intent = RunIntent(
                 worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason
             )
             await asyncio.to_thread(self._wishes.wish, intent)
-        else:
+        if wish.action == "stop":
             await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
         operation = self._enter(wish, number, now)
         self._loop.queue.add([wish.worker_id])
@@ -264,15 +265,14 @@ class Desk(Shelf):
         worker = picture.desired
         problems = worker.problems if worker is not None else picture.broken or ()
         if worker is None or (problems and wish.action != "restart"):
-            message = f"cannot {wish.action} {wish.worker_id}: its file must be corrected first"
-            if not problems:
-                message = f"cannot {wish.action} {wish.worker_id}: it has no spec any more"
+            message = "its file must be corrected first" if problems else "it has no spec any more"
             return Refused(
                 code="broken_file", message=message, hint="correct the file, then try again", problems=problems
             )
         if wish.action == "restart" and worker.spec.wanted == "stopped":
-            message = f"cannot restart {wish.worker_id}: it is stopped by its spec"
-            return Refused(code="stopped", message=message, hint=f"workerctl start {wish.worker_id}")
+            return Refused(
+                code="stopped", message="it is stopped by its spec", hint=f"workerctl start {wish.worker_id}"
+            )
         return None
 
     def _enter(self, wish: ActionWish, number: int, now: float) -> Operation:
@@ -291,9 +291,7 @@ class Desk(Shelf):
         return operation
 
     async def _write_state(self, worker: DesiredWorker, state: str) -> Refused | None:
-        """Set `desired_state` in the person's file, surgically; nothing where it says so already."""
-        if worker.spec.desired_state == state or (worker.spec.desired_state is None and worker.spec.wanted == state):
-            return None
+        """Set `desired_state` in the person's file, surgically."""
         path = Path(self._specs.source.root) / worker.source.file
         for _ in range(EDIT_TRIES):
             try:
@@ -333,6 +331,11 @@ class Desk(Shelf):
             "detail": "looking now",
         }  # fmt: skip
         return Accepted(operation=document)
+
+
+def _says_so(worker: DesiredWorker, action: str) -> bool:
+    """Whether the spec asks for it already."""
+    return worker.spec.wanted == _STATES[action]
 
 
 def _edit_state(path: Path, worker_id: str, state: str) -> None:

@@ -160,14 +160,28 @@ class AgentBackend:
 
         An agent that is just being started anew is waited for, a few seconds.
         """
+        until = asyncio.get_running_loop().time() + ADJOURN_WAIT_S
         try:
-            async with asyncio.timeout(ADJOURN_WAIT_S):
-                await self._connected.wait()
-            await self._order("adjourn", deadline_s=deadline_s)
-        except TimeoutError:
-            raise Unavailable(self._problem) from None
+            while True:
+                await self._wait_connected(until)
+                try:
+                    await self._order("adjourn", deadline_s=deadline_s)
+                except Unavailable:
+                    if self.view().reachable:
+                        raise
+                else:
+                    return
         finally:
             self.closing = True
+
+    async def _wait_connected(self, until: float) -> None:
+        if not self.view().reachable:
+            self._connected.clear()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._connected.wait()
+        except TimeoutError:
+            raise Unavailable(self._problem) from None
 
     async def kill_now(self) -> None:
         """Kill at once what still stops."""
@@ -182,7 +196,7 @@ class AgentBackend:
             try:
                 await self._session(listener)
             except (OSError, Unavailable, protocol.ProtocolError) as error:
-                if self._connected.is_set():
+                if self._link is not None:
                     pause = FIRST_PAUSE_S
                 self._lost(f"the agent cannot be asked: {str(error) or type(error).__name__}", listener)
             finally:

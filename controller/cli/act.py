@@ -16,6 +16,7 @@ import click
 from controller.cli.client import Answer, Client
 from controller.cli.common import client, examples, known_ids, not_found, quoted, server_option
 from controller.cli.errors import CliError, Exit, from_problem
+from controller.cli.names import worker_names
 from controller.cli.terminal import Terminal, neutralise, terminal
 
 AT_ONCE = 8
@@ -42,7 +43,7 @@ def _command(action: str, text: str, more: str) -> click.Command:
             (f'workerctl {action} web --reason "new certificate"', "the reason stands in the event"),
         ),
     )
-    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=worker_names)
     @click.option("--reason", metavar="TEXT", help="Why; it is kept with the event.")
     @click.option(
         "--wait", "wait_s", type=click.FloatRange(0, 600), metavar="S", help="Wait for the end, S seconds at most."

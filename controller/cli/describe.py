@@ -13,6 +13,7 @@ from controller.cli.common import client, echo_lines, examples, fetch_worker, se
 from controller.cli.errors import CliError, Exit
 from controller.cli.events import event_table, fetch_events
 from controller.cli.human import age, clock, cpu, duration, memory, seconds_of
+from controller.cli.names import worker_names
 from controller.cli.status import headline
 from controller.cli.table import Cell, Column, pairs, render
 from controller.cli.terminal import Terminal, neutralise, one_line, terminal
@@ -42,7 +43,7 @@ _EXITS = tuple(Column(title=title) for title in ("INSTANCE", "LAST EXIT", "WHEN"
         ("workerctl describe web | less -R", "page by page"),
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=worker_names)
 @server_option
 def describe(name: str) -> None:
     """Tell everything about one worker: why, what next."""

@@ -11,6 +11,7 @@ from controller.cli.client import Client, Item, Query
 from controller.cli.common import client, echo_json, echo_lines, echo_ndjson, examples, output_option, server_option
 from controller.cli.follow import Stream, follow
 from controller.cli.human import clock
+from controller.cli.names import worker_names
 from controller.cli.table import Cell, Column, render
 from controller.cli.terminal import Terminal, one_line, pad, terminal
 
@@ -34,7 +35,7 @@ _COLOURS = (
         ("workerctl events -w -o json", "one JSON object per line"),
     )
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=worker_names)
 @click.option("-w", "--watch", is_flag=True, help="Go on with the events to come. Ctrl-C ends.")
 @click.option(
     "-n", "--number", type=click.IntRange(0, 1000), default=50, show_default=True, help="How many past events."

@@ -21,6 +21,7 @@ from controller.cli.common import (
     server_option,
 )
 from controller.cli.errors import CliError, Exit
+from controller.cli.names import worker_names
 from controller.cli.selection import Selection
 from controller.cli.terminal import terminal
 from controller.cli.wording import SEVERITY
@@ -43,7 +44,7 @@ def _parse_labels(_ctx: click.Context, _parameter: click.Parameter, values: tupl
         ("workerctl get web -o json", "the document, as the API has it"),
     )
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=worker_names)
 @output_option("table", "wide", "json", "yaml", "name", default="table")
 @click.option("-w", "--watch", is_flag=True, help="Keep showing changes. Ctrl-C ends.")
 @click.option(

@@ -9,10 +9,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from controller.cli.errors import Exit
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,7 @@ class Verb:
     section: str
 
 
-SEE, ACT, CHECK, SERVER = "See", "Act", "Check", "Run"
+SEE, ACT, SPECS, CHECK, SERVER = "See", "Act", "Specs", "Check", "Run"
 
 VERBS: dict[str, Verb] = {
     "get": Verb(path="get:get", section=SEE, help="Show workers: status, figures, reasons."),
@@ -37,9 +41,31 @@ VERBS: dict[str, Verb] = {
     "stop": Verb(path="act:stop", section=ACT, help="Stop workers: sets desired_state in their specs."),
     "restart": Verb(path="act:restart", section=ACT, help="Restart workers once; their specs stay as they are."),
     "reconcile": Verb(path="reconcile:reconcile", section=ACT, help="Look at the specs and the processes now."),
-    "validate": Verb(path="validate:validate", section=CHECK, help="Check a directory of specs, without a controller."),
+    "init": Verb(
+        path="init:init", section=SPECS, help="Write a first spec, DIR/NAME.yaml, commented, and valid as it stands."
+    ),
+    "validate": Verb(path="validate:validate", section=SPECS, help="Check a directory of specs, without a controller."),
+    "explain": Verb(
+        path="explain:explain",
+        section=SPECS,
+        help="Explain a field of specs: its type, default, meaning, and what changing it does.",
+    ),
+    "render": Verb(
+        path="render:render",
+        section=SPECS,
+        help="Show what would be executed for one worker: Defaults merged, texts expanded, per instance.",
+    ),
+    "fmt": Verb(
+        path="fmt:fmt",
+        section=SPECS,
+        help="Put the white space of specs in order: line ends, trailing blanks, indentation.",
+    ),
+    "schema": Verb(path="schema:schema", section=SPECS, help="Print the JSON Schema of specs, for editors."),
     "doctor": Verb(path="doctor:doctor", section=CHECK, help="Check this host, the state directory, the controller."),
     "serve": Verb(path="serve:serve", section=SERVER, help="Run the controller on a directory of specs."),
+    "completion": Verb(
+        path="completion:completion", section=SERVER, help="Print the script that lets a shell complete commands."
+    ),
     "version": Verb(path="version:version", section=SERVER, help="Show the version."),
     "help": Verb(path="topics:topics", section=SERVER, help="Show the documentation, by topic."),
 }
@@ -73,9 +99,16 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """The overview, by section, from the table alone: nothing is imported for it."""
-        for section in (SEE, ACT, CHECK, SERVER):
+        for section in (SEE, ACT, SPECS, CHECK, SERVER):
             with formatter.section(section):
                 formatter.write_dl([(name, verb.help) for name, verb in VERBS.items() if verb.section == section])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs from the table, so that nothing is imported for it, and our own options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only for completion
+
+        verbs = [CompletionItem(name, help=verb.help) for name, verb in VERBS.items() if name.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the verb."""

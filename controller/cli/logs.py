@@ -19,6 +19,7 @@ from controller.cli.errors import CliError, Exit
 from controller.cli.follow import Stream
 from controller.cli.follow import follow as follow_stream
 from controller.cli.human import parse_duration, rfc3339
+from controller.cli.names import worker_names
 from controller.cli.terminal import Terminal, neutralise, terminal
 
 DEFAULT_LINES = 100
@@ -46,7 +47,7 @@ def _parse_since(_ctx: click.Context, _parameter: click.Parameter, value: str | 
         ("workerctl logs web --since 10m | grep timeout", "raw text, for pipes"),
     )
 )
-@click.argument("name")
+@click.argument("name", shell_complete=worker_names)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, also across restarts. Ctrl-C ends.")
 @click.option(
     "-n",

@@ -1,18 +1,22 @@
 """`workerctl plan`: what the controller would do now, and what it holds back and why. One line each.
 
 The lines are those of `controller.core.plan`, so that a person reads the same text here, in the log and in the API.
+With `--offline` the plan is made here (plan_offline.py); it looks the same.
 """
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
 from controller.cli.client import Item
 from controller.cli.common import client, echo_json, echo_lines, examples, output_option, server_option
 from controller.cli.errors import Exit
+from controller.cli.fleet import problem_lines
 from controller.cli.human import age, count, seconds_of
+from controller.cli.offline import allow_env_option, specs_dir
 from controller.cli.terminal import Terminal, one_line, terminal
 
 _COLOURS = {
@@ -31,26 +35,53 @@ _COLOURS = {
         ("workerctl plan", "what would be done now"),
         ("workerctl plan -o json", "the same as a document"),
         ("workerctl plan >/dev/null && echo in sync", "for scripts: 1 when there are actions, else 0"),
+        ("workerctl plan --offline specs", "what these specs would change, without a controller"),
     )
 )
 @output_option("text", "json", default="text")
-@click.option("--offline", metavar="DIR", help="Compare a directory with the last accepted specs (not yet supported).")
+@click.option(
+    "--offline",
+    type=specs_dir,
+    metavar="DIR",
+    help="Plan this directory over the last accepted specs of the state directory; where there are none, all is new.",
+)
+@click.option("--state-dir", metavar="DIR", help="With --offline: the state directory.  [default: as for serve]")
+@allow_env_option
 @server_option
-def plan(output: str, offline: str | None) -> None:
+def plan(output: str, offline: Path | None, state_dir: str | None, allow_env: tuple[str, ...]) -> None:
     """Show what the controller would do now, and what it holds.
 
     Leaves with 1 when there are actions, with 0 when there are none; holds alone are 0.
+
+    With --offline no controller is asked and nothing is written. Every worker that was accepted is taken to run; what
+    env files held then is not known. Leaves with 2 when a spec is not valid.
     """
-    if offline is not None:
-        raise click.UsageError("--offline is not yet supported; `workerctl validate DIR` checks the files")
-    document = client().get("/api/v1/plan", doing="get the plan")
+    now = time.time()
+    if offline is None:
+        if state_dir is not None or allow_env:
+            raise click.UsageError("--state-dir and --allow-env go with --offline")
+        document, against = client().get("/api/v1/plan", doing="get the plan"), ""
+    else:
+        from controller.cli.plan_offline import offline_plan  # noqa: PLC0415 - brings YAML and pydantic
+
+        document, against = offline_plan(offline, state_dir, allow_env, now)
     actions, holds = document.get("actions") or [], document.get("holds") or []
     if output == "json":
         echo_json(document)
     else:
         echo_lines(plan_lines(actions, holds, terminal()))
-        click.echo(_footer(actions, holds, document.get("next_wake"), time.time()), err=True)
-    click.get_current_context().exit(Exit.FAILED if actions else Exit.OK)
+        _tell_problems(document.get("problems") or [])
+        click.echo(_footer(actions, holds, document.get("next_wake"), now), err=True)
+        if against:
+            click.echo(against, err=True)
+    code = Exit.USAGE if document.get("problems") else Exit.FAILED if actions else Exit.OK
+    click.get_current_context().exit(code)
+
+
+def _tell_problems(problems: list[Item]) -> None:
+    screen = terminal(err=True)
+    for line in problem_lines(problems, screen):
+        click.echo(line, err=True, color=screen.colour)
 
 
 def plan_lines(actions: list[Item], holds: list[Item], screen: Terminal) -> list[str]:

@@ -43,5 +43,7 @@ def reconcile(confirm: str | None) -> None:
             raise CliError(
                 f"{count(len(guarded), 'change')} held back until somebody confirms",
                 Exit.REFUSED,
-                hints=[f"workerctl reconcile --confirm {hold['confirm']}" for hold in guarded],
+                hints=[
+                    f"workerctl reconcile --confirm {digest}" for digest in dict.fromkeys(h["confirm"] for h in guarded)
+                ],
             )

@@ -37,6 +37,7 @@ from controller.cli.common import examples
     help="How long stopping them all may take.  [default: 90]",
 )
 @click.option("--allow-env", metavar="N,...", help="Variables that specs may read as ${env.N}.")
+@click.option("--allowed-host", metavar="N,...", help="Further names that a Host header may give this server.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="The format of our own log.  [default: text]")
 def serve(**flags: Any) -> None:
     """Run the controller on a directory of specs.

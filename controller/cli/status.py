@@ -11,6 +11,7 @@ from controller.cli.client import Item
 from controller.cli.common import client, echo_lines, examples, fetch_worker, fetch_workers, server_option
 from controller.cli.errors import Exit
 from controller.cli.human import count, cpu, memory
+from controller.cli.names import worker_names
 from controller.cli.table import pairs
 from controller.cli.terminal import Terminal, one_line, terminal
 
@@ -25,7 +26,7 @@ from controller.cli.terminal import Terminal, one_line, terminal
         ),
     )
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=worker_names)
 @server_option
 def status(name: str | None) -> None:
     """Tell how a worker, or the fleet, is doing.

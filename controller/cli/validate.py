@@ -13,7 +13,7 @@ from controller.cli.common import echo_json, echo_lines, examples, output_option
 from controller.cli.errors import Exit
 from controller.cli.human import count
 from controller.cli.offline import STAND_IN, allow_env_option, folder_name, specs_dir, surroundings
-from controller.cli.terminal import terminal
+from controller.cli.terminal import neutralise, terminal
 
 if TYPE_CHECKING:
     from controller.sources.offline import Validated
@@ -54,16 +54,18 @@ def validate(directory: Path, output: str, allow_env: tuple[str, ...]) -> None:
 
 
 def _show_verdict(found: Validated, directory: Path) -> None:
-    screen, problems = terminal(), len(found.problems)
-    words = f"{count(problems, 'problem')} in {directory}" if problems else f"{count(len(found.workers), 'worker')}, "
-    words += "" if problems else "all valid"
-    click.echo(screen.paint(words, "red" if problems else "green"), err=bool(problems), color=screen.colour)
+    screen = terminal()
+    if found.problems:
+        words = f"{count(len(found.problems), 'problem')} in {directory}"
+        click.echo(screen.paint(words, "red"), err=True, color=screen.colour)
+    else:
+        click.echo(screen.paint(f"{count(len(found.workers), 'worker')}, all valid", "green"), color=screen.colour)
 
 
 def _show_github(found: Validated, directory: Path) -> None:
     from controller.core.annotations import workflow_commands  # noqa: PLC0415 - only for this format
 
-    echo_lines(workflow_commands(found.problems, folder_name(directory)))
+    echo_lines(neutralise(line) for line in workflow_commands(found.problems, folder_name(directory)))
     _show_verdict(found, directory)
 
 

@@ -141,7 +141,8 @@ def instance_reason(instance: Item, now: float) -> str:
         case "crashed":
             return ", ".join(part for part in (died or said, next_try(instance, now)) if part)
         case "error":
-            return "; ".join(dict.fromkeys(part for part in (died, said) if part)) or "gave up"
+            # What the agent said mostly begins with how it died.
+            return (said if died in said else "; ".join(part for part in (died, said) if part)) or "gave up"
         case _:
             return said
 

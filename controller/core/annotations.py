@@ -74,7 +74,7 @@ def _property(text: str) -> str:
 
 
 def sarif(problems: Sequence[Problem], folder: str, *, version: str) -> dict[str, Any]:
-    """The log of one run, as a JSON document. `version` is that of the program. Only rules that were broken are told."""
+    """The log of one run, as a JSON document. `version` is the program's. Told are the rules that were broken."""
     codes = sorted({problem.code for problem in problems})
     driver = {
         "name": "workerctl",

@@ -91,6 +91,9 @@ def _reserved(name: str, part: str) -> Field:
 
 
 def _field(path: str, node: Schema, required: bool = False) -> Field:
+    notes = _unsupported(path, node)
+    if path in SUPPORTED:
+        node = {**node, "enum": list(SUPPORTED[path])}
     group = _group_of(node)
     fields: tuple[Field, ...] = ()
     if group is not None:
@@ -103,7 +106,7 @@ def _field(path: str, node: Schema, required: bool = False) -> Field:
         description=str(node.get("description", "")),
         default=_written(node["default"]) if node.get("default") not in (None, "") else "",
         required=required,
-        constraints=(*_constraints(node), *_supported(path, node)),
+        constraints=(*(() if path in SUPPORTED else _constraints(node)), *notes),
         effect=effects.pop() if len(effects) == 1 else "",
         fields=fields,
     )
@@ -185,13 +188,12 @@ def _bounds(node: Schema) -> list[str]:
     return found
 
 
-def _supported(path: str, node: Schema) -> tuple[str, ...]:
+def _unsupported(path: str, node: Schema) -> tuple[str, ...]:
     """What of a field's values this version cannot honour."""
     if path not in SUPPORTED:
         return ()
     others = [str(value) for value in node.get("enum", ()) if value not in SUPPORTED[path]]
-    only = f"only {' and '.join(SUPPORTED[path])} for now"
-    return (f"{only}; not yet supported: {', '.join(others)}" if others else only,)
+    return (f"not yet supported: {', '.join(others) or 'all others'}",)
 
 
 def _written(value: Any) -> str:

@@ -92,8 +92,11 @@ class Loop:
         """A new Desired; `changed` are the workers that differ from the one before (None: all)."""
         self.desired = desired
         if changed is None:
+            self._failures.clear()
             self.queue.everything()
         else:
+            for worker_id in changed:
+                self._failures.pop(worker_id, None)
             self.queue.add(changed)
 
     # --- turning ---
@@ -101,6 +104,7 @@ class Loop:
     async def run(self) -> None:
         """Turn until cancelled. Raises Superseded."""
         self.queue.everything()
+        broken = 0
         while True:
             # At most a resync away: the clock may have been set back since the time was noted.
             await self._clock.wait(self.queue.wake, min(RESYNC_S, max(0.0, self._next_at() - self._clock.now())))
@@ -115,7 +119,10 @@ class Loop:
                 raise
             except Exception:  # one turn's bug must not end the loop; the next turn looks anew
                 log.exception("internal error: a turn failed")
-                self._resync_at = now + RETRY_S
+                broken += 1
+                self._resync_at = now + _pause(broken)
+            else:
+                broken = 0
 
     def _next_at(self) -> float:
         later = self.queue.next_at()
@@ -149,7 +156,7 @@ class Loop:
                 continue
             # The resync comes by anyway; a host that says no each time must not keep the loop turning.
             count = self._failures[worker_id] = self._failures.get(worker_id, 0) + 1
-            self.queue.add_later(worker_id, now + min(RESYNC_S, RETRY_S * 2 ** min(count - 1, 10)))
+            self.queue.add_later(worker_id, now + _pause(count))
 
     def _keep_holds(self, plan: Plan, batch: Batch) -> tuple[Hold, ...]:
         """Replace the holds of the workers that were looked at; those that were not held so before.
@@ -182,3 +189,7 @@ class Loop:
     def _is_pending(self, worker_id: str, intent: RunIntent, observed: Observed) -> bool:
         assert self.desired is not None
         return any(is_pending(intent, slot.seen) for slot in picture_of(worker_id, self.desired, observed).slots)
+
+
+def _pause(failures: int) -> float:
+    return min(RESYNC_S, RETRY_S * 2.0 ** min(failures - 1, 10))

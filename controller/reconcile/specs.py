@@ -93,7 +93,7 @@ class SpecFeed:
         self.source = source
         self.desired = Desired()
         self.scans = 0
-        self._begun = 0
+        self._begun = self._over = 0
         self._clock, self._archive, self._accept = clock, archive, accept
         self._wake = asyncio.Event()
         self._scanned = asyncio.Condition()
@@ -108,7 +108,7 @@ class SpecFeed:
         wanted = self._begun + 1
         self._wake.set()
         async with self._scanned:
-            await self._scanned.wait_for(lambda: self.scans >= wanted)
+            await self._scanned.wait_for(lambda: self._over >= wanted)
 
     async def consistent(self) -> Desired:
         """The newest snapshot, once there is one that is not held."""
@@ -126,6 +126,9 @@ class SpecFeed:
         while True:
             self._begun += 1
             again_at = await self._scan()
+            async with self._scanned:
+                self._over = self._begun
+                self._scanned.notify_all()
             rest = RESCAN_S if again_at is None else max(DEBOUNCE_S, min(RESCAN_S, again_at - self._clock.now()))
             if await self._clock.wait(self._wake, rest):
                 await asyncio.sleep(DEBOUNCE_S)
@@ -140,9 +143,7 @@ class SpecFeed:
             return None
         self._warn(found.warning)
         self._hand_on(found.desired, first=self.scans == 0)
-        async with self._scanned:
-            self.scans += 1
-            self._scanned.notify_all()
+        self.scans += 1
         return found.again_at
 
     def _warn(self, warning: str) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from controller.reconcile.clock import Clock
@@ -53,7 +54,7 @@ async def _sweep(store: Store, specs: SpecFeed, clock: Clock) -> None:
         retain = {worker_id: float(w.spec.logs.retain_days) for worker_id, w in specs.desired.workers.items()}
         policy, now = Policy(retain_days=retain), clock.now()
         try:
-            await _in_thread(lambda policy=policy, now=now: store.sweep(policy, now))
+            await _in_thread(partial(store.sweep, policy, now))
         except StoreError as error:
             log.warning("retention must wait", extra={"fields": {"error": str(error)}})
         await clock.wait(asyncio.Event(), EVERY_S)

@@ -103,9 +103,7 @@ class WishBook:
         try:
             content = json.loads(path.read_bytes())
             if path.name.startswith("run-"):
-                intent = _read_intent(content["run"])
-                if path.name != f"run-{intent.worker_id}.json":
-                    raise ValueError(f"it is about {intent.worker_id}")
+                intent = _read_intent(content["run"], path.stem.removeprefix("run-"))
                 self._runs[intent.worker_id] = intent
                 self._highest = max(self._highest, intent.number)
             else:
@@ -116,9 +114,9 @@ class WishBook:
                 path.rename(path.with_suffix(".bad"))
 
 
-def _read_intent(value: dict[str, Any]) -> RunIntent:
+def _read_intent(value: dict[str, Any], worker_id: str) -> RunIntent:
     intent = RunIntent(**value)
-    texts = (intent.worker_id, intent.actor, intent.reason)
-    if not (all(isinstance(text, str) for text in texts) and intent.kind in ("restart", "start")):
+    is_text = all(isinstance(value.get(name, ""), str) for name in ("actor", "reason"))
+    if intent.worker_id != worker_id or intent.kind not in ("restart", "start") or not is_text:
         raise ValueError("a field is wrong")
     return replace(intent, number=int(intent.number), at=float(intent.at))

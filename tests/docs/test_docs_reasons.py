@@ -1,4 +1,4 @@
-"""`why-not-running` against the code: every word that the program gives as a reason, status or cause has its section."""
+"""`why-not-running` against the code: every reason, status and cause that the program gives has its section."""
 
 from __future__ import annotations
 

@@ -106,6 +106,7 @@ def test_the_last_lines_of_a_graceful_end_are_stored(site: Installation) -> None
 
 def test_the_lines_of_a_removed_worker_stay(site: Installation) -> None:
     site.add("chatty", "--lines=50", "--every=1")
+    site.add("other")
     site.serve()
     until_count(site, "chatty", 50)
     (site.specs / "chatty.yaml").unlink()

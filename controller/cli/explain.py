@@ -1,0 +1,146 @@
+"""`workerctl explain [FIELD]`: what a field of a spec means, from the models themselves."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controller.cli.common import echo_json, echo_lines, examples, output_option
+from controller.cli.errors import CliError, Exit
+from controller.cli.table import Cell, Column, pairs, render
+from controller.cli.terminal import Terminal, terminal
+
+if TYPE_CHECKING:
+    from controller.core.fields import Field
+
+_EFFECTS = {"restart": "restart", "in_place": "in place", "none": "none"}
+_COLUMNS = (
+    Column(title="FIELD"),
+    Column(title="TYPE", droppable=True),
+    Column(title="DEFAULT", droppable=True),
+    Column(title="CHANGE", droppable=True),
+    Column(title="MEANING"),
+)
+
+
+def _complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from controller.core.fields import whole_spec  # noqa: PLC0415 - brings pydantic
+
+    return [field.path for field in whole_spec().below() if field.path.startswith(incomplete)]
+
+
+@click.command(
+    epilog=examples(
+        ("workerctl explain", "all fields"),
+        ("workerctl explain restart_backoff", "a group and its fields"),
+        ("workerctl explain stop.grace_ms", "one field, and what a change of it does"),
+        ("workerctl explain --recursive", "all fields, those of groups too"),
+    )
+)
+@click.argument("field", required=False, shell_complete=_complete)
+@click.option("--recursive", is_flag=True, help="Also the fields of groups.")
+@output_option("text", "json", default="text")
+def explain(field: str | None, recursive: bool, output: str) -> None:
+    """Explain a field of specs: its type, default, meaning, and what changing it does.
+
+    FIELD is a name, or a path with dots. Leaves with 2 when there is no such field.
+    """
+    from controller.core.fields import find, suggestions, whole_spec  # noqa: PLC0415 - brings pydantic
+
+    spec = whole_spec()
+    found = find(field, spec) if field else spec
+    if found is None:
+        near = suggestions(str(field), spec)
+        hints = [f"did you mean {' or '.join(near)}?"] if near else ["`workerctl explain` lists all fields"]
+        raise CliError(f'there is no field "{field}"', Exit.USAGE, hints=hints)
+    if output == "json":
+        echo_json(document(found, recursive=recursive))
+    else:
+        echo_lines(lines(found, terminal(), recursive=recursive))
+
+
+def document(field: Field, *, recursive: bool) -> dict[str, Any]:
+    """A field for programs. Without `recursive` the fields of a group's groups are names only."""
+    facts: dict[str, Any] = {
+        "path": field.path,
+        "type": field.type,
+        "required": field.required,
+        "default": field.default or None,
+        "constraints": list(field.constraints),
+        "description": field.description,
+        "effect": field.effect or None,
+        "supported": not field.comes_with,
+        "comes_with": field.comes_with or None,
+    }
+    if field.fields:
+        facts["fields"] = [
+            document(one, recursive=recursive) if recursive or not one.fields else document_of_group(one)
+            for one in field.fields
+        ]
+    return facts
+
+
+def document_of_group(group: Field) -> dict[str, Any]:
+    """A group with the names of its fields."""
+    from dataclasses import replace  # noqa: PLC0415 - only here
+
+    return {**document(replace(group, fields=()), recursive=False), "fields": [one.path for one in group.fields]}
+
+
+def lines(field: Field, screen: Terminal, *, recursive: bool) -> list[str]:
+    """A field for people: its facts, its meaning, the fields of a group."""
+    shown = pairs(list(_facts(field)), screen) if field.path else []
+    shown += ["", *_wrapped(field.description, screen)] if field.path else _wrapped(field.description, screen)
+    if field.fields:
+        shown += ["", *_table(field, screen, recursive=recursive)]
+    return shown
+
+
+def _facts(field: Field) -> Iterator[tuple[str, str]]:
+    yield "FIELD", field.path
+    if field.comes_with:
+        yield "SUPPORTED", f"not yet; it comes with {field.comes_with}"
+        return
+    yield "TYPE", field.type
+    yield "BOUNDS", "; ".join(field.constraints)
+    yield "DEFAULT", "required" if field.required else field.default or ("" if field.fields else "none")
+    yield "CHANGE", _change(field)
+
+
+def _change(field: Field) -> str:
+    from controller.core.effects import Effect  # noqa: PLC0415 - with its package
+    from controller.core.schema import EFFECT_WORDS  # noqa: PLC0415 - brings pydantic
+
+    if not field.effect:
+        return "differs by field"
+    return f"{_EFFECTS[field.effect]}: {EFFECT_WORDS[Effect(field.effect)]}"
+
+
+def _table(group: Field, screen: Terminal, *, recursive: bool) -> list[str]:
+    fields = list(group.below()) if recursive else list(group.fields)
+    known = [_row(field, screen) for field in fields if not field.comes_with]
+    shown = render(_COLUMNS, known, screen)
+    reserved = [(field.path, f"it comes with {field.comes_with}") for field in fields if field.comes_with]
+    if reserved:
+        shown += ["", screen.paint("Not yet supported", bold=True), *pairs(reserved, screen, indent="  ")]
+    return shown
+
+
+def _row(field: Field, screen: Terminal) -> list[str | Cell]:
+    default = "required" if field.required else field.default or "-"
+    meaning = field.description if not screen.tty else field.description.partition(". ")[0]
+    return [
+        Cell(text=field.path, bold=True),
+        field.type,
+        default,
+        _EFFECTS.get(field.effect, "-"),
+        meaning,
+    ]
+
+
+def _wrapped(text: str, screen: Terminal) -> list[str]:
+    width = min(max(screen.columns, 40), 100) if screen.tty else 100
+    return textwrap.wrap(text, width)

@@ -1,0 +1,135 @@
+"""kill -9 between any two lines that matter: every failpoint of controller, agent, keeper, store and sources is armed
+with a kill while a worker is started, edited, crashed, restarted, stopped and removed.
+
+The kill acts once over all processes (WORKERCTL_FAIL_LOG): whoever is started again with the same environment goes
+through. A controller that died is started again, as its user would. Then: no slot ever had two processes, a worker that
+nobody touched has its pid, all is as the specs ask within ten seconds of the last step, and a stop leaves nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import http.client
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import controller
+from tests.e2e.e2e_installation import Installation
+from tests.e2e.e2e_processes import eventually
+
+pytestmark = pytest.mark.e2e
+
+PACKAGE = Path(controller.__file__).parent
+CONVERGED_S = 10.0
+UNREACHED = {
+    "keeper.before_spawn_failed_event": "nothing here fails at exec: the preflight refuses it before",
+    "store.mid_migrate": "between two revisions of the schema, and there is one",
+}
+"""Names that a life of a worker does not reach, each with the reason."""
+
+
+def names() -> list[str]:
+    """All failpoints in the tree, as they stand in the calls."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "failpoint":
+                found |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
+    return sorted(found)
+
+
+class Life:
+    """One worker's life, step by step, under somebody who starts the controller again whenever it died."""
+
+    def __init__(self, site: Installation, armed: str) -> None:
+        self.site = site
+        self.environment = {"WORKERCTL_FAIL": f"{armed}=kill@once", "WORKERCTL_FAIL_LOG": str(site.root / "hits")}
+
+    def serve(self) -> None:
+        self.site.serve(ready=False, **self.environment)
+        self.until(lambda: self.site.ask("/readyz").status == 200, "ready")
+
+    def until(self, holds: Callable[[], object], told: str, patience_s: float = 2 * CONVERGED_S) -> None:
+        """Wait for a step to be done."""
+
+        def look() -> object:
+            controller_process = self.site.controller
+            assert controller_process is not None
+            if controller_process.poll() is not None:
+                assert controller_process.returncode == -9, "it ended by itself"
+                self.site.serve(ready=False, **self.environment)
+            try:
+                return holds()
+            except (OSError, http.client.HTTPException, KeyError):
+                return None
+
+        eventually(look, patience_s, told=told)
+
+    def runs(self, worker_id: str, mark: str = "-", lives: int = 1) -> None:
+        """Wait until a worker runs with `mark`, after at least so many lives, and the program says so."""
+
+        def look() -> bool:
+            book = self.site.journal(f"{worker_id}/0")
+            pid = self.site.living().get(f"{worker_id}/0")
+            item = self.site.workers()[worker_id]
+            is_told = item["status"] == "running" and item["instances"][0]["pid"] == pid
+            return is_told and pid is not None and book.marks[-1] == mark and len(book.starts) >= lives
+
+        self.until(look, f"{worker_id} runs as {mark}")
+
+    def wish(self, verb: str) -> None:
+        """A wish over the API; one that got no answer is asked again, as a user would."""
+
+        def asked() -> bool:
+            return self.site.ask(f"/api/v1/workers/web/{verb}", "POST").status == 202
+
+        self.until(asked, f"{verb} is accepted")
+
+    def was_hit(self, name: str) -> bool:
+        hits = self.site.root / "hits"
+        return hits.exists() and any(line.startswith(f"{name} ") for line in hits.read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_kill_there_costs_no_worker_and_makes_no_second(site: Installation, name: str) -> None:
+    life = Life(site, name)
+    site.add("calm")
+    site.add("web", "--lines=3", restart_delay_ms=100)
+    life.serve()
+    life.runs("calm")
+    life.runs("web")
+    calm = site.living()["calm/0"]
+    site.add("web", "--lines=3", "--mark=v2", "--child", restart_delay_ms=100, stop={"grace_ms": 500})
+    life.runs("web", "v2", 2)
+    site.kill_worker("web/0")
+    life.runs("web", "v2", 3)
+    life.wish("restart")
+    life.runs("web", "v2", 4)
+    life.wish("stop")
+    life.until(lambda: "web/0" not in site.living() and site.workers()["web"]["status"] == "stopped", "web has stopped")
+    life.wish("start")
+    life.runs("web", "v2", 5)
+    (site.specs / "web.yaml").unlink()
+    life.until(lambda: "web" not in site.workers() and "web/0" not in site.living(), "web is gone", CONVERGED_S)
+    site.kill("agent")
+    life.until(lambda: site.pids() == {"calm/0": calm} == site.living(), "calm is untouched", CONVERGED_S)
+    assert len(site.journal("calm/0").starts) == 1
+    assert not site.journal("calm/0").signals
+    end_gracefully(life)
+    assert life.was_hit(name) or name in UNREACHED, "no step of this life reached it"
+
+
+def end_gracefully(life: Life) -> None:
+    """A controller that dies while it stops is started and asked again."""
+    site = life.site
+    assert site.controller is not None
+    site.tell()
+    if site.controller.wait(20) == -9:
+        life.serve()
+        life.runs("calm", "-", 1)
+        site.tell()
+        site.controller.wait(20)
+    assert site.controller.returncode == 0
+    eventually(lambda: not site.leftovers(), 10, told="nothing is left")
