@@ -153,18 +153,22 @@ def _seconds(raw: Any) -> float:
 
 
 def _hosts(raw: Any) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in (raw.split(",") if isinstance(raw, str) else raw))
+    names = _list(raw, "host names")
     if not all(re.fullmatch(r"[A-Za-z0-9._:\[\]-]+", name) for name in names):
         raise ValueError("expected host names, separated by commas")
     return names
 
 
 def _names(raw: Any) -> tuple[str, ...]:
-    found = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(found, list | tuple) or not all(isinstance(name, str) for name in found):
-        raise ValueError("expected names of environment variables, separated by commas")
-    names = [name.strip() for name in found]
+    names = _list(raw, "names of environment variables")
     for name in names:
         if not re.fullmatch(ENV_NAME, name):
             raise ValueError(f"{name!r} is not the name of an environment variable")
-    return tuple(names)
+    return names
+
+
+def _list(raw: Any, what: str) -> tuple[str, ...]:
+    found = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(found, list | tuple) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"expected {what}, separated by commas")
+    return tuple(name.strip() for name in found)

@@ -7,7 +7,9 @@ A second live run beside a slot's own is killed at once: no slot ever has two.
 
 A slot whose run the keeper does not know was never started or has ended unseen. At the first `runs` that is certain:
 the keeper carries out what a dead agent had sent before it starts the next one. Later it is certain only for a `runs`
-that answers a `list` sent after the order, so that is asked for first.
+that answers a `list` sent after the order, so that is asked for first. What is still being prepared is not missing.
+
+Runs that are no worker (hooks, exec probes) are handed to errands.py.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from signal import SIGKILL, SIGTERM
 from typing import Any, Optional
 
 from . import procfs
+from .errands import Errands, is_errand
 from .fleet import Fleet, spawn_failure
 from .states import BUSY, Exited, Found, GroupEmptied, Missing, Phase, Spawned, Wish
 
@@ -36,16 +40,22 @@ class Adoption:
     """The keeper's frames, in order.
 
     `greeted` is set once the first `runs` has been worked off; `had_live`: something was alive then. `newest` holds
-    the wishes that the records told of, until then.
+    the wishes that the records told of, until then. `preparing` names runs whose order has not left us yet, and
+    `has_died_of_oom(slot)` says whether the kernel has killed in the slot's cgroup since its run began.
     """
 
-    def __init__(self, fleet: Fleet, send: Callable[[Frame, Optional[Callable[[], None]]], None]) -> None:
+    def __init__(
+        self, fleet: Fleet, errands: Errands, send: Callable[[Frame, Optional[Callable[[], None]]], None]
+    ) -> None:
         self.greeted = asyncio.Event()
         self.had_live = False
         self.strays: dict[str, Frame] = {}
         self.newest: Mapping[str, Wish] = {}
         self.on_busy: Callable[[], None] = lambda: None
+        self.has_died_of_oom: Callable[[str], bool] = lambda _slot: False
+        self.preparing: Collection[str] = ()
         self._fleet = fleet
+        self._errands = errands
         self._send = send
         self._doubtful: Optional[set[str]] = None
         self._handlers: dict[str, Callable[[Frame], None]] = {
@@ -90,10 +100,14 @@ class Adoption:
         infos = {info["run"]: info for info in frame["runs"]}
         self.strays = {run: info for run, info in self.strays.items() if run in infos}
         # Looked up before anything is told: what a slot orders on hearing of its old run's end is not missing.
-        missing = set(self._fleet.by_run) - infos.keys()
+        known = self._fleet.by_run.keys() | self._fleet.by_hook.keys() | self._errands.open.keys()
+        missing = known - infos.keys() - set(self.preparing)
         for info in infos.values():
             try:
-                self._claim(info)
+                if is_errand(info):
+                    self._errands.claim(info)
+                else:
+                    self._claim(info)
             except Exception as error:
                 # One run that cannot be placed must not keep the others from their slots.
                 _log.exception("internal error: run %s", info.get("run"))
@@ -101,8 +115,7 @@ class Adoption:
         if not self.greeted.is_set():
             self.had_live = any(info.get("exited") is None for info in infos.values())
             self._report_missing(missing)
-            for name, wish in sorted(self.newest.items()):
-                self._fleet.sync(name, wish)
+            self._fleet.sync(self.newest)
             self.newest = {}
             self._fleet.start_timers()
             self.greeted.set()
@@ -118,7 +131,9 @@ class Adoption:
     def _report_missing(self, runs: set[str]) -> None:
         for run in sorted(runs):
             name = self._fleet.by_run.get(run)
-            if name is not None and self._fleet.slots[name].phase in BUSY:
+            if name is None:
+                self._errands.lost(run, time.time())
+            elif self._fleet.slots[name].phase in BUSY:
                 self._fleet.feed(name, Missing())
 
     def _claim(self, info: Frame) -> None:
@@ -149,7 +164,7 @@ class Adoption:
     def _tell_own(self, name: str, info: Frame) -> None:
         run, ended = info["run"], info.get("exited")
         if ended is not None:
-            self._fleet.feed(name, _exit(run, ended))
+            self._fleet.feed(name, self._exit(name, run, ended))
             if info.get("group_empty"):
                 self._fleet.feed(name, GroupEmptied(run))
         elif info.get("spawning"):
@@ -159,7 +174,13 @@ class Adoption:
         else:
             self._fleet.feed(name, Found(run, info["pid"], None, info["spawned_at"]))
 
+    def _exit(self, name: str, run: str, value: Mapping[str, Any]) -> Exited:
+        oom = self.has_died_of_oom(name)
+        return Exited(run, value["code"], value["signal"], value["known"], value["at"], oom)
+
     def _spawned(self, frame: Frame) -> None:
+        if is_errand(frame):
+            return  # What counts is how it ends.
         name = self._fleet.by_run.get(frame["run"])
         if name is not None:
             self._fleet.feed(name, Spawned(frame["run"], frame["pid"], frame["at"]))
@@ -168,15 +189,22 @@ class Adoption:
             self._claim({**frame, "spawned_at": frame["at"], "exited": None})
 
     def _spawn_failed(self, frame: Frame) -> None:
+        if is_errand(frame):
+            self._errands.failed(frame)
+            self._fleet.look_if_quiet()
+            return
         self.strays.pop(frame["run"], None)
         name = self._fleet.by_run.get(frame["run"])
         if name is not None:
             self._fleet.feed(name, spawn_failure(frame, _HOST_AT_FAULT))
 
     def _exited(self, frame: Frame) -> None:
+        if is_errand(frame):
+            self._errands.exited(frame)
+            return
         name = self._fleet.by_run.get(frame["run"])
         if name is not None:
-            self._fleet.feed(name, _exit(frame["run"], frame))
+            self._fleet.feed(name, self._exit(name, frame["run"], frame))
         elif frame["run"] in self.strays:
             self.strays[frame["run"]]["exited"] = frame
 
@@ -185,14 +213,13 @@ class Adoption:
         name = self._fleet.by_run.get(run)
         if name is not None:
             self._fleet.feed(name, GroupEmptied(run))
+        elif run in self._errands.open:
+            self._errands.emptied(run)
+            self._fleet.look_if_quiet()
         else:
             self.strays.pop(run, None)
             self._send({"op": "reap", "run": run}, None)
             self._fleet.look_if_quiet()
-
-
-def _exit(run: str, value: Mapping[str, Any]) -> Exited:
-    return Exited(run, value["code"], value["signal"], value["known"], value["at"])
 
 
 def _revision(pid: int) -> Optional[str]:

@@ -6,27 +6,24 @@ next one is told how things stand. An agent that dies soon is waited for a littl
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
-import selectors
 import signal
 import socket
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .child import NOFILE_VARIABLE, ChildSetup, close_from, reset_signals
 from .failpoints import failpoint
 from .keeper_link import Link
 from .keeper_log import cap_log, guarded, log
+from .poller import WRITABLE
 from .protocol import ProtocolError
-from .spawn import ChildSetup, close_from, reset_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NOFILE_VARIABLE = "WORKERCTL_NOFILE"
-"""RLIMIT_NOFILE as the first keeper found it, `soft:hard`: an agent that becomes a keeper may have raised its own."""
+    from .poller import Poller
 
 KEEPER_FD = 3
 SETTLED_S = 5.0
@@ -41,19 +38,20 @@ class AgentChild:
         self,
         argv: Sequence[str],
         setup: ChildSetup,
-        selector: selectors.BaseSelector,
+        poller: Poller,
         act: Callable[[dict[str, Any]], None],
         greeting: Callable[[], dict[str, Any]],
     ) -> None:
         self._argv = argv
         self._setup = setup
-        self._selector = selector
+        self._poller = poller
         self._act = act
         self._greeting = greeting
         self._process: AgentProcess | None = None
         self._streak = 0
         self._due_at = 0.0
         self._kill_at: float | None = None
+        self._waits_for_room = False
 
     @property
     def pid(self) -> int | None:
@@ -84,8 +82,9 @@ class AgentChild:
             self._plan_next(0.0, now)
             return
         self._process = process
-        self._selector.register(process.link, selectors.EVENT_READ, partial(self._talks, process))
-        self._selector.register(process.pidfd, selectors.EVENT_READ, partial(self._died, process))
+        self._waits_for_room = False
+        self._poller.watch(process.link.fileno(), self._talks, process)
+        self._poller.watch(process.pidfd, self._died, process)
         failpoint("keeper.before_greeting")
         self.greet()
 
@@ -111,17 +110,16 @@ class AgentChild:
         if link.overflowed and not link.has_output:
             link.overflowed = False
             self.greet()
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.has_output else 0)
-        key = self._selector.get_key(link)
-        if key.events != wanted:
-            self._selector.modify(link, wanted, key.data)
+        if link.has_output != self._waits_for_room:
+            self._waits_for_room = link.has_output
+            self._poller.expect_room(link.fileno(), wanted=link.has_output)
 
     def _talks(self, process: AgentProcess, events: int) -> None:
         if process is not self._process:
             return
-        if events & selectors.EVENT_WRITE:
+        if events & WRITABLE:
             process.link.flush()
-        if events & selectors.EVENT_READ:
+        if events & ~WRITABLE:
             self._hear(process, drain=False)
 
     def _hear(self, process: AgentProcess, *, drain: bool) -> None:
@@ -134,19 +132,17 @@ class AgentChild:
             self.kill()
         if process.link.closed:
             self._kill_at = time.monotonic() + HUNG_UP_S
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(process.link)
+            self._poller.forget(process.link.fileno())
         for frame in frames:
-            guarded(partial(self._act, frame))
+            guarded(self._act, frame)
 
     def _died(self, process: AgentProcess, _events: int) -> None:
         if process is not self._process:
             return
         failpoint("keeper.before_drain")
         self._hear(process, drain=True)
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(process.link)
-        self._selector.unregister(process.pidfd)
+        self._poller.forget(process.link.fileno())
+        self._poller.forget(process.pidfd)
         self._process = self._kill_at = None
         status = process.reap()
         now = time.monotonic()

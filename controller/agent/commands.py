@@ -19,9 +19,11 @@ from .failpoints import failpoint
 from .fleet import Fleet
 from .flusher import Flusher
 from .journal import Journal
+from .launches import secrets_of
 from .logs import Logs, ReadError
 from .machine import must_replace
 from .marks import Marks
+from .orders import Orders
 from .shapes import field_of, launch_from, slot_name, wish_from
 from .states import Now, Wish
 
@@ -58,6 +60,7 @@ class Rooms:
     logs: Logs
     marks: Marks
     flusher: Flusher
+    orders: Orders
     clock: Callable[[], Now]
     adjourn: Callable[[float], None]
     kill_now: Callable[[], None]
@@ -176,16 +179,22 @@ class Commands:
 
     async def _apply_one(self, value: Request) -> dict[str, Any]:
         fleet, name, wish = self._rooms.fleet, slot_name(value), wish_from(value)
+        secrets = secrets_of(value)
         slot = fleet.slots.get(name)
         if not fleet.verdict(name, wish) and slot is not None and must_replace(slot, wish):
-            message = await self._in_thread(preflight.check, wish.launch, fleet.base)
+            message = await self._in_thread(preflight.check, wish.launch, self._rooms.orders.base)
             if message:
                 return {"ok": False, "error": "refused", "message": message}
         verdict = fleet.verdict(name, wish)
         if verdict == "stale":
             return self._stale(name, wish)
+        if secrets is not None:
+            # Before the wish: what it starts needs them.
+            self._rooms.orders.secrets.bring(name, secrets)
         if not verdict:
             fleet.apply(name, wish)
+        elif secrets is not None:
+            fleet.look_again(name)
         return {"ok": True}
 
     async def _remove_one(self, value: Request) -> dict[str, Any]:
@@ -203,7 +212,7 @@ class Commands:
 
     async def _preflight(self, request: Request) -> Answer:
         launch = launch_from(request.get("launch"))
-        return {"message": await self._in_thread(preflight.check, launch, self._rooms.fleet.base)}, b""
+        return {"message": await self._in_thread(preflight.check, launch, self._rooms.orders.base)}, b""
 
     @staticmethod
     async def _in_thread(work: Callable[..., str], *arguments: object) -> str:

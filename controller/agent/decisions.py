@@ -5,16 +5,33 @@ Each decision reads the newest wish when it is due. machine.py maps events to th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from signal import SIGKILL, Signals
-from typing import Optional
+from typing import Any, Optional
 
 from .backoff import base_delay_ms
-from .protocol import CAUSE_COMPLETED, CAUSE_SPAWN
-from .states import BUSY, MOVES, Effect, Emit, IllegalMoveError, Now, Phase, Signal, Slot, Spawn, Step
+from .protocol import CAUSE_COMPLETED, CAUSE_LIVENESS, CAUSE_OOM, CAUSE_SPAWN, CAUSE_START_TIMEOUT
+from .states import (
+    BUSY,
+    MOVES,
+    Effect,
+    Emit,
+    HookRun,
+    IllegalMoveError,
+    Now,
+    Phase,
+    RunHook,
+    Signal,
+    Slot,
+    Spawn,
+    Step,
+)
 
 REKILL_S = 0.25
 """A killed group is killed again this often: a member may have forked between the look and the kill."""
+HOOK_PATIENCE_S = 5.0
+"""A killed hook that is still there after this long (it hangs in the kernel) holds nothing up any more."""
 STABLE_S = 0.1
 """A run that lived shorter than this never counts as stable, whatever its start grace."""
 
@@ -24,7 +41,11 @@ _STOP_REASONS = {
     "restart": "Restarting",
     "remove": "Removing",
     "adjourn": "ControllerStopping",
+    "start_timeout": "StartTimeout",
+    "liveness": "LivenessLost",
 }
+FAULTS = {"start_timeout": CAUSE_START_TIMEOUT, "liveness": CAUSE_LIVENESS}
+"""Words of `Slot.why_stopping` that are the run's own fault: it is stopped by us, and counts as a crash."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,17 @@ class Dice:
 def seconds(slot: Slot, field: str) -> float:
     """A launch field given in ms, in seconds."""
     return float(slot.wish.launch[field]) / 1000.0
+
+
+def hooks_of(slot: Slot) -> Mapping[str, Any]:
+    """The hooks of the newest launch, by name."""
+    found: Mapping[str, Any] = slot.wish.launch.get("hooks") or {}
+    return found
+
+
+def has_probe(slot: Slot, kind: str) -> bool:
+    """Whether the newest launch has a probe of this kind."""
+    return any(probe["kind"] == kind for probe in slot.wish.launch.get("probes") or ())
 
 
 def wants_running(slot: Slot) -> bool:
@@ -62,6 +94,9 @@ class Turn:
                 return self.ask_to_stop("remove" if slot.wish.removed else "adjourn" if slot.suspended else "stop")
             if slot.running_revision != slot.wish.revision:
                 return self.ask_to_stop("replace")
+        elif slot.phase is Phase.PREPARING and slot.hook is not None:
+            if not wants_running(slot) and not slot.hook.killed:
+                self.kill_hook(slot.hook, "unwanted")
         elif slot.phase not in BUSY:
             if not wants_running(slot):
                 return self.rest()
@@ -69,12 +104,24 @@ class Turn:
                 return self.spawn()
         return self.done()
 
-    def after_run(self) -> Step:
-        """The run and its group are gone: what now? Read from the newest wish."""
-        slot, ended = self.slot, self.slot.last_exit
+    def run_is_over(self) -> Step:
+        """The run and its group are gone: post_stop, where there is one, then what comes next."""
         self.set(run=None, pid=None, running_revision=None, deadline=None, started_wall=None)
+        self.set(ready=None, notify_status="")
+        if "post_stop" not in hooks_of(self.slot):
+            return self.after_run()
+        self.move(Phase.CLEANING)
+        self.set(hook=self.begin_hook("post_stop"))
+        return self.done()
+
+    def after_run(self) -> Step:
+        """All that belongs to the run is over: what now? Read from the newest wish."""
+        slot, ended = self.slot, self.slot.last_exit
         if not wants_running(slot):
             return self.rest()
+        if slot.why_stopping in FAULTS:
+            self.set(why_stopping="")
+            return self.retry_or_give_up(slot.message)
         if slot.why_stopping or ended is None:
             return self.spawn()
         text = describe_exit(ended.cause, ended.code, ended.signal)
@@ -105,7 +152,7 @@ class Turn:
         """Wait before the next run; longer with each one that did not live long enough to be called stable."""
         slot, launch = self.slot, self.slot.wish.launch
         stable = max(seconds(slot, "start_grace_ms"), slot.last_delay, STABLE_S)
-        streak = 0 if self.now.mono - slot.started_mono >= stable else slot.streak
+        streak = 0 if slot.ended_mono - slot.started_mono >= stable else slot.streak
         base = base_delay_ms(
             launch["restart_delay_ms"], launch["backoff_factor"], launch["backoff_max_delay_ms"], streak
         )
@@ -138,30 +185,50 @@ class Turn:
         elif phase is not Phase.IDLE:
             self.move(Phase.IDLE)
             self.set(reason="Stopped", message="", since=self.now.wall, retry_at=None, why_stopping="")
-            if phase is Phase.DRAINING:
+            if phase in (Phase.DRAINING, Phase.CLEANING):
                 self.emit("stopped", "stopped; no process is left")
         return self.done()
 
     def spawn(self, *, counted: bool = False) -> Step:
-        """Order the next run. `counted`: it is an automatic restart."""
+        """Begin the next run: with its hook pre_start, where it has one. `counted`: it is an automatic restart."""
+        self.set(restart_count=self.slot.restart_count + (1 if counted else 0), retry_at=None, why_stopping="")
+        if "pre_start" not in hooks_of(self.slot):
+            return self.order()
+        self.move(Phase.PREPARING)
+        self.set(
+            run=None, running_revision=self.slot.wish.revision, pid=None, started_wall=None, since=self.now.wall,
+            reason="Preparing", message="the hook pre_start runs", hook=self.begin_hook("pre_start"),
+        )  # fmt: skip
+        return self.done()
+
+    def order(self) -> Step:
+        """Order the run itself."""
         self.move(Phase.SPAWNING)
         self.set(
             run=self.dice.run, run_number=self.slot.run_number + 1, running_revision=self.slot.wish.revision,
             pid=None, started_wall=None, since=self.now.wall, why_stopping="", asked=False, killed=False,
             deadline=None, retry_at=None, reason="", message="",
-            restart_count=self.slot.restart_count + (1 if counted else 0),
         )  # fmt: skip
         self.effects.append(Spawn(self.dice.run))
         return self.done()
 
-    def ask_to_stop(self, why: str) -> Step:
-        """Begin to end the live run; `why` is one of the words of `Slot.why_stopping`."""
-        self.move(Phase.STOPPING)
-        self.set(why_stopping=why, since=self.now.wall, killed=False, reason=_STOP_REASONS[why], message="")
-        grace = seconds(self.slot, "stop_grace_ms")
-        self.ask(self.now.mono + grace)
-        name = self.slot.wish.launch["stop_signal"]
-        self.emit("stop_requested", f"asked to end by SIG{name}; killed after {grace:.1f} s", {"why": why}, why)
+    def ask_to_stop(self, why: str, message: str = "") -> Step:
+        """Begin to end the live run; `why` is one of the words of `Slot.why_stopping`. pre_stop comes first."""
+        self.drop_aside()
+        grace, name = seconds(self.slot, "stop_grace_ms"), self.slot.wish.launch["stop_signal"]
+        text = f"asked to end by SIG{name}; killed after {grace:.1f} s"
+        is_first = "pre_stop" in hooks_of(self.slot)
+        text = f"the hook pre_stop runs, then it is {text}" if is_first else text
+        self.move(Phase.LEAVING if is_first else Phase.STOPPING)
+        self.set(
+            why_stopping=why, since=self.now.wall, asked=False, killed=False, deadline=None,
+            reason=_STOP_REASONS[why], message=message,
+        )  # fmt: skip
+        self.emit("stop_requested", text, {"why": why}, why)
+        if is_first:
+            self.set(hook=self.begin_hook("pre_stop"))
+        else:
+            self.ask(self.now.mono + grace)
         return self.done()
 
     # --- building blocks ---
@@ -173,7 +240,8 @@ class Turn:
         self.set(
             pid=pid or None, started_wall=at, started_mono=self.now.mono - max(0.0, self.now.wall - at),
             since=self.now.wall, ran_revision=revision, asked=False, killed=False,
-            why_stopping="",
+            why_stopping="", deadline=None, ready=False if has_probe(self.slot, "readiness") else None,
+            notify_status="",
         )  # fmt: skip
 
     def ask(self, deadline: float) -> None:
@@ -192,6 +260,30 @@ class Turn:
         if not self.slot.killed:
             self.emit("killed", f"did not end within {seconds(self.slot, 'stop_grace_ms'):.1f} s and was killed")
         self.set(killed=True, asked=True, deadline=self.now.mono + REKILL_S)
+
+    def begin_hook(self, name: str) -> HookRun:
+        """Order a hook. Its run is named after it, so that its output can be told from the worker's."""
+        timeout = float(hooks_of(self.slot)[name]["timeout_ms"]) / 1000.0
+        hook = HookRun(name, f"{self.dice.run}-{name}", self.now.mono + timeout)
+        self.effects.append(RunHook(hook))
+        return hook
+
+    def kill_hook(self, hook: HookRun, why: str) -> None:
+        """Kill the hook that is waited for. One that even then stays is given up after a while."""
+        self.effects.append(Signal(hook.run, int(SIGKILL), group=True))
+        self.set(hook=replace(hook, killed=why, deadline=self.now.mono + HOOK_PATIENCE_S))
+
+    def drop_hook(self) -> None:
+        """Kill the hook of this moment and wait for it no longer: what it was for is over."""
+        if self.slot.hook is not None:
+            self.effects.append(Signal(self.slot.hook.run, int(SIGKILL), group=True))
+            self.set(hook=None)
+
+    def drop_aside(self) -> None:
+        """Kill a post_start that still runs."""
+        if self.slot.aside is not None:
+            self.effects.append(Signal(self.slot.aside.run, int(SIGKILL), group=True))
+            self.set(aside=None)
 
     def forgive(self) -> None:
         """A fresh restart budget: after an edit, a start or a restart by a person."""
@@ -220,6 +312,8 @@ class Turn:
 
 def describe_exit(cause: str, code: Optional[int], signal: Optional[int]) -> str:
     """How a run ended, in words: `exited with code 1`, `killed by SIGSEGV`."""
+    if cause == CAUSE_OOM:
+        return f"ran out of memory: {describe_exit('', code, signal)}"
     if signal is not None:
         try:
             return f"killed by {Signals(signal).name}"

@@ -1,8 +1,8 @@
 """All slots of this agent: feeds each event to the pure machine, keeps what follows, and carries out what it asks for.
 
 The heart of the imperative shell. The order within one event is what makes a kill at any line harmless:
-step -> runtime half written -> effects, in order -> view pushed -> timer set. A slot that was persisted and whose order
-was not sent is found out at the next start, because the keeper does not know its run.
+step -> runtime half written -> effects, in order -> view pushed -> timer set -> whoever follows slots told. A slot that
+was persisted and whose order was not sent is found out at the next start, because the keeper does not know its run.
 
 Rules: no decision is taken here (machine.py decides). Events of one slot are fed one after the other, also those that
 effects cause. A bug in one slot's step is told of and hurts no other. The cost of an event does not grow with the
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
@@ -23,9 +23,10 @@ from .alarms import Alarms
 from .decisions import Dice
 from .failpoints import failpoint
 from .journal import Journal
-from .machine import accepts, next_deadline, step
+from .machine import accepts, next_deadline, overruns, step
 from .protocol import CAUSE_SPAWN
 from .records import Loaded, Records, Tombstone, expired
+from .sequence import Sequence
 from .states import (
     BUSY,
     Adjourned,
@@ -35,44 +36,41 @@ from .states import (
     Heard,
     Now,
     Phase,
-    Reap,
     Removed,
-    Resumed,
-    Signal,
     Slot,
-    Spawn,
     SpawnFailed,
-    StopSent,
     Ticked,
     Wish,
 )
 
 _SETTLED = (Phase.COMPLETED, Phase.FAILED)
-_STOPPING = (Phase.STOPPING, Phase.DRAINING)
 _log = logging.getLogger("agent")
 
 
 @dataclass(frozen=True)
 class Outside:
-    """Everything that the fleet acts through. `send` calls its second argument when the order has left us.
+    """Everything that the fleet acts through, but for orders. `push` tells all watching controllers.
 
-    `open_logs(slot, run)` makes room for a run's output and returns the two paths; `close_logs(slot, run)` says that
-    nothing more will come; `drop_logs(slot)` that the slot is gone. `push` tells all watching controllers.
+    `close_logs(slot, run)` says that nothing more will come of a run; `drop_logs(slot)` that the slot is gone.
     """
 
     clock: Callable[[], Now]
     dice: Callable[[], Dice]
-    send: Callable[[dict[str, Any], Optional[Callable[[], None]]], None]
     push: Callable[[dict[str, Any]], None]
-    open_logs: Callable[[str, str], tuple[str, str]]
     close_logs: Callable[[str, str], None]
     drop_logs: Callable[[str], None]
 
 
-class Fleet:
-    """The slots. `busy` names those that have or may have a process; `quiet` is called when there is none left.
+def _unwired(*_arguments: object) -> None:
+    raise AssertionError("the fleet is not wired yet")
 
-    `on_new` is called for a slot that was not known before its first wish is acted upon: a run of it may be about.
+
+class Fleet:
+    """The slots. `busy` names those that have or may have a process or a hook; `by_run` and `by_hook` whose a run is.
+
+    `quiet` is called when nothing is busy any more. `perform` carries out an effect. `on_new` is called for a slot that
+    was not known before its first wish is acted upon: a run of it may be about. `followers` are told of each change of
+    a slot, with None when it is gone.
     """
 
     def __init__(self, outside: Outside, records: Records, journal: Journal, quiet: Callable[[], None]) -> None:
@@ -80,11 +78,13 @@ class Fleet:
         self.tombstones: dict[str, Tombstone] = {}
         self.figures: dict[str, views.Figures] = {}
         self.by_run: dict[str, str] = {}
+        self.by_hook: dict[str, str] = {}
         self.busy: set[str] = set()
         self.adjourned_until: Optional[float] = None
         self.failure = ""
+        self.perform: Callable[[Slot, Effect], None] = _unwired
         self.on_new: Callable[[str], None] = lambda _name: None
-        self.base = views.base_environment()
+        self.followers: list[Callable[[str, Optional[Slot]], None]] = []
         self._outside = outside
         self._records = records
         self._journal = journal
@@ -96,6 +96,7 @@ class Fleet:
         self._dirty: dict[str, None] = {}
         self._alarms = Alarms(lambda: outside.clock().mono, lambda name: self.feed(name, Ticked()))
         self._loop = asyncio.get_running_loop()
+        self._sequence = Sequence(self.slots, self.busy, self.feed)
 
     # --- commands ---
 
@@ -108,11 +109,16 @@ class Fleet:
             self.slots[name] = slot
             self._index(None, slot)
 
-    def sync(self, name: str, newest: Wish) -> None:
-        """Bring a slot in line with the newest wish that was recorded; the one it has may be older."""
-        if newest.removed:
-            self.feed(name, Removed(newest.generation))
-        self.feed(name, Applied(newest))
+    def sync(self, newest: Mapping[str, Wish]) -> None:
+        """Bring slots in line with the newest wishes that were recorded; those they have may be older."""
+        if self.adjourned_until is None:
+            self._sequence.hold(newest)
+        for name, wish in sorted(newest.items()):
+            if wish.removed:
+                self.feed(name, Removed(wish.generation))
+            # What everything-stops has to say to a slot comes in the order of stopping.
+            if self.adjourned_until is None or wish != self.slots[name].wish:
+                self.feed(name, Applied(wish))
 
     def verdict(self, name: str, wish: Wish) -> str:
         """Whether a wish may be applied: empty, `same` or `stale`."""
@@ -132,9 +138,15 @@ class Fleet:
             self.on_new(name)
         failpoint("agent.before_apply_durable")
         self.feed(name, Applied(wish))
+        self._sequence.release(name)
         if name in self.slots:
             self._records.save(self.slots[name])
         failpoint("agent.after_apply_durable")
+
+    def look_again(self, name: str) -> None:
+        """What the slot waited for may be there now."""
+        if name in self.slots:
+            self.feed(name, Applied(self.slots[name].wish))
 
     def remove(self, name: str, generation: int) -> str:
         """Remove a slot. Returns empty or `stale`."""
@@ -163,8 +175,7 @@ class Fleet:
     def adjourn(self, deadline: float) -> None:
         """Stop everything, at the latest at `deadline` (mono); start nothing until `resume`."""
         self.adjourned_until = deadline
-        for name in list(self.slots):
-            self.feed(name, Adjourned(deadline))
+        self._sequence.stop_all(deadline, self._outside.clock().mono)
         self.look_if_quiet()
 
     def kill_now(self) -> None:
@@ -172,6 +183,7 @@ class Fleet:
         if self.adjourned_until is None:
             return
         self.adjourned_until = self._outside.clock().mono
+        self._sequence.hurry()
         for name in sorted(self.busy):
             self.feed(name, Adjourned(self.adjourned_until))
             self.feed(name, Ticked())
@@ -179,8 +191,7 @@ class Fleet:
     def resume(self) -> None:
         """What was adjourned may start again."""
         self.adjourned_until = None
-        for name in list(self.slots):
-            self.feed(name, Resumed())
+        self._sequence.start_all()
 
     def look_if_quiet(self) -> None:
         """Tell when everything was to stop and has."""
@@ -236,7 +247,10 @@ class Fleet:
             if after != before:
                 self._keep(before, after)
             for effect in effects:
-                self._perform(after, effect)
+                if isinstance(effect, Emit):
+                    self._record(name, effect)
+                else:
+                    self.perform(after, effect)
         except Exception as error:
             # One slot's bug is one slot's: it stays as it was, and its timer rests until its next event.
             _log.exception("internal error: %s: %s", name, type(event).__name__)
@@ -248,7 +262,17 @@ class Fleet:
         elif after != before:
             self._dirty_view(name)
             self._shorten(after)
+            self._tell_followers(name, after)
         self._rearm(name)
+
+    def _tell_followers(self, name: str, slot: Optional[Slot]) -> None:
+        self._sequence.changed()
+        for follow in self.followers:
+            try:
+                follow(name, slot)
+            except Exception:
+                # Who follows must not keep the slot from its life.
+                _log.exception("internal error: %s: follower", name)
 
     def _step(self, slot: Slot, event: Heard) -> tuple[Slot, tuple[Effect, ...]]:
         result = step(slot, event, self._outside.clock(), self._outside.dice())
@@ -282,11 +306,21 @@ class Fleet:
             self._outside.close_logs(after.name, before.run)
         if after.run is not None:
             self.by_run[after.run] = after.name
+        if before is None or before.hook is not after.hook or before.aside is not after.aside:
+            self._index_hooks(before, after)
         if after.phase in BUSY:
             self.busy.add(after.name)
         else:
             self.busy.discard(after.name)
             self.figures.pop(after.name, None)
+
+    def _index_hooks(self, before: Optional[Slot], after: Slot) -> None:
+        for hook in (before.hook, before.aside) if before is not None else ():
+            if hook is not None:
+                self.by_hook.pop(hook.run, None)
+        for hook in (after.hook, after.aside):
+            if hook is not None:
+                self.by_hook[hook.run] = after.name
 
     def _bury(self, name: str, generation: int) -> None:
         tombstone = Tombstone(generation, self._outside.clock().wall)
@@ -299,45 +333,13 @@ class Fleet:
             self._graves.add(name)
             self._outside.drop_logs(name)
             self._dirty_view(name)
+            self._tell_followers(name, None)
 
     def _shorten(self, slot: Slot) -> None:
         """While everything stops, a grace that began later (a start that was on its way) is cut short as well."""
         until = self.adjourned_until
-        if until is not None and slot.phase in _STOPPING and not slot.killed and (slot.deadline or 0.0) > until:
+        if until is not None and overruns(slot, until):
             self._inbox.append((slot.name, Adjourned(until)))
-
-    # --- effects ---
-
-    def _perform(self, slot: Slot, effect: Effect) -> None:
-        if isinstance(effect, Spawn):
-            self._spawn(slot, effect.run)
-        elif isinstance(effect, Signal):
-            self._signal(slot.name, effect)
-        elif isinstance(effect, Reap):
-            failpoint("agent.before_reap")
-            self._outside.send({"op": "reap", "run": effect.run, "force": effect.force}, None)
-        else:
-            self._record(slot.name, effect)
-
-    def _spawn(self, slot: Slot, run: str) -> None:
-        try:
-            failpoint("agent.before_spawn_order")
-            stdout, stderr = self._outside.open_logs(slot.name, run)
-        except OSError as error:
-            wall = self._outside.clock().wall
-            message = f"Cannot make room for the output: {error}"
-            self._inbox.append((slot.name, SpawnFailed(run, message, transient=True, at=wall)))
-            return
-        self._outside.send(views.spawn_order(slot, self.base, stdout, stderr), None)
-        failpoint("agent.after_spawn_order")
-
-    def _signal(self, name: str, effect: Signal) -> None:
-        failpoint("agent.before_signal")
-        scope = "group" if effect.group else "main"
-        order = {"op": "signal", "run": effect.run, "signal": effect.signal, "scope": scope}
-        sent = (lambda: self.feed(name, StopSent(effect.run))) if effect.asks else None
-        self._outside.send(order, sent)
-        failpoint("agent.after_signal")
 
     def _record(self, slot: Optional[str], event: Emit) -> None:
         now = self._outside.clock()
@@ -368,9 +370,10 @@ class Fleet:
         self._alarms.set(name, None if slot is None else next_deadline(slot))
 
     def start_timers(self) -> None:
-        """After loading and adoption: every slot's deadline."""
-        for name in list(self.slots):
+        """After loading and adoption: every slot's deadline, and all that follows slots."""
+        for name, slot in list(self.slots.items()):
             self._rearm(name)
+            self._tell_followers(name, slot)
 
     def stop(self) -> None:
         """No timer fires any more."""

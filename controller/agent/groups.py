@@ -1,40 +1,50 @@
-"""Who belongs to a run beside its leader, when nobody does any more, and signals to those who do.
-
-For an owned run a member is a descendant of the keeper (the subreaper, so nothing started by a worker leaves its
-tree) that is in the leader's session, or has the run's token in its environment, or descends from such a process or
-from the leader. For an adopted run (its keeper was killed; its processes are another's children now) session and
-token must both agree. What matches nothing is never signalled.
+"""When nobody belongs to a run any more, and signals to those who do. Who they are is `members`.
 
 Living children of the keeper that are no leaders are called strays. All living members of a run whose leader is dead
 are strays or below strays: without strays its group is certainly empty, and nothing has to be scanned. Otherwise one
-scan of /proc serves all runs that wait, and scans keep a distance that bounds their cost.
+scan of /proc serves all runs that wait. Sweeps and scans keep a distance that bounds their cost, whatever a worker
+does: ten thousand orphans a second are reaped in bulk, and a flood of them delays no other run's end.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
 from typing import TYPE_CHECKING
 
-from . import procfs
+from . import cgroups, procfs
 from .failpoints import failpoint
 from .keeper_log import log
+from .members import (
+    add_group_members,
+    adopted_members,
+    has_group_members,
+    owned_members,
+    signal_leader_group,
+    signal_process,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from .procfs import Stat
     from .runs import Run
 
-TOKEN = b"WORKER_RUN"
 SCAN_DISTANCE_S = 0.02
 SCAN_COST_FACTOR = 4  # the pause after a scan is at least this many times its duration
+SWEEP_COST_FACTOR = 2
+SWEEP_PASSES = 4
+UNSETTLED_SCANS = 5
+"""So many scans in a row that find nobody are believed even if children come and go all the time."""
+STORM_ROUNDS = 2
+STORM_KILL_EVERY = 8
 KILLING_RECHECK_S = 0.1
 ADOPTED_RECHECK_S = 0.2
 OWNED_RECHECK_S = 1.0
 """Deaths of strays wake us; this is for a member below a stray that is no member."""
+FIRST_GROUP_LOOK_S = 0.005
+"""A control group is empty a moment after its last member has become a zombie."""
 
 
 class Groups:
@@ -44,9 +54,17 @@ class Groups:
         self._runs = runs
         self._agent_pid = agent_pid
         self._waiting: dict[str, Run] = {}
+        self._leaders: set[int] = set()
+        self._left: set[str] = set()
         self._sweep_due = True
+        self._sweep_not_before = 0.0
         self._scan_not_before = 0.0
         self._due: float | None = None
+
+    def add(self, run: Run) -> None:
+        """A new run, in the mapping already."""
+        if run.owned:
+            self._leaders.add(run.pid)
 
     def touch(self) -> None:
         """A child changed: look at the strays in the next step."""
@@ -60,27 +78,35 @@ class Groups:
     def forget(self, run: Run) -> None:
         """The run is gone. What may be left of it is a stray for the next sweep."""
         self._waiting.pop(run.run, None)
+        if run.owned:
+            self._leaders.discard(run.pid)
+        self.leave(run.cgroup)
+
+    def leave(self, cgroup: str) -> None:
+        """Remove the control group (empty: none), now or as soon as nobody is in it; and look for strays."""
+        if cgroup and not cgroups.remove(cgroup):
+            self._left.add(cgroup)
         self._sweep_due = True
 
     def wait_s(self, now: float) -> float | None:
         """How long the loop may wait before the next step; None: until something happens. Monotonic seconds."""
         if self._sweep_due:
-            return 0.0
-        return None if self._due is None else max(0.0, self._due - now)
+            return max(0.0, self._sweep_not_before - now)
+        return None if self._due is None else max(0.0, self._due - now, self._sweep_not_before - now)
 
     def step(self, now: float) -> list[Run]:
         """Reap strays, deliver what is due, and return the runs whose groups became empty."""
-        if not self._sweep_due and (self._due is None or now < self._due):
+        if now < self._sweep_not_before or not (self._sweep_due or (self._due is not None and now >= self._due)):
             return []
-        strays = self._sweep()
+        started = time.monotonic()
+        strays, is_settled = self._sweep()
+        ended = time.monotonic()
+        self._sweep_not_before = ended + SWEEP_COST_FACTOR * (ended - started)
         if strays is None:
-            self._sweep_due = False
             self._due = now + ADOPTED_RECHECK_S
             return []
         self._due = None
-        emptied = [run for run in self._waiting.values() if run.owned and run.exited and not strays]
-        for run in emptied:
-            del self._waiting[run.run]
+        emptied = self._childless() if is_settled and not strays else []
         pending = list(self._waiting.values())
         try:
             if pending and not self._quick_look(pending, strays, now):
@@ -92,25 +118,40 @@ class Groups:
             run.group_empty = True
         return emptied
 
-    def _sweep(self) -> set[int] | None:
-        """Reap dead strays; the living ones, or None where they cannot be told.
+    def _childless(self) -> list[Run]:
+        """The owned runs whose leader is dead, when we have no other child. They wait no more."""
+        emptied = [run for run in self._waiting.values() if run.owned and run.exited and not has_group_members(run)]
+        for run in emptied:
+            del self._waiting[run.run]
+        return emptied
+
+    def _sweep(self) -> tuple[set[int] | None, bool]:
+        """Reap dead strays; the living ones, or None where they cannot be told. And whether that is all of them.
 
         Reaping may hide one that came meanwhile, so the list that counts is one during which nothing was reaped.
         """
-        while True:
+        self._sweep_due = False
+        for group in list(self._left):
+            if cgroups.remove(group):
+                self._left.discard(group)
+        strays: set[int] | None = None
+        for _ in range(SWEEP_PASSES):
             strays = self._strays()
             if strays is None:
                 # Asked for again by the timer, not by a loop that cannot succeed now.
-                return None
-            if not [pid for pid in strays if _reap(pid)]:
-                self._sweep_due = False
-                return strays
+                return None, False
+            dead = [pid for pid in strays if _reap(pid)]
+            if not dead:
+                return strays, True
+            strays.difference_update(dead)
+        self._sweep_due = True
+        return strays, False
 
     def _strays(self) -> set[int] | None:
         found = _own_children()
         if found is None:
             return None
-        found.difference_update(run.pid for run in self._runs.values() if run.owned)
+        found -= self._leaders
         found.discard(self._agent_pid() or 0)
         return found
 
@@ -119,7 +160,7 @@ class Groups:
         if any(run.killing or run.member_signals or not run.owned for run in pending):
             return False
         table = {stat.pid: stat for stat in map(procfs.read_stat, strays) if stat is not None}
-        found = owned_members(table, dict.fromkeys(table), pending)
+        found = owned_members(table, dict.fromkeys(table), pending, self._users())
         if not all(found.values()):
             return False
         self._again(now + OWNED_RECHECK_S)
@@ -133,19 +174,25 @@ class Groups:
         started = time.monotonic()
         table = procfs.scan()
         ended = time.monotonic()
-        self._scan_not_before = ended + max(SCAN_DISTANCE_S, SCAN_COST_FACTOR * (ended - started))
+        # Against a flood of forks every pause is lost ground.
+        factor = 1 if any(run.storming for run in pending) else SCAN_COST_FACTOR
+        self._scan_not_before = ended + max(SCAN_DISTANCE_S, factor * (ended - started))
         if table is None:
             # Unknown is not empty. A kill is not put off for it, as far as it can be done blindly.
             for run in pending:
                 if run.killing:
-                    signal_leader_group(run, signal.SIGKILL)
+                    _kill_at_once(run)
             self._again(now + ADOPTED_RECHECK_S)
             return []
         roots: dict[int, str | None] = dict.fromkeys(strays)
         owned = [run for run in pending if run.owned]
         roots.update((run.pid, run.run) for run in owned if run.exited is None)
-        members = owned_members(table, roots, owned)
-        members.update((run.run, adopted_members(table, run)) for run in pending if not run.owned)
+        users = self._users()
+        members = owned_members(table, roots, owned, users)
+        members.update((run.run, adopted_members(table, run, users)) for run in pending if not run.owned)
+        for run in pending:
+            if run.cgroup:
+                add_group_members(members[run.run], table, run)
         # A death below a stray may have moved its children to us, past the scan: then the scan proves no absence.
         is_settled = self._strays() == strays
         return [run for run in pending if self._treat(run, members[run.run], is_settled=is_settled, now=now)]
@@ -155,7 +202,7 @@ class Groups:
         _deliver(run, members)
         if run.exited is None:
             if run.killing:
-                self._again(now + KILLING_RECHECK_S)
+                self._again(now + _recheck_s(run))
             else:
                 del self._waiting[run.run]
             return False
@@ -164,104 +211,61 @@ class Groups:
             self._again(now + _recheck_s(run))
             return False
         run.quiet_scans += 1
+        if has_group_members(run):
+            run.group_looks += 1
+            self._again(now + min(FIRST_GROUP_LOOK_S * 2**run.group_looks, OWNED_RECHECK_S))
+            return False
         # Two scans in a row must agree. A member that is just then in the middle of exec has no environment to read,
         # and nothing tells when members of an adopted run fork or die while the table is read.
-        if run.quiet_scans >= 2 and (is_settled or not run.owned):
+        is_believed = is_settled or not run.owned or run.quiet_scans >= UNSETTLED_SCANS
+        if run.quiet_scans >= 2 and is_believed:
             del self._waiting[run.run]
             return True
         self._again(self._scan_not_before)
         return False
 
+    def _users(self) -> frozenset[int]:
+        """Whoever has a run here."""
+        return frozenset(run.uid for run in self._runs.values())
+
     def _again(self, at: float) -> None:
         self._due = at if self._due is None else min(self._due, at)
 
 
-def owned_members(
-    table: Mapping[int, Stat], roots: Mapping[int, str | None], runs: Iterable[Run]
-) -> dict[str, list[Stat]]:
-    """The living members of each of `runs` at and below `roots` (pid -> the run it is known to belong to)."""
-    found: dict[str, list[Stat]] = {run.run: [] for run in runs}
-    by_session = {run.pid: run.run for run in runs}
-    below: dict[int, list[int]] = {}
-    for stat in table.values():
-        below.setdefault(stat.ppid, []).append(stat.pid)
-    todo = list(roots.items())
-    while todo:
-        pid, owner = todo.pop()
-        process = table.get(pid)
-        if process is None or process.is_dead:
-            continue
-        if owner is None:
-            owner = by_session.get(process.session)
-        if owner is None:
-            token = (procfs.environ_value(pid, TOKEN) or b"").decode("utf-8", "replace")
-            owner = token if token in found else None
-        if owner is not None:
-            found[owner].append(process)
-        todo.extend((child, owner) for child in below.get(pid, ()))
-    return found
-
-
-def adopted_members(table: Mapping[int, Stat], run: Run) -> list[Stat]:
-    """The living members of an adopted run but its leader: session and token agree."""
-    return [
-        process
-        for process in table.values()
-        if process.session == run.pid
-        and process.pid != run.pid
-        and not process.is_dead
-        and procfs.environ_value(process.pid, TOKEN) == run.run.encode()
-    ]
-
-
-def signal_leader(run: Run, number: int) -> None:
-    """Signal the leader alone, if it lives."""
-    if run.exited is not None:
-        return
-    if run.pidfd >= 0:
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(run.pidfd, number)
-    else:
-        signal_process(run.identity, number)
-
-
-def signal_leader_group(run: Run, number: int) -> None:
-    """Signal the leader's process group. Of an adopted run, whose group id nothing pins, the leader alone."""
-    if not run.owned:
-        signal_leader(run, number)
-        return
-    # The leader is our unreaped child, alive or zombie: its pid names its group and no other.
-    with contextlib.suppress(OSError):
-        os.killpg(run.pid, number)
-
-
-def signal_process(identity: procfs.Identity, number: int) -> None:
-    """Signal this very process, or nobody: the pidfd holds it, and only then its start time is compared."""
-    try:
-        pidfd = os.pidfd_open(identity.pid)
-    except OSError:
-        return
-    try:
-        if procfs.is_alive(identity):
-            signal.pidfd_send_signal(pidfd, number)
-    except OSError:
-        pass  # it went, or changed its user: the next look tells
-    finally:
-        os.close(pidfd)
-
-
 def _deliver(run: Run, members: list[Stat]) -> None:
     if run.killing:
-        run.kill_rounds += 1
-        failpoint("keeper.before_member_kill")
-        signal_leader_group(run, signal.SIGKILL)
-        for process in members:
-            signal_process(process.identity, signal.SIGKILL)
+        _kill_members(run, members)
     for number in run.member_signals:
         for process in members:
             if _is_addressed(run, process):
                 signal_process(process.identity, number)
     run.member_signals.clear()
+
+
+def _kill_at_once(run: Run) -> None:
+    """What needs no look: the control group and the process group."""
+    if run.cgroup:
+        cgroups.kill(run.cgroup)
+    signal_leader_group(run, signal.SIGKILL)
+
+
+def _kill_members(run: Run, members: list[Stat]) -> None:
+    """One round. Where new ones keep coming, they are stopped first: who is stopped holds its place and forks no more.
+
+    Killed one by one, a fork bomb at the limit of its user's processes would refill each place at once.
+    """
+    run.kill_rounds += 1
+    failpoint("keeper.before_member_kill")
+    _kill_at_once(run)
+    found = frozenset(process.identity for process in members)
+    run.storming = run.kill_rounds > STORM_ROUNDS and not found <= run.killed
+    number = signal.SIGKILL
+    if run.storming and run.kill_rounds % STORM_KILL_EVERY and any(process.state != "T" for process in members):
+        number = signal.SIGSTOP
+    else:
+        run.killed = found
+    for process in members:
+        signal_process(process.identity, number)
 
 
 def _is_addressed(run: Run, process: Stat) -> bool:
@@ -275,6 +279,8 @@ def _is_addressed(run: Run, process: Stat) -> bool:
 
 
 def _recheck_s(run: Run) -> float:
+    if run.storming:
+        return 0.0
     if run.killing:
         # Something that cannot be killed now (it waits in the kernel) must not be looked for ten times a second.
         return float(min(KILLING_RECHECK_S * 2 ** min(run.kill_rounds, 8), OWNED_RECHECK_S))

@@ -5,7 +5,9 @@ the agent anew when it dies. Killed itself, it leaves its records; the agent see
 the next keeper, which adopts the workers by identity. Nothing here decides whether a worker should run.
 
 Agent to keeper (frames of `protocol`, no payload):
-  spawn {run, slot, argv, env, cwd, umask, stdout, stderr}   reap {run, force?}   list {}   shutdown {}
+  spawn {run, slot, argv, env, cwd, umask, stdout, stderr, uid?, gid?, groups?, rlimits? {nofile}, nice?, cgroup?}
+        uid comes with gid; cgroup is the folder of the slot's control group, in which the run gets one of its own
+  reap {run, force?}   list {}   shutdown {}
   signal {run, signal, scope: main|group}
 Keeper to agent:
   runs {runs: [RUN]} first, on `list`, and after events had to be dropped because the agent did not read: it is the
@@ -24,26 +26,23 @@ import contextlib
 import errno
 import gc
 import os
-import resource
-import selectors
 import signal
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import procfs
-from .agent_process import NOFILE_VARIABLE, AgentChild
+from .agent_process import AgentChild
+from .child import ChildSetup, noticed, prepare_keeper
 from .failpoints import failpoint
-from .groups import Groups, signal_leader, signal_leader_group
+from .groups import Groups
 from .keeper_log import guarded, log
+from .members import signal_leader, signal_leader_group
+from .poller import Poller
 from .runs import Exit, Records, Run, adopt, leader_exit
 from .spawn import (
-    ChildSetup,
     SpawnError,
     SpawnRequest,
     abandon,
-    become_subreaper,
-    close_from,
     failure,
     fork_waiting,
     read_report,
@@ -62,11 +61,7 @@ POLL_S = 0.2
 BYE_S = 10.0
 """How long an agent that was told `bye` may take to go."""
 
-IGNORED = (
-    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM),
-    *(signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
-)
-"""Stopping is the controller's decision, through the agent. A stray signal must not cost the workers their parent."""
+TURNS_BETWEEN_COLLECTIONS = 10_000
 
 
 class Options(NamedTuple):
@@ -86,8 +81,9 @@ class Keeper:
         self._records = Records(paths.runs, procfs.boot_id() or "")
         self._polled: dict[str, Run] = {}
         self._poll_at = 0.0
-        self._selector = selectors.DefaultSelector()
-        self._agent = AgentChild(options.agent_argv, setup, self._selector, self._act, self._greeting)
+        self._live: dict[str, Run] = {}
+        self._poller = Poller()
+        self._agent = AgentChild(options.agent_argv, setup, self._poller, self._act, self._greeting)
         self._groups = Groups(self._runs, lambda: self._agent.pid)
         self._closing_until: float | None = None
         self._is_done = False
@@ -96,12 +92,18 @@ class Keeper:
         """Adopt, start an agent, serve until it was told to shut down."""
         self._listen_for_children()
         self._adopt_all()
-        # What is loaded stays. A collection that walked it would have its pages copied for every waiting child.
+        # What is loaded stays, and there is little to collect. Who walks it has its pages copied for a waiting child.
+        gc.disable()
         gc.freeze()
+        turns = 0
         while not self._is_done:
-            for key, events in self._selector.select(self._timeout()):
-                guarded(partial(key.data, events))
+            for action, arguments, events in self._poller.wait(self._timeout()):
+                guarded(action, *arguments, events)
             guarded(self._settle)
+            turns += 1
+            if turns >= TURNS_BETWEEN_COLLECTIONS:
+                turns = 0
+                gc.collect()
         return 0
 
     # --- the loop's own events ---------------------------------------------
@@ -109,8 +111,8 @@ class Keeper:
     def _listen_for_children(self) -> None:
         wake, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _noticed)
-        self._selector.register(wake, selectors.EVENT_READ, partial(self._child_changed, wake))
+        signal.signal(signal.SIGCHLD, noticed)
+        self._poller.watch(wake, self._child_changed, wake)
 
     def _child_changed(self, wake: int, _events: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -179,9 +181,9 @@ class Keeper:
             raise failure("request", errno.ESHUTDOWN)
         if request.run in self._runs:
             raise failure("request", errno.EEXIST)
-        for other in self._runs.values():
-            if other.slot == request.slot and other.exited is None:
-                raise failure("slot", errno.EBUSY, f"{request.slot} has a live process, {other.pid} of run {other.run}")
+        other = self._live.get(request.slot)
+        if other is not None:
+            raise failure("slot", errno.EBUSY, f"{request.slot} has a live process, {other.pid} of run {other.run}")
         failpoint("keeper.before_fork")
         child = fork_waiting(request, self._setup)
         try:
@@ -192,13 +194,13 @@ class Keeper:
             failpoint("keeper.after_record")
         except OSError as error:
             abandon(child)
-            self._groups.touch()
+            self._groups.leave(request.cgroup)
             self._forget_record(request.run)
             raise failure("record", error.errno or errno.EIO, error.strerror or "") from None
         run.pidfd, run.errors, run.request = child.pidfd, child.errors, request
-        self._runs[run.run] = run
-        self._selector.register(run.errors, selectors.EVENT_READ, partial(self._exec_decided, run))
-        self._selector.register(run.pidfd, selectors.EVENT_READ, partial(self._leader_changed, run))
+        self._add(run)
+        self._poller.watch(run.errors, self._exec_decided, run)
+        self._poller.watch(run.pidfd, self._leader_changed, run)
         release(child)
         failpoint("keeper.after_go")
 
@@ -247,7 +249,7 @@ class Keeper:
             error = read_report(run.errors, run.request)
         except BlockingIOError:
             return
-        self._unwatch(run.errors)
+        self._poller.forget(run.errors)
         os.close(run.errors)
         run.errors, run.request = -1, None
         if error is not None:
@@ -279,13 +281,14 @@ class Keeper:
 
     def _leader_exited(self, run: Run, exited: Exit) -> None:
         run.exited = exited
+        self._no_longer_live(run)
         self._polled.pop(run.run, None)
         self._close_pidfd(run)
         self._groups.watch(run)
         failpoint("keeper.before_exit_recorded")
         # Without room for it the next keeper calls the exit unknown; nothing else hangs on it.
         with contextlib.suppress(OSError):
-            self._records.write(run)
+            self._records.write_exit(run)
         if not failpoint("keeper.before_exited_event"):
             event = {"ev": "exited", "run": run.run, "slot": run.slot, "pid": run.pid}
             self._agent.tell({**event, **exited._asdict()})
@@ -297,21 +300,32 @@ class Keeper:
             log(complaint)
         for run in runs:
             adopt(run)
-            self._runs[run.run] = run
+            self._add(run)
             if run.exited is not None:
                 self._groups.watch(run)
             elif run.pidfd >= 0:
-                self._selector.register(run.pidfd, selectors.EVENT_READ, partial(self._leader_changed, run))
+                self._poller.watch(run.pidfd, self._leader_changed, run)
             else:
                 self._polled[run.run] = run
         log(f"keeper {os.getpid()} serves; runs adopted: {len(runs)}")
         failpoint("keeper.after_adopt")
 
+    def _add(self, run: Run) -> None:
+        self._runs[run.run] = run
+        if run.exited is None:
+            self._live[run.slot] = run
+        self._groups.add(run)
+
     def _drop(self, run: Run) -> None:
         self._close_pidfd(run)
         self._polled.pop(run.run, None)
         del self._runs[run.run]
+        self._no_longer_live(run)
         self._groups.forget(run)
+
+    def _no_longer_live(self, run: Run) -> None:
+        if self._live.get(run.slot) is run:
+            del self._live[run.slot]
 
     def _poll(self, run: Run) -> None:
         self._close_pidfd(run)
@@ -319,7 +333,7 @@ class Keeper:
 
     def _close_pidfd(self, run: Run) -> None:
         if run.pidfd >= 0:
-            self._unwatch(run.pidfd)
+            self._poller.forget(run.pidfd)
             os.close(run.pidfd)
             run.pidfd = -1
 
@@ -329,14 +343,10 @@ class Keeper:
         except OSError as error:
             log(f"Cannot remove the record of run {run}: {error}")
 
-    def _unwatch(self, watched: Any) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(watched)
-
 
 def main(find_paths: Callable[[], AgentPaths], options: Options) -> int:
     """A keeper's whole life in this process. Exit status: 0 done, or another keeper serves; 1 the lock is stuck."""
-    setup = _prepare_process()
+    setup = prepare_keeper()
     try:
         paths, _locks = take_locks(find_paths, options.lock_wait_s)
     except BlockingIOError:
@@ -359,32 +369,7 @@ def _new_run(request: SpawnRequest, pid: int) -> Run:
         raise OSError(errno.EIO, "its start time cannot be read")
     run = Run(request.run, request.slot, procfs.Identity(pid, start_time), spawned_at=time.time(), owned=True)
     run.stdout, run.stderr = os.fsdecode(request.stdout), os.fsdecode(request.stderr)
+    run.cgroup = request.cgroup
+    if request.credentials is not None:
+        run.uid = request.credentials.uid
     return run
-
-
-def _prepare_process() -> ChildSetup:
-    """Make this process fit to keep: standard descriptors, signals, limits, subreaper. What children get back."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
-        os.set_inheritable(descriptor, True)
-    close_from(3)
-    os.umask(0o077)
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, _noticed)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    changed = [number for number in signal.valid_signals() if signal.getsignal(number) is not signal.SIG_DFL]
-    signals = tuple(signal.Signals(number) for number in changed if number not in (signal.SIGKILL, signal.SIGSTOP))
-    nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
-    before = os.environ.pop(NOFILE_VARIABLE, "").partition(":")
-    with contextlib.suppress(ValueError):
-        nofile = (int(before[0]), int(before[2]))
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if not become_subreaper():
-        log("degraded: this kernel gives us no subreaper; children that outlive their leader are not found")
-    return ChildSetup(signals, nofile)
-
-
-def _noticed(_number: int, _frame: object) -> None:
-    """SIGCHLD: the wake-up descriptor says it."""

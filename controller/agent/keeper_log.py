@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import time
-import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ def cap_log() -> None:
             os.ftruncate(_STDERR, 0)
 
 
-def guarded(action: Callable[[], object]) -> None:
+def guarded(action: Callable[..., object], *arguments: object) -> None:
     """Do one thing; the keeper outlives its own mistakes in it."""
     try:
-        action()
+        action(*arguments)
     except Exception:
+        # Imported when it is needed: it brings modules that make each fork dearer.
+        traceback = importlib.import_module("traceback")
         log(f"internal error:\n{traceback.format_exc()}")

@@ -74,6 +74,7 @@ class Logs:
         self._limits: Callable[[str], Optional[Limits]] = lambda _slot: None
         self._push = push
         self._tell = tell
+        self.on_new: Callable[[str], None] = lambda _run: None
         self._watch = LogWatch(self._noticed, self._memory.flush)
         self._known: dict[tuple[str, str], _File] = {}
         self._live: dict[str, dict[str, None]] = {}
@@ -304,6 +305,7 @@ class Logs:
     def _say(self, file: _File) -> None:
         key = file.key
         self._push({"push": "log", "run": key.run, "stream": key.stream, "slot": key.slot, "size": file.end})
+        self.on_new(key.run)
 
     def _look(self, file: _File) -> bool:
         """Learn the size of a file that may still grow; True when it has changed. One that cannot be read has not."""

@@ -7,7 +7,9 @@ Rules of this file:
 - A second process is never spawned while the first may exist (`BUSY`); a run ends through DRAINING only.
 - What is wanted is read when a decision is due, never remembered in the shape of a pending step: the newest wish
   wins, however many came while the old process was stopping.
-- A person's restart or edit never consumes the restart budget; a crash always does.
+- A person's restart or edit never consumes the restart budget; a crash always does, and so does a run that we ended
+  because its probes failed.
+Hooks stand in hooks.py, probes and what a run says of itself in health.py.
 """
 
 from __future__ import annotations
@@ -17,8 +19,19 @@ from dataclasses import replace
 from signal import SIGKILL
 from typing import Any, Optional
 
-from .decisions import Dice, Turn, describe_exit, seconds, wants_running
-from .protocol import CAUSE_COMPLETED, CAUSE_EXIT, CAUSE_KILLED, CAUSE_SIGNAL, CAUSE_SPAWN, CAUSE_STOPPED, CAUSE_UNKNOWN
+from .decisions import FAULTS, Dice, Turn, describe_exit, hooks_of, seconds, wants_running
+from .health import HealthEvents, starts_by_grace
+from .hooks import HookEvents
+from .protocol import (
+    CAUSE_COMPLETED,
+    CAUSE_EXIT,
+    CAUSE_KILLED,
+    CAUSE_OOM,
+    CAUSE_SIGNAL,
+    CAUSE_SPAWN,
+    CAUSE_STOPPED,
+    CAUSE_UNKNOWN,
+)
 from .states import (
     ALIVE,
     BUSY,
@@ -29,9 +42,13 @@ from .states import (
     Found,
     GroupEmptied,
     Heard,
+    HookEnded,
     Missing,
+    Notified,
     Now,
     Phase,
+    ProbeFailed,
+    ProbePassed,
     Reap,
     Removed,
     Resumed,
@@ -41,7 +58,9 @@ from .states import (
     Step,
     StopSent,
     Ticked,
+    Waiting,
     Wish,
+    Withheld,
 )
 
 DRAIN_PATIENCE_S = 0.05
@@ -65,13 +84,27 @@ def step(slot: Slot, event: Heard, now: Now, dice: Dice) -> Step:
 
 def next_deadline(slot: Slot) -> Optional[float]:
     """When (mono) the slot wants a `Ticked`, or None."""
-    if slot.phase is Phase.STARTING:
+    dues = [_phase_deadline(slot)]
+    dues += [hook.deadline for hook in (slot.hook, slot.aside) if hook is not None]
+    return min((due for due in dues if due is not None), default=None)
+
+
+def _phase_deadline(slot: Slot) -> Optional[float]:
+    if slot.phase is Phase.STARTING and not slot.suspended and starts_by_grace(slot):
         return slot.started_mono + seconds(slot, "start_grace_ms")
     if slot.phase is Phase.BACKOFF:
         return slot.retry_at
-    if slot.phase in (Phase.STOPPING, Phase.DRAINING):
+    if slot.phase in (Phase.STOPPING, Phase.DRAINING, Phase.STARTING, Phase.RUNNING):
         return slot.deadline
     return None
+
+
+def overruns(slot: Slot, until: float) -> bool:
+    """Whether something of the slot that is to end may take longer than `until` (mono)."""
+    if slot.hook is not None and not slot.hook.killed and slot.hook.deadline > until:
+        return True
+    is_stopping = slot.phase in (Phase.STOPPING, Phase.DRAINING) and not slot.killed
+    return is_stopping and (slot.deadline or 0.0) > until
 
 
 def must_replace(slot: Slot, wish: Wish) -> bool:
@@ -81,7 +114,7 @@ def must_replace(slot: Slot, wish: Wish) -> bool:
     return live and wish.wanted == "running" and another
 
 
-class _Machine(Turn):
+class _Machine(HookEvents, HealthEvents, Turn):
     """One method per event."""
 
     def applied(self, event: Applied) -> Step:
@@ -94,9 +127,11 @@ class _Machine(Turn):
         fresh = asked_for or edited or started
         if fresh:
             self.forgive()
-            if self.slot.phase is Phase.DRAINING and not self.slot.why_stopping:
-                # It crashed, and somebody changed something before its group was gone: no delay, nothing counted.
+            is_over = self.slot.phase in (Phase.DRAINING, Phase.CLEANING) and not self.slot.why_stopping
+            if is_over or self.slot.why_stopping in FAULTS:
+                # It crashed, and somebody changed something before all of it was gone: no delay, nothing counted.
                 self.set(why_stopping="restart" if asked_for else "replace")
+        self.follow_probes(before)
         if asked_for and self.slot.phase in (Phase.STARTING, Phase.RUNNING) and wants_running(self.slot):
             return self.ask_to_stop("restart")
         # What completed did so at its revision: a change that is worth no restart makes it run no second time.
@@ -116,10 +151,13 @@ class _Machine(Turn):
             return Step(self.slot)
         self.begin_run(event.pid, event.at)
         self.emit("started", f"started as pid {event.pid} at revision {self.slot.running_revision}", {"pid": event.pid})
-        if seconds(self.slot, "start_grace_ms") <= 0:
+        if seconds(self.slot, "start_grace_ms") <= 0 and starts_by_grace(self.slot):
             self.move(Phase.RUNNING)
             self.set(since=self.now.wall)
-        return self.settle()
+        self.settle()
+        if self.slot.phase in (Phase.STARTING, Phase.RUNNING) and "post_start" in hooks_of(self.slot):
+            self.set(aside=self.begin_hook("post_start"))
+        return self.done()
 
     def spawn_failed(self, event: SpawnFailed) -> Step:
         """Nothing was executed: final, unless only the host is at fault or it could be executed before."""
@@ -127,7 +165,7 @@ class _Machine(Turn):
             return Step(self.slot)
         self.set(last_exit=Exit(CAUSE_SPAWN, None, None, event.at, event.run))
         self.emit("spawn_failed", event.message, cause=CAUSE_SPAWN)
-        self.set(run=None, pid=None, started_mono=self.now.mono)
+        self.set(run=None, pid=None, started_mono=self.now.mono, ended_mono=self.now.mono)
         if not wants_running(self.slot):
             return self.rest()
         if self.slot.running_revision != self.slot.wish.revision:
@@ -148,6 +186,9 @@ class _Machine(Turn):
             self.begin_run(0, event.at)
         cause = self.cause_of(event)
         self.set(last_exit=Exit(cause, event.code, event.signal, event.at, event.run), pid=None)
+        self.set(ended_mono=self.now.mono, ready=None)
+        self.drop_hook()
+        self.drop_aside()
         lived = max(0.0, event.at - (self.slot.started_wall or event.at))
         self.emit(
             "exited",
@@ -161,7 +202,7 @@ class _Machine(Turn):
         self.move(Phase.DRAINING)
         if self.slot.wish.launch["stop_kill"] == "main":
             self.effects.append(Reap(event.run, force=True))
-            return self.after_run()
+            return self.run_is_over()
         return self.done()
 
     def group_emptied(self, event: GroupEmptied) -> Step:
@@ -169,7 +210,7 @@ class _Machine(Turn):
         if self.slot.phase is not Phase.DRAINING:
             return Step(self.slot)
         self.effects.append(Reap(event.run))
-        return self.after_run()
+        return self.run_is_over()
 
     def stop_sent(self, _event: StopSent) -> Step:
         """The stop signal has left us: an adoption will not send it again."""
@@ -177,15 +218,23 @@ class _Machine(Turn):
         return self.done()
 
     def ticked(self, _event: Ticked) -> Step:
-        """A deadline has passed: grace over, retry due, kill due."""
-        due = next_deadline(self.slot)
-        if due is None or due > self.now.mono:
-            return Step(self.slot)
+        """A deadline has passed: of a hook, or of the phase."""
+        self.aside_due()
+        hook = self.slot.hook
+        if hook is not None and hook.deadline <= self.now.mono:
+            return self.hook_due(hook)
+        due = _phase_deadline(self.slot)
+        if due is not None and due <= self.now.mono:
+            return self.phase_due()
+        return self.done()
+
+    def phase_due(self) -> Step:
+        """Grace over, retry due, kill due, or nobody needs it any longer."""
         phase = self.slot.phase
+        if self.slot.suspended and phase in (Phase.STARTING, Phase.RUNNING):
+            return self.settle()
         if phase is Phase.STARTING:
-            self.move(Phase.RUNNING)
-            self.set(since=self.now.wall, reason="", message="")
-            self.emit("became_running", f"alive for {self.slot.wish.launch['start_grace_ms']} ms")
+            self.become_running(f"alive for {self.slot.wish.launch['start_grace_ms']} ms")
         elif phase is Phase.BACKOFF:
             return self.spawn(counted=True)
         elif phase is Phase.STOPPING or self.slot.asked:
@@ -196,11 +245,15 @@ class _Machine(Turn):
         return self.done()
 
     def adjourned(self, event: Adjourned) -> Step:
-        """Everything stops, at the latest at the deadline."""
+        """Everything stops, at the latest at the deadline; what others need, after them."""
         self.set(suspended=True)
+        if event.asks_at is not None and self.slot.phase in (Phase.STARTING, Phase.RUNNING):
+            self.set(deadline=event.asks_at)
+            return self.done()
         self.settle()
         if self.slot.phase in (Phase.STOPPING, Phase.DRAINING) and not self.slot.killed:
             self.set(deadline=min(self.slot.deadline or event.deadline, event.deadline))
+        self.hurry_hooks(event.deadline)
         return self.done()
 
     def resumed(self, _event: Resumed) -> Step:
@@ -208,20 +261,44 @@ class _Machine(Turn):
         if not self.slot.suspended:
             return Step(self.slot)
         self.set(suspended=False)
+        if self.slot.phase in (Phase.STARTING, Phase.RUNNING):
+            self.set(deadline=None)
         return self.settle(retry=self.slot.phase is Phase.IDLE)
+
+    def waiting(self, event: Waiting) -> Step:
+        """Its start waits for others: `Resumed` is what starts it."""
+        if self.slot.phase is not Phase.IDLE or not wants_running(replace(self.slot, suspended=False)):
+            return Step(self.slot)
+        self.set(suspended=True, reason="WaitingForDependency", message=event.message)
+        return self.done()
+
+    def withheld(self, event: Withheld) -> Step:
+        """What was ordered needs values that nobody has brought yet: rest until somebody does."""
+        if self.slot.phase not in (Phase.PREPARING, Phase.SPAWNING):
+            return Step(self.slot)
+        self.set(run=None, pid=None, hook=None, running_revision=None)
+        if not wants_running(self.slot):
+            return self.rest()
+        self.move(Phase.IDLE)
+        self.set(reason="SecretsMissing", message=event.message, since=self.now.wall)
+        self.emit("secrets_missing", event.message)
+        return self.done()
 
     def missing(self, _event: Missing) -> Step:
         """The keeper does not know the run: it was never started, or its end was told to nobody who remembers."""
         phase, run = self.slot.phase, self.slot.run
         if phase is Phase.SPAWNING:
             self.set(run=None)
-            return self.spawn() if wants_running(self.slot) else self.rest()
+            if not wants_running(self.slot):
+                return self.rest()
+            # The hook pre_start has run for it already, and once is enough, unless it was another revision's.
+            return self.order() if self.slot.running_revision == self.slot.wish.revision else self.spawn()
         if phase not in BUSY or run is None:
             return Step(self.slot)
         if phase is not Phase.DRAINING:
             self.exited(Exited(run, None, None, known=False, at=self.now.wall))
         if self.slot.phase is Phase.DRAINING:
-            self.after_run()
+            self.run_is_over()
         return self.done()
 
     def found(self, event: Found) -> Step:
@@ -241,8 +318,12 @@ class _Machine(Turn):
 
     def cause_of(self, event: Exited) -> str:
         """Why the run ended, told apart by proof only."""
-        if self.slot.phase is Phase.STOPPING:
+        if self.slot.phase in (Phase.LEAVING, Phase.STOPPING):
+            if self.slot.why_stopping in FAULTS:
+                return FAULTS[self.slot.why_stopping]
             return CAUSE_KILLED if self.slot.killed and event.signal in (int(SIGKILL), None) else CAUSE_STOPPED
+        if event.oom and event.code not in self.slot.wish.launch["success_exit_codes"]:
+            return CAUSE_OOM
         if not event.known:
             return CAUSE_UNKNOWN
         if event.signal is not None:
@@ -263,4 +344,10 @@ _METHODS: Mapping[type, Callable[[Any, Any], Step]] = {
     Resumed: _Machine.resumed,
     Missing: _Machine.missing,
     Found: _Machine.found,
+    HookEnded: _Machine.hook_ended,
+    ProbePassed: _Machine.probe_passed,
+    ProbeFailed: _Machine.probe_failed,
+    Notified: _Machine.notified,
+    Withheld: _Machine.withheld,
+    Waiting: _Machine.waiting,
 }

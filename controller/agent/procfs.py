@@ -101,6 +101,16 @@ def session(pid: int) -> int | None:
     return None if stat is None else stat.session
 
 
+def real_uid(pid: int) -> int | None:
+    """The user that started the process, which a set-user-id program does not change."""
+    try:
+        status = _read(f"/proc/{pid}/status")
+    except OSError:
+        return None
+    _, found, after = status.partition(b"\nUid:")
+    return int(after.split(None, 1)[0]) if found else None
+
+
 def boot_id() -> str | None:
     """The kernel's random id of this boot."""
     try:

@@ -116,3 +116,7 @@ CAUSE_KILLED = "killed"  # by us, after its grace was over
 CAUSE_SPAWN = "spawn_failed"  # never ran: the message says which step failed and why
 CAUSE_UNKNOWN = "unknown"  # ended while nobody of ours was its parent
 CAUSE_REBOOT = "host_rebooted"
+CAUSE_START_TIMEOUT = "start_timeout"  # by us: its startup probe failed too often
+CAUSE_LIVENESS = "liveness"  # by us: its liveness probe failed too often
+CAUSE_HOOK = "hook"  # never ran: its pre_start hook failed
+CAUSE_OOM = "oom_killed"  # by the kernel, which says so of the worker's own cgroup

@@ -2,7 +2,8 @@
 
 A record exists from before the worker's first instruction until the run is reaped. It is what a next keeper adopts
 by, when this one is killed: boot id, pid, start time. Records are written by temporary file and rename, without
-fsync: they are void in another boot. One that cannot be understood is moved to `bad/`, and the others go on.
+fsync: they are void in another boot. The exit is written over room that was kept for it, which needs no space on the
+disk. A record that cannot be understood is moved to `bad/`, and the others go on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .failpoints import failpoint
 from .spawn import HEADROOM, SpawnRequest, descriptor_limit, is_run_id
 
 _RECORD_LIMIT = 65_536
+_EXIT_ROOM = 96
 
 
 class Exit(NamedTuple):
@@ -34,13 +36,16 @@ class Exit(NamedTuple):
 class Run:
     """One run. Its leader is ours (`owned`: we are the parent, it stays a zombie until reaped) or adopted.
 
+    `uid` is whom its processes belong to, `cgroup` its own control group (empty: it has none).
     `pidfd` is open while the leader lives (-1: watched by polling, or dead). `errors` is the child's error pipe and
-    `request` what was asked for, both until exec is decided. `killing`: whatever is found of the group is killed.
+    `request` what was asked for, both until exec is decided. `killing`: whatever is found of the group is killed;
+    `killed` are the members that had the last kill, `storming` says that others came since.
     """
 
     __slots__ = (
-        "errors", "exited", "group_empty", "identity", "kill_rounds", "killing", "member_signals", "owned", "pidfd",
-        "quiet_scans", "request", "run", "slot", "spawned_at", "stderr", "stdout",
+        "cgroup", "errors", "exit_at", "exited", "group_empty", "group_looks", "identity", "kill_rounds", "killed",
+        "killing", "member_signals", "owned", "pidfd", "quiet_scans", "request", "run", "slot", "spawned_at", "stderr",
+        "stdout", "storming", "uid",
     )  # fmt: skip
 
     def __init__(self, run: str, slot: str, identity: procfs.Identity, *, spawned_at: float, owned: bool) -> None:
@@ -51,6 +56,9 @@ class Run:
         self.owned = owned
         self.stdout = ""
         self.stderr = ""
+        self.uid = os.geteuid()
+        self.cgroup = ""
+        self.exit_at = -1  # where in its record the exit is to be written; -1: not known
         self.pidfd = -1
         self.errors = -1
         self.request: SpawnRequest | None = None
@@ -60,6 +68,9 @@ class Run:
         self.member_signals: list[int] = []
         self.quiet_scans = 0
         self.kill_rounds = 0
+        self.killed: frozenset[procfs.Identity] = frozenset()
+        self.storming = False
+        self.group_looks = 0
 
     @property
     def pid(self) -> int:
@@ -99,7 +110,7 @@ class Records:
         self._boot_id = boot_id
 
     def write(self, run: Run) -> None:
-        """Make the record say what `run` says. Raises OSError; the old record is whole then, or there is none."""
+        """Make the record. Raises OSError; the old one is whole then, or there is none."""
         value = {
             "run": run.run,
             "slot": run.slot,
@@ -109,25 +120,41 @@ class Records:
             "spawned_at": run.spawned_at,
             "stdout": run.stdout,
             "stderr": run.stderr,
-            "exited": None if run.exited is None else list(run.exited),
+            "uid": run.uid,
+            "cgroup": run.cgroup,
         }
+        data = json.dumps(value).encode()[:-1] + b', "exited": '
+        run.exit_at = len(data)
         temporary = f".{run.run}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o600, dir_fd=self._folder)
         try:
-            data = json.dumps(value).encode()
-            if os.write(descriptor, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(descriptor)
-        failpoint("keeper.record_written")
-        os.rename(temporary, f"{run.run}.json", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._put(temporary, data + _exit_text(run) + b"}", os.O_CREAT | os.O_TRUNC)
+            failpoint("keeper.record_written")
+            os.rename(temporary, f"{run.run}.json", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=self._folder)
+            raise
+
+    def write_exit(self, run: Run) -> None:
+        """Add how it ended. Raises OSError; what was there before is whole then."""
+        if run.exit_at < 0:
+            self.write(run)
+        else:
+            self._put(f"{run.run}.json", _exit_text(run), 0, run.exit_at)
 
     def remove(self, run: str) -> None:
         """Forget it. Raises OSError where even that fails."""
-        for name in (f"{run}.json", f".{run}"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=self._folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{run}.json", dir_fd=self._folder)
+
+    def _put(self, name: str, data: bytes, flags: int, at: int = 0) -> None:
+        flags |= os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, 0o600, dir_fd=self._folder)
+        try:
+            if os.pwrite(descriptor, data, at) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
 
     def load(self) -> tuple[list[Run], list[str]]:
         """The runs of this boot in the order of their names, not yet adopted; and a line for each bad record."""
@@ -170,6 +197,7 @@ class Records:
         identity = procfs.Identity(pid, start_time)
         run = Run(stem, value["slot"], identity, spawned_at=float(value["spawned_at"]), owned=False)
         run.stdout, run.stderr = str(value["stdout"]), str(value["stderr"])
+        run.uid, run.cgroup = int(value.get("uid", run.uid)), str(value.get("cgroup", ""))
         if value["exited"] is not None:
             run.exited = Exit(*value["exited"])
         return run
@@ -178,6 +206,11 @@ class Records:
         with contextlib.suppress(FileExistsError):
             os.mkdir("bad", 0o700, dir_fd=self._folder)
         os.rename(name, f"bad/{name}", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+
+def _exit_text(run: Run) -> bytes:
+    exited = None if run.exited is None else list(run.exited)
+    return json.dumps(exited).encode().ljust(_EXIT_ROOM)
 
 
 def adopt(run: Run) -> None:

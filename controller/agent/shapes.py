@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from signal import Signals
 from typing import Any, Optional
 
-from .states import Exit, Phase, Slot, Wish
+from .launches import check_extras
+from .states import Exit, HookRun, Phase, Slot, Wish
 
 SLOT_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?/(?:0|[1-9][0-9]{0,4})")
 RUN_ID = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_]{0,63}")
@@ -54,6 +55,13 @@ _STATE: Mapping[str, Any] = {
     "message": str,
     "suspended": bool,
 }
+_LATER: Mapping[str, Any] = {
+    "ready": (bool, type(None)),
+    "notify_status": str,
+    "ended_mono": _NUMBER,
+}
+"""What records of the first version do not hold: an agent that replaces it finds their defaults."""
+_HOOKS = ("hook", "aside")
 
 
 def field_of(value: Mapping[str, Any], name: str, kind: Any) -> Any:
@@ -94,6 +102,7 @@ def launch_from(value: Any) -> dict[str, Any]:
         raise ValueError("launch.success_exit_codes: not a list of numbers")
     if f"SIG{launch.get('stop_signal')}" not in Signals.__members__:
         raise ValueError(f"launch.stop_signal: {launch.get('stop_signal')!r} is no signal")
+    check_extras(launch)
     return launch
 
 
@@ -162,7 +171,10 @@ def exit_from(value: Any) -> Optional[Exit]:
 
 def state_value(slot: Slot) -> dict[str, Any]:
     """All of a slot but its name and wish."""
-    state = {name: getattr(slot, name) for name in _STATE}
+    state: dict[str, Any] = {name: getattr(slot, name) for name in (*_STATE, *_LATER)}
+    for name in _HOOKS:
+        hook: Optional[HookRun] = getattr(slot, name)
+        state[name] = None if hook is None else [hook.name, hook.run, hook.deadline, hook.killed]
     state["phase"] = slot.phase.value
     state["attempts"] = list(slot.attempts)
     state["last_exit"] = exit_value(slot.last_exit)
@@ -176,6 +188,8 @@ def slot_from(name: str, wish: Wish, value: Any) -> Slot:
     if not all(isinstance(at, _NUMBER) for at in attempts):
         raise ValueError("attempts: not a list of times")
     state = {key: field_of(found, key, kind) for key, kind in _STATE.items()}
+    state.update((key, field_of(found, key, kind)) for key, kind in _LATER.items() if key in found)
+    state.update((key, _hook_from(found.get(key))) for key in _HOOKS)
     return Slot(
         name=name,
         wish=wish,
@@ -184,3 +198,12 @@ def slot_from(name: str, wish: Wish, value: Any) -> Slot:
         last_exit=exit_from(found.get("last_exit")),
         **state,
     )
+
+
+def _hook_from(value: Any) -> Optional[HookRun]:
+    if value is None:
+        return None
+    name, run, deadline, killed = value
+    if not all(isinstance(text, str) for text in (name, run, killed)) or not isinstance(deadline, _NUMBER):
+        raise ValueError("hook: is not what is expected there")
+    return HookRun(name, run, deadline, killed)

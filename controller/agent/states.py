@@ -15,12 +15,15 @@ from typing import Any, Optional, Union
 class Phase(Enum):
     """Where a slot is in its life.
 
-    IDLE       no process, none due: stopped by wish.
+    IDLE       no process, none due: stopped by wish, or waiting for what only others can bring (`reason` says what).
+    PREPARING  the hook pre_start runs; the process itself does not exist yet.
     SPAWNING   the keeper was told to spawn; no process is proven yet.
-    STARTING   executing, not yet alive for its start grace.
-    RUNNING    executing, past its start grace.
+    STARTING   executing; not yet proven started by a probe, by READY=1, or by being alive for its start grace.
+    RUNNING    executing, and started.
+    LEAVING    it is to end, and the hook pre_stop runs first; the process lives and was not asked yet.
     STOPPING   asked to end; killed at the deadline.
     DRAINING   the leader is gone, others of its group are not yet; they are asked, then killed at the deadline.
+    CLEANING   the whole group is gone, and the hook post_stop runs.
     BACKOFF    died; the next try is due at `retry_at`.
     COMPLETED  ended cleanly at this revision; nothing more to do.
     FAILED     gave up or cannot start; an edit, a start or a restart is needed.
@@ -28,36 +31,46 @@ class Phase(Enum):
     """
 
     IDLE = "idle"
+    PREPARING = "preparing"
     SPAWNING = "spawning"
     STARTING = "starting"
     RUNNING = "running"
+    LEAVING = "leaving"
     STOPPING = "stopping"
     DRAINING = "draining"
+    CLEANING = "cleaning"
     BACKOFF = "backoff"
     COMPLETED = "completed"
     FAILED = "failed"
     GONE = "gone"
 
 
-ALIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING})
-BUSY = ALIVE | {Phase.SPAWNING, Phase.DRAINING}
-"""Phases in which a process exists or may exist: no second one may be spawned."""
+ALIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.LEAVING, Phase.STOPPING})
+BUSY = ALIVE | {Phase.PREPARING, Phase.SPAWNING, Phase.DRAINING, Phase.CLEANING}
+"""Phases in which a process or a hook exists or may exist: no second one may be spawned."""
+
+_BEGIN = frozenset({Phase.PREPARING, Phase.SPAWNING})
+_AFTER = _BEGIN | {Phase.IDLE, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.GONE}
 
 MOVES: Mapping[Phase, frozenset[Phase]] = {
-    Phase.IDLE: frozenset({Phase.SPAWNING, Phase.STARTING, Phase.GONE}),
-    Phase.SPAWNING: frozenset({Phase.SPAWNING, Phase.STARTING, Phase.BACKOFF, Phase.FAILED, Phase.IDLE, Phase.GONE}),
-    Phase.STARTING: frozenset({Phase.RUNNING, Phase.STOPPING, Phase.DRAINING}),
-    Phase.RUNNING: frozenset({Phase.STOPPING, Phase.DRAINING}),
+    Phase.IDLE: _BEGIN | {Phase.STARTING, Phase.GONE},
+    Phase.PREPARING: _BEGIN | {Phase.IDLE, Phase.BACKOFF, Phase.FAILED, Phase.GONE},
+    Phase.SPAWNING: _BEGIN | {Phase.STARTING, Phase.BACKOFF, Phase.FAILED, Phase.IDLE, Phase.GONE},
+    Phase.STARTING: frozenset({Phase.RUNNING, Phase.LEAVING, Phase.STOPPING, Phase.DRAINING}),
+    Phase.RUNNING: frozenset({Phase.LEAVING, Phase.STOPPING, Phase.DRAINING}),
+    Phase.LEAVING: frozenset({Phase.STOPPING, Phase.DRAINING}),
     Phase.STOPPING: frozenset({Phase.DRAINING}),
-    Phase.DRAINING: frozenset({Phase.IDLE, Phase.SPAWNING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.GONE}),
-    Phase.BACKOFF: frozenset({Phase.SPAWNING, Phase.STARTING, Phase.IDLE, Phase.GONE}),
-    Phase.COMPLETED: frozenset({Phase.SPAWNING, Phase.STARTING, Phase.IDLE, Phase.GONE}),
-    Phase.FAILED: frozenset({Phase.SPAWNING, Phase.STARTING, Phase.IDLE, Phase.GONE}),
-    Phase.GONE: frozenset({Phase.SPAWNING, Phase.STARTING, Phase.IDLE}),
+    Phase.DRAINING: _AFTER | {Phase.CLEANING},
+    Phase.CLEANING: _AFTER,
+    Phase.BACKOFF: _BEGIN | {Phase.STARTING, Phase.IDLE, Phase.GONE},
+    Phase.COMPLETED: _BEGIN | {Phase.STARTING, Phase.IDLE, Phase.GONE},
+    Phase.FAILED: _BEGIN | {Phase.STARTING, Phase.IDLE, Phase.GONE},
+    Phase.GONE: _BEGIN | {Phase.STARTING, Phase.IDLE},
 }
 """Every legal move. A run ends through DRAINING only: nothing is decided before its whole group is gone.
 A resting phase -> STARTING is adoption: a slot whose record was lost finds its run alive at the keeper.
-SPAWNING -> SPAWNING: the keeper never heard of the first order (both of us were killed in between)."""
+SPAWNING -> SPAWNING: the keeper never heard of the first order (both of us were killed in between).
+PREPARING -> PREPARING: an edit came while the hook ran; what is started is the newest."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +107,31 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class HookRun:
+    """One run of a hook. It is killed at its deadline (mono); once killed, it is given up at its next one.
+
+    `killed` says why: `timeout`, `unwanted` (what it prepared is not to start any more), or empty.
+    """
+
+    name: str
+    run: str
+    deadline: float
+    killed: str = ""
+
+
+@dataclass(frozen=True)
 class Slot:
     """One slot: the wish, and the runtime half (void in another boot).
 
     `asked` says that the stop signal has left us, `killed` that the kill has. `why_stopping` is `stop`, `replace`,
-    `restart`, `remove`, `adjourn` or empty (it ended by itself). `streak` counts crashes in a row, `attempts` holds
-    the `mono` times of automatic restarts within the budget's window. `ran_revision` is the last revision that was
-    executed: a spawn error is only final for one that never was. `suspended`: stop-all; nothing starts.
+    `restart`, `remove`, `adjourn`, `start_timeout`, `liveness` or empty (it ended by itself). `streak` counts crashes
+    in a row, `attempts` holds the `mono` times of automatic restarts within the budget's window. `ran_revision` is the
+    last revision that was executed: a spawn error is only final for one that never was. `suspended`: stop-all, or a
+    start that waits for others; nothing starts. While it is suspended and still STARTING or RUNNING, `deadline` is
+    when it is asked to end though others still need it.
+
+    `hook` is the hook that the phase waits for, `aside` a post_start that runs beside the process and that nothing
+    waits for. `ready` is None where nothing has said anything about it. `ended_mono` is when the last run ended.
     """
 
     name: str
@@ -127,6 +158,11 @@ class Slot:
     reason: str = ""
     message: str = ""
     suspended: bool = False
+    hook: Optional[HookRun] = None
+    aside: Optional[HookRun] = None
+    ready: Optional[bool] = None
+    notify_status: str = ""
+    ended_mono: float = 0.0
 
 
 # --- what it hears ---------------------------------------------------------------------------------------------
@@ -167,13 +203,17 @@ class SpawnFailed:
 
 @dataclass(frozen=True)
 class Exited:
-    """The leader of a run ended; `known` is false where nobody of ours was its parent, code and signal then None."""
+    """The leader of a run ended; `known` is false where nobody of ours was its parent, code and signal then None.
+
+    `oom`: the kernel has killed for memory in the slot's own cgroup since the run began.
+    """
 
     run: str
     code: Optional[int]
     signal: Optional[int]
     known: bool
     at: float
+    oom: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,9 +237,14 @@ class Ticked:
 
 @dataclass(frozen=True)
 class Adjourned:
-    """Stop all; `deadline` (mono) shortens longer graces."""
+    """Stop all; `deadline` (mono) shortens longer graces.
+
+    With `asks_at` (mono), others still need what runs: start nothing, but ask it to end only at the next `Adjourned`,
+    at the latest then.
+    """
 
     deadline: float
+    asks_at: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -222,9 +267,63 @@ class Found:
     at: float
 
 
+@dataclass(frozen=True)
+class HookEnded:
+    """A hook of this slot is over; `ok`: it exited with 0. One that nobody knows any more is not ok."""
+
+    hook_run: str
+    ok: bool
+    message: str
+    code: Optional[int]
+    signal: Optional[int]
+    at: float
+
+
+@dataclass(frozen=True)
+class ProbePassed:
+    """A probe of this kind has succeeded as often in a row as it must. Said again while that lasts."""
+
+    run: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ProbeFailed:
+    """A probe of this kind has failed as often in a row as it may. `message` tells of the last failure."""
+
+    run: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Notified:
+    """The run has told something of itself over NOTIFY_SOCKET; `status` is None where it said none."""
+
+    run: str
+    ready: bool = False
+    status: Optional[str] = None
+    stopping: bool = False
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Nothing can be ordered before somebody brings the values of secrets; `message` names them."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A start waits for other workers of this host; `message` says for which."""
+
+    message: str
+
+
 Heard = Union[
-    Applied, Removed, Spawned, SpawnFailed, Exited, GroupEmptied, StopSent, Ticked, Adjourned, Resumed, Missing, Found
-]
+    Applied, Removed, Spawned, SpawnFailed, Exited, GroupEmptied, StopSent, Ticked, Adjourned, Resumed, Missing, Found,
+    HookEnded, ProbePassed, ProbeFailed, Notified, Withheld, Waiting,
+]  # fmt: skip
 
 
 # --- what it asks for ------------------------------------------------------------------------------------------
@@ -235,6 +334,13 @@ class Spawn:
     """Tell the keeper to spawn `run`."""
 
     run: str
+
+
+@dataclass(frozen=True)
+class RunHook:
+    """Tell the keeper to run a hook of the slot."""
+
+    hook: HookRun
 
 
 @dataclass(frozen=True)
@@ -266,7 +372,7 @@ class Emit:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-Effect = Union[Spawn, Signal, Reap, Emit]
+Effect = Union[Spawn, RunHook, Signal, Reap, Emit]
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,25 @@ from typing import Any, Optional
 from .adoption import Adoption
 from .commands import Commands, Rooms
 from .decisions import Dice
+from .errands import Errands
 from .figures import PERIOD_S, Sweeper
 from .fleet import Fleet, Outside
 from .flusher import Flusher
+from .hosting import Host
 from .journal import Event, Journal
 from .link import Link
 from .logs import Limits, Logs
 from .marks import Marks
+from .notify import Notifications
+from .orders import Orders, Tools
 from .paths import AgentPaths
+from .probes import Ground, Probes
 from .procfs import boot_id
 from .records import Records
+from .secret_values import BroughtSecrets
 from .server import Server
 from .start import become_keeper
-from .states import Now
+from .states import Now, Slot
 
 LOCK_WAIT_S = 10.0
 LOCK_RETRY_S = 0.05
@@ -80,19 +86,38 @@ class Agent:
         self._journal = Journal(f"{paths.state}/journal", boot, self._flusher, self._publish)
         self._link = Link(keeper_fd, self._hear, self._keeper_ended)
         self._logs = Logs(paths.logs, f"{paths.runtime}/log_index", self._push, self._tell_of_logs)
+        dice = make_dice()
         outside = Outside(
             clock=read_clock,
-            dice=make_dice(),
-            send=self._link.send,
+            dice=dice,
             push=self._push,
-            open_logs=self._logs.open_run,
             close_logs=self._logs.close_run,
             drop_logs=self._logs.drop_slot,
         )
         self._fleet = Fleet(outside, records, self._journal, self._quiet)
-        self._adoption = Adoption(self._fleet, self._link.send)
+        fleet = self._fleet
+        self._secrets = BroughtSecrets(paths.runtime)
+        self._notifications = Notifications(paths.runtime, fleet.slots.get, fleet.feed, self._tell_of_slot)
+        self._errands = Errands(self._link.send, fleet.by_hook.get, fleet.feed, self._logs.close_run)
+        tools = Tools(
+            clock=read_clock,
+            send=self._link.send,
+            feed=fleet.feed,
+            slot=fleet.slots.get,
+            open_logs=self._logs.open_run,
+            close_logs=self._logs.close_run,
+            notify=self._notifications.open,
+        )
+        self._orders = Orders(tools, Host(), self._secrets, self._errands)
+        ground = Ground(fleet.slots.get, fleet.feed, dice, self._logs.read, f"{paths.state}/probes")
+        self._probes = Probes(ground, self._orders)
+        self._logs.on_new = self._probes.new_output
+        fleet.perform = self._orders.perform
+        fleet.followers += [self._notifications.follow, self._probes.follow, self._forget_secrets]
+        self._adoption = Adoption(fleet, self._errands, self._link.send)
+        self._adoption.preparing = self._orders.preparing
         self._adoption.on_busy = self._busy
-        self._fleet.on_new = self._adoption.offer
+        fleet.on_new = self._adoption.offer
         loaded = records.load()
         until = self._marks.adjourned_until(self._started)
         self._fleet.load(loaded, adjourned_until=until)
@@ -105,6 +130,7 @@ class Agent:
             logs=self._logs,
             marks=self._marks,
             flusher=self._flusher,
+            orders=self._orders,
             clock=read_clock,
             adjourn=self._adjourn,
             kill_now=self._kill_now,
@@ -125,7 +151,9 @@ class Agent:
             return
         live = [(self._fleet.slots[name].name, run) for run, name in self._fleet.by_run.items()]
         live += [(info["slot"], run) for run, info in self._adoption.strays.items()]
+        live += self._errands.runs()
         self._logs.resume(live)
+        self._notifications.resume(self._fleet.slots.values())
         self._resume_adjourning()
         await self._server.listen(self._socket)
         chores = asyncio.ensure_future(self._chores())
@@ -139,6 +167,10 @@ class Agent:
     async def close(self) -> None:
         """Hand over what is left, let go of everything."""
         self._fleet.stop()
+        await self._probes.close()
+        self._errands.stop()
+        self._orders.close()
+        self._notifications.close()
         await self._flusher.close()
         await self._server.close()
         self._journal.close()
@@ -194,7 +226,7 @@ class Agent:
 
     def _quiet(self) -> None:
         """Everything was to stop and has: end, unless somebody claims us first."""
-        if self._is_ending or self._adoption.strays or not self._is_serving:
+        if self._is_ending or self._adoption.strays or self._errands.open or not self._is_serving:
             return
         if self._must_linger and read_clock().mono - self._started < IDLE_ADJOURNED_S:
             return
@@ -227,11 +259,18 @@ class Agent:
             self._push({"push": "figures", "figures": self._fleet.figures})
         self._journal.unfold(mono=now.mono, wall=now.wall)
         self._logs.tidy()
+        self._probes.tidy()
         self._fleet.look_if_quiet()
         await self._fleet.tidy()
 
     def _degraded(self) -> list[str]:
-        texts = (self._flusher.failure, self._fleet.failure, self._logs.degraded, self._sweeper.degraded)
+        texts = (
+            self._flusher.failure,
+            self._fleet.failure,
+            self._logs.degraded,
+            self._sweeper.degraded,
+            self._notifications.failure,
+        )
         return [text for text in texts if text]
 
     # --- wires ---
@@ -247,6 +286,13 @@ class Agent:
         if found is None:
             return None
         return Limits(found.wish.launch["log_max_bytes"], found.wish.launch["log_archives"])
+
+    def _tell_of_slot(self, kind: str, message: str, slot: str, data: dict[str, Any]) -> None:
+        self._fleet.tell(kind, message, slot=slot, data=data)
+
+    def _forget_secrets(self, name: str, slot: Optional[Slot]) -> None:
+        if slot is None:
+            self._secrets.forget(name)
 
     def _tell_of_logs(self, kind: str, message: str, data: dict[str, Any]) -> None:
         self._fleet.tell(kind, message, slot=data["slot"], data=data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -18,11 +19,14 @@ UMASK = 0o022
 
 _STATUS: Mapping[Phase, str] = {
     Phase.IDLE: "stopped",
+    Phase.PREPARING: "starting",
     Phase.SPAWNING: "starting",
     Phase.STARTING: "starting",
     Phase.RUNNING: "running",
+    Phase.LEAVING: "stopping",
     Phase.STOPPING: "stopping",
     Phase.DRAINING: "stopping",
+    Phase.CLEANING: "stopping",
     Phase.BACKOFF: "crashed",
     Phase.COMPLETED: "stopped",
     Phase.FAILED: "error",
@@ -34,8 +38,8 @@ NO_FIGURES: Figures = (None, None)
 
 
 def status(slot: Slot) -> str:
-    """The phase in the words of the reference. Draining after a crash is `crashed` already."""
-    if slot.phase is Phase.DRAINING and not slot.why_stopping:
+    """The phase in the words of the reference. What follows a crash is `crashed` already."""
+    if slot.phase in (Phase.DRAINING, Phase.CLEANING) and not slot.why_stopping:
         return "crashed"
     return _STATUS[slot.phase]
 
@@ -66,6 +70,8 @@ def view(slot: Slot, now: Now, figures: Figures) -> dict[str, Any]:
         "last_exit": exit_value(slot.last_exit),
         "next_retry_at": retry,
         "removing": wish.removed,
+        "ready": slot.ready,
+        "notify_status": slot.notify_status,
         "cpu_percent": figures[0],
         "memory_bytes": figures[1],
         "logs": {} if run is None else {"stdout": run, "stderr": run},
@@ -91,24 +97,29 @@ def base_environment() -> dict[str, str]:
     return environment
 
 
-def environment(base: Mapping[str, str], slot: Slot) -> dict[str, str]:
-    """The whole environment of the slot's next run."""
-    merged = {**base, **slot.wish.launch["env"], "WORKER_RUN": slot.run or ""}
+def environment(slot: Slot, given: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of the slot's next run or hook. `given` is what this host adds beneath the spec's own."""
+    merged = {**given, **slot.wish.launch["env"], **secrets}
     merged.setdefault("WORKER_REVISION", slot.running_revision or slot.wish.revision)
     return merged
 
 
-def spawn_order(slot: Slot, base: Mapping[str, str], stdout: str, stderr: str) -> dict[str, Any]:
-    """The keeper's `spawn` for the slot's run."""
+def spawn_order(slot: Slot, run: str, environ: Mapping[str, str], outputs: tuple[str, str]) -> dict[str, Any]:
+    """The keeper's `spawn` for a run of the slot."""
     launch = slot.wish.launch
     return {
         "op": "spawn",
-        "run": slot.run,
+        "run": run,
         "slot": slot.name,
         "argv": launch["argv"],
-        "env": environment(base, slot),
+        "env": {**environ, "WORKER_RUN": run},
         "cwd": launch["working_dir"],
-        "umask": UMASK,
-        "stdout": stdout,
-        "stderr": stderr,
+        "umask": launch.get("umask", UMASK),
+        "stdout": outputs[0],
+        "stderr": outputs[1],
     }
+
+
+def plain_text(text: str, limit: int) -> str:
+    """One line that is safe to show: controls removed, bounded."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+", " ", text).strip()[:limit]

@@ -86,6 +86,6 @@ class Link:
         return protocol.decode(header, payload)
 
     def close(self) -> None:
-        """It is over, both ways. What was received and not looked at is dropped; the next connection is told it again."""
+        """It is over, both ways. What was not looked at yet is dropped: the next connection is told it again."""
         self.is_open = False
         self._writer.transport.abort()

@@ -6,7 +6,8 @@ unknown status word is `unknown`. A signal travels as its number and is shown by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from signal import Signals
@@ -58,16 +59,16 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
             fields=dict(view.get("fields") or {}),
             reason=str(view.get("reason") or ""),
             message=str(view.get("message") or ""),
-            since=float(view.get("since") or 0.0),
+            since=_finite(view.get("since") or 0.0),
             run=_or_none(view.get("run"), str),
             run_number=int(view.get("run_number") or 0),
             running_revision=_or_none(view.get("running_revision"), str),
             pid=_or_none(view.get("pid"), int),
-            started_at=_or_none(view.get("started_at"), float),
+            started_at=_or_none(view.get("started_at"), _finite),
             restart_count=int(view.get("restart_count") or 0),
             last_exit=_last_exit(view.get("last_exit")),
-            next_retry_at=_or_none(view.get("next_retry_at"), float),
-            cpu_percent=_or_none(view.get("cpu_percent"), float),
+            next_retry_at=_or_none(view.get("next_retry_at"), _finite),
+            cpu_percent=_or_none(view.get("cpu_percent"), _finite),
             memory_bytes=_or_none(view.get("memory_bytes"), int),
             removing=bool(view.get("removing")),
         )
@@ -76,7 +77,7 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
 def read_figures(figures: Mapping[str, Any]) -> dict[str, tuple[float | None, int | None]]:
     """The `figures` push: CPU percent and bytes of memory by slot."""
     with reading("figures"):
-        return {slot: (_or_none(cpu, float), _or_none(memory, int)) for slot, (cpu, memory) in figures.items()}
+        return {slot: (_or_none(cpu, _finite), _or_none(memory, int)) for slot, (cpu, memory) in figures.items()}
 
 
 def read_event(event: Mapping[str, Any]) -> HostEvent:
@@ -85,7 +86,7 @@ def read_event(event: Mapping[str, Any]) -> HostEvent:
         return HostEvent(
             journal_id=str(event["journal_id"]),
             seq=int(event["seq"]),
-            at=float(event["at"]),
+            at=_finite(event["at"]),
             type=str(event["type"]),
             instance=_or_none(event.get("slot"), str),
             run=_or_none(event.get("run"), str),
@@ -131,7 +132,7 @@ def read_chunk(header: Mapping[str, Any], payload: bytes, asked: int) -> LogChun
             data=payload,
             size=size,
             ended=bool(header["ended"]),
-            times=tuple((int(start), float(at)) for start, at in header.get("times") or ()),
+            times=tuple((int(start), _finite(at)) for start, at in header.get("times") or ()),
             gap=(int(gap["from"]), int(gap["to"]), str(gap["reason"])) if gap else None,
         )
 
@@ -143,8 +144,15 @@ def _slot(name: object) -> tuple[str, int]:
     return worker_id, int(ordinal)
 
 
-def _or_none(value: Any, kind: type[T]) -> T | None:
-    return None if value is None else kind(value)  # type: ignore[call-arg]
+def _or_none(value: Any, read: Callable[[Any], T]) -> T | None:
+    return None if value is None else read(value)
+
+
+def _finite(value: Any) -> float:
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"{found} is no number")
+    return found
 
 
 def _status(word: object) -> Status:
@@ -169,7 +177,7 @@ def _last_exit(value: Mapping[str, Any] | None) -> LastExit | None:
         cause=str(value["cause"]),
         code=_or_none(value.get("code"), int),
         signal=_signal(value.get("signal")),
-        at=float(value["at"]),
+        at=_finite(value["at"]),
         run=str(value["run"]),
     )
 

@@ -51,9 +51,10 @@ def explain(field: str | None, recursive: bool, output: str) -> None:
     from controller.core.fields import find, suggestions, whole_spec  # noqa: PLC0415 - brings pydantic
 
     spec = whole_spec()
-    found = find(field, spec) if field else spec
+    path = (field or "").strip("/.").replace("/", ".")  # a pointer of a problem is a path, too
+    found = find(path, spec) if path else spec
     if found is None:
-        near = suggestions(str(field), spec)
+        near = suggestions(path, spec)
         hints = [f"did you mean {' or '.join(near)}?"] if near else ["`workerctl explain` lists all fields"]
         raise CliError(f'there is no field "{field}"', Exit.USAGE, hints=hints)
     if output == "json":
@@ -111,12 +112,12 @@ def _facts(field: Field) -> Iterator[tuple[str, str]]:
 
 
 def _change(field: Field) -> str:
-    from controller.core.effects import Effect  # noqa: PLC0415 - with its package
-    from controller.core.schema import EFFECT_WORDS  # noqa: PLC0415 - brings pydantic
+    from controller.core.schema import change_words  # noqa: PLC0415 - brings pydantic
 
     if not field.effect:
         return "differs by field"
-    return f"{_EFFECTS[field.effect]}: {EFFECT_WORDS[Effect(field.effect)]}"
+    first = next((below.path for below in field.below() if not below.fields), field.path)
+    return f"{_EFFECTS[field.effect]}: {change_words(first)}"
 
 
 def _table(group: Field, screen: Terminal, *, recursive: bool) -> list[str]:

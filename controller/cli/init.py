@@ -61,8 +61,9 @@ def init(name: str, directory: Path, force: bool) -> None:
     except OSError as error:
         raise CliError(f"Cannot write {error.filename or path}: {error.strerror}", Exit.FAILED) from None
     click.echo(f"wrote {path} and {directory / SCHEMA_FILE}")
-    problems = [asdict(one) for one in validate(str(directory)).problems if one.worker_id in (name, None)]
-    if problems:
+    found = validate(str(directory))
+    if name not in found.workers:
+        problems = [asdict(one) for one in found.problems if one.worker_id in (name, None)]
         screen = terminal(err=True)
         click.echo("\n".join(fleet.problem_lines(problems, screen)), err=True, color=screen.colour)
         raise CliError(f"{path} does not go with what is in {directory}", Exit.USAGE)

@@ -4,7 +4,8 @@ Called by `workerctl validate`. Pure. Paths in problems are relative to the spec
 relative to the repository: `folder` is put before them.
 
 In both formats a problem without a line (a file that cannot be read) is shown at the file's first line, because code
-hosts drop what has none. Columns count characters from 1, as ours do.
+hosts drop what has none. Columns count characters from 1, as ours do. Braces in messages stay single, although SARIF
+would have them doubled: viewers show a message without arguments as it stands, and `${name}` must be read as written.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ not UTF-8 are escaped as \xNN.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 LINE_CAP = 16_384
@@ -17,13 +17,14 @@ LINE_CAP = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: byte offset in its file, seconds since the epoch, text without its end, and two marks.
+    """One line: first byte in its file and the one after its end, seconds since the epoch, text, and two marks.
 
     `approximate`: no point of the time index covers it, so `at` is later than the truth. `partial`: the next line
     goes on where this one was cut.
     """
 
     offset: int
+    end: int
     at: float
     approximate: bool
     text: str
@@ -32,13 +33,12 @@ class Line:
 
 def split_lines(
     data: bytes, offset: int, *, ended: bool, times: Sequence[tuple[int, float]], fallback: float
-) -> tuple[list[Line], int]:
-    """The lines of `data`, which begins at `offset`, and how many of its bytes they take up.
+) -> Iterator[Line]:
+    """The lines of `data`, which begins at `offset`. Nobody need take them all: each says where it ends.
 
     `times` are (offset, time) points, ascending: bytes from that offset on were there by then. A line's time is that
     of the last point at or before its first byte; before all points it is `fallback`, marked approximate.
     """
-    lines: list[Line] = []
     starts = [point[0] for point in times]
     at = 0
     while at < len(data):
@@ -54,9 +54,10 @@ def split_lines(
             text = text[:-1]
         point = bisect.bisect_right(starts, offset + at) - 1
         when = times[point][1] if point >= 0 else fallback
-        lines.append(Line(offset + at, when, point < 0, text.decode("utf-8", "backslashreplace"), partial))
-        at = newline + 1 if newline >= 0 else end
-    return lines, at
+        after = newline + 1 if newline >= 0 else end
+        readable = text.decode("utf-8", "backslashreplace")
+        yield Line(offset + at, offset + after, when, point < 0, readable, partial)
+        at = after
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> int:

@@ -32,7 +32,7 @@ SUPPORTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Fields of which this version supports some values only. The others are refused as not yet supported."""
 
-EFFECT_WORDS: Mapping[Effect, str] = MappingProxyType(
+_EFFECT_WORDS: Mapping[Effect, str] = MappingProxyType(
     {
         Effect.RESTART: "a change replaces the process",
         Effect.IN_PLACE: "a change counts from the next decision on; the process is not touched",
@@ -40,8 +40,23 @@ EFFECT_WORDS: Mapping[Effect, str] = MappingProxyType(
     }
 )
 
+_CHANGE_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "worker_id": "another name is another worker, and the one of the former name is removed",
+        "replicas": "a change adds or removes instances at the end; the others are not touched",
+        "desired_state": "a change starts or stops it",
+        "auto_start": "true starts it; false never stops it",
+    }
+)
+"""Fields whose change restarts nothing, and yet does something."""
+
 _NOISE = frozenset({"title", "$defs"})
 _SCALARS = frozenset({"string", "integer", "number", "boolean"})
+
+
+def change_words(path: str) -> str:
+    """What changing the field at `path` does, in words."""
+    return _CHANGE_WORDS.get(path) or _EFFECT_WORDS[effect_of(path)]
 
 
 def editor_schema() -> Schema:
@@ -112,8 +127,9 @@ def _for_editors(path: str, node: Schema) -> Schema:
         }
     elif "anyOf" in found:
         found["anyOf"] = [_for_editors(path, part) for part in found["anyOf"]]
-    if "description" in found and "properties" not in found:
-        words = EFFECT_WORDS[effect_of(path)]
+    is_group = any("properties" in part for part in found.get("anyOf", [found]))
+    if "description" in found and not is_group:
+        words = change_words(path)
         found["description"] = f"{found['description']}\n\n{words[0].upper()}{words[1:]}."
     return found
 

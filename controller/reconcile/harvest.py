@@ -6,6 +6,7 @@ missing and why. Nothing is remembered here: what was harvested and could not be
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,17 +51,16 @@ class Position:
 def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
     """The rows of `chunk`. `end` equals `at.offset` when there is nothing to store yet."""
     is_whole = chunk.ended and chunk.offset + len(chunk.data) >= chunk.size
-    lines, used = split_lines(chunk.data, chunk.offset, ended=is_whole, times=chunk.times, fallback=now)
-    end = chunk.offset + used
-    begin = at.start
+    found = split_lines(chunk.data, chunk.offset, ended=is_whole, times=chunk.times, fallback=now)
+    begin, end = at.start, chunk.offset
     if at.start > at.offset and chunk.offset == at.start:
         # It was skipped to, so it begins in the middle of a line; that line is among what is not stored.
-        first = next((number for number, line in enumerate(lines, start=1) if not line.partial), len(lines))
-        begin = lines[first].offset if first < len(lines) else end
-        lines = lines[first:]
-    if len(lines) > LINES_MOST:
-        end = lines[LINES_MOST].offset
-        lines = lines[:LINES_MOST]
+        for line in found:
+            begin = end = line.end
+            if not line.partial:
+                break
+    lines = list(itertools.islice(found, LINES_MOST))
+    end = lines[-1].end if lines else end
     rows: list[StoredLine] = []
     if at.start > at.offset:
         reason = "written faster than they could be; they are in the file"

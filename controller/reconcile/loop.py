@@ -151,11 +151,11 @@ class Loop:
         for worker_id in {outcome.action.worker_id for outcome in outcomes} - failed.keys():
             self._failures.pop(worker_id, None)
         for worker_id, outcome in failed.items():
-            if outcome.error == "refused":
-                self.queue.add([worker_id])  # The refusal is in the view by now: the next plan holds it.
-                continue
             # The resync comes by anyway; a host that says no each time must not keep the loop turning.
             count = self._failures[worker_id] = self._failures.get(worker_id, 0) + 1
+            if outcome.error == "refused" and count == 1:
+                self.queue.add([worker_id])  # The refusal is in the view by now: the next plan holds it.
+                continue
             self.queue.add_later(worker_id, now + _pause(count))
 
     def _keep_holds(self, plan: Plan, batch: Batch) -> tuple[Hold, ...]:

@@ -48,10 +48,13 @@ class Operation:
 def judge(
     operation: Operation, instances: Sequence[ObservedInstance], holds: Sequence[Hold], *, replicas: int, pending: bool
 ) -> Operation:
-    """The operation as it stands. `pending`: the loop has not yet looked at the worker since the wish."""
+    """The operation as it stands. `pending`: the wish is not served yet, or the loop has yet to see it.
+
+    A wish that is an intent (it has a number) is in the plan's sight at once: what is held then says why it waits.
+    """
     if operation.state in ENDED:
         return operation
-    if pending:
+    if pending and not (operation.number and holds):
         return replace(operation, state="running", detail="waiting for the loop")
     match operation.action:
         case "stop":

@@ -138,7 +138,7 @@ class _Layout:
     def _place(self, token: Token) -> None:
         """The first token of a line gives the line its column."""
         if self.flow:
-            self.columns[token.line] = max(token.column + self.flow_shift, 0)
+            self.columns[token.line] = self._moved(token.line, self.flow_shift)
         elif not self.levels or token.kind in ("DocumentStartToken", "DocumentEndToken", "DirectiveToken"):
             self.columns[token.line] = token.column
         elif token.column <= self.levels[-1].now:
@@ -160,7 +160,13 @@ class _Layout:
             self._move_block_text(token)
         elif token.is_value:
             for number in range(token.line + 1, token.end_line + 1):
-                self.columns[number] = max(self._indent(number) + self._shift(token.line), 0)
+                self.columns[number] = self._moved(number, self._shift(token.line))
+
+    def _moved(self, number: int, shift: int) -> int:
+        """The new column of a line inside a value: moved with it, but not to where other parsers refuse it."""
+        indent = self._indent(number)
+        inside = self.levels[-1].wanted + STEP if self.levels else 0
+        return max(indent + shift, min(indent, inside))
 
     def _move_block_text(self, token: Token) -> None:
         numbers = range(token.line + 1, token.end_line)
@@ -211,13 +217,15 @@ class _Layout:
         column = self._indent(number)
         if after >= 0 and column == self._indent(after):
             return column + self._shift(after)
+        shift = self._shift(after) if after >= 0 else 0
         for earlier in range(before, -1, -1):
             # Upwards to the level that the comment stands in: the first line that is indented no further.
             is_level = earlier in self.columns and earlier not in self.texts and self.lines[earlier].strip()
             if is_level and self._indent(earlier) <= column:
-                wanted = max(column + self._shift(earlier), 0)
-                return min(wanted, self.texts.get(before, wanted))
-        return max(column + self._shift(after), 0) if after >= 0 else column
+                shift = self._shift(earlier)
+                break
+        wanted = max(column + shift, 0)
+        return min(wanted, self.texts.get(before, wanted))
 
     def line(self, number: int) -> str:
         """A line in its new column."""

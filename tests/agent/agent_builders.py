@@ -31,6 +31,10 @@ LAUNCH: dict[str, Any] = {
 }
 
 
+EXTRAS = ("user", "group", "umask", "secret_files", "secret_names", "probes", "hooks", "limits", "depends_on")
+"""Fields of a launch that not every launch has."""
+
+
 def launch(**changes: Any) -> dict[str, Any]:
     """A LAUNCH of the protocol."""
     return {**LAUNCH, **changes}
@@ -47,10 +51,24 @@ def slot(name: str = "web/0", generation: int = 1, **changes: Any) -> dict[str, 
         "wanted": "running",
         "fields": {"command": ["sleep"]},
     }
-    of_launch = {key: changes.pop(key) for key in list(changes) if key in LAUNCH}
+    of_launch = {key: changes.pop(key) for key in list(changes) if key in LAUNCH or key in EXTRAS}
     return {**value, "launch": launch(**of_launch), **changes}
 
 
 def wish(generation: int = 1, **changes: Any) -> Wish:
     """What `slot` becomes in the agent."""
     return wish_from(slot("web/0", generation, **changes))
+
+
+def hook(*argv: str, timeout_ms: int = 5000) -> dict[str, Any]:
+    """A hook of a launch."""
+    return {"argv": list(argv) or ["true"], "timeout_ms": timeout_ms}
+
+
+def probe(kind: str, check: str = "tcp", **changes: Any) -> dict[str, Any]:
+    """A probe of a launch, patient for no longer than a test should be."""
+    value: dict[str, Any] = {
+        "kind": kind, "check": check, "port": 1, "path": "/", "status": None, "argv": [], "pattern": "",
+        "period_ms": 100, "timeout_ms": 1000, "failures": 2, "successes": 1,
+    }  # fmt: skip
+    return {**value, **changes}

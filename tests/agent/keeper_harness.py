@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 from controller.agent import keeper, procfs
-from controller.agent.groups import signal_process
+from controller.agent.members import signal_process
 from controller.agent.paths import AgentPaths
 from controller.agent.protocol import LENGTHS_SIZE, decode, encode, lengths
 

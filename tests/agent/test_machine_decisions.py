@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from agent_builders import wish
+from agent_builders import hook, wish
 
 from controller.agent.decisions import Dice, describe_exit
 from controller.agent.machine import accepts, must_replace, next_deadline, step
@@ -20,6 +20,7 @@ from controller.agent.states import (
     Found,
     GroupEmptied,
     Heard,
+    HookEnded,
     IllegalMoveError,
     Missing,
     Now,
@@ -71,6 +72,14 @@ class Life:
     def later(self, seconds: float) -> Life:
         self.now += seconds
         return self.hear(Ticked())
+
+    @property
+    def hook_run(self) -> str:
+        return self.slot.hook.run if self.slot.hook is not None else "x"
+
+    def hook_ends(self, code: int | None = 0, *, signal: int | None = None) -> Life:
+        """The hook that is waited for is over."""
+        return self.hear(HookEnded(self.hook_run, code == 0, f"exited with code {code}", code, signal, self.now + 1e9))
 
     def end(self, code: int | None = None, signal: int | None = None, *, known: bool = True) -> Life:
         run = self.run
@@ -365,7 +374,54 @@ def lives() -> list[Life]:
         Life(restart_policy="never").start().end(1),
         Life().hear(Removed(2)),
         Life().apply(wanted="stopped"),
+        *hooked_lives(),
     ]
+
+
+ALL_HOOKS = {name: hook() for name in ("pre_start", "post_start", "pre_stop", "post_stop")}
+
+
+def hooked_lives() -> list[Life]:
+    """Lives with hooks, up to each place where one may run."""
+
+    def prepared(**changes: Any) -> Life:
+        life = Life(hooks=ALL_HOOKS, **changes)
+        return life.hook_ends().start()
+
+    return [
+        Life(hooks=ALL_HOOKS),
+        Life(hooks=ALL_HOOKS).apply(hooks=ALL_HOOKS, revision="1-b"),
+        Life(hooks=ALL_HOOKS).apply(hooks=ALL_HOOKS, wanted="stopped"),
+        Life(hooks=ALL_HOOKS).hear(Removed(2)),
+        Life(hooks=ALL_HOOKS, restart_policy="never"),
+        Life(hooks=ALL_HOOKS).hook_ends(),
+        Life(hooks=ALL_HOOKS).hook_ends().apply(hooks=ALL_HOOKS, revision="1-b"),
+        Life(hooks={"pre_stop": hook()}).hear(Spawned("r1", 1, 1e9 + 1000)),
+        prepared(),
+        prepared().apply(wanted="stopped", hooks=ALL_HOOKS),
+        prepared().hear(Exited("r1", 1, None, True, 1.0)),
+        prepared().end(1),
+        prepared().end(0),
+        prepared(restart_policy="never").end(1),
+        prepared().apply(hooks=ALL_HOOKS, revision="1-b").hook_ends().end(signal=15),
+        prepared().apply(wanted="stopped", hooks=ALL_HOOKS).hook_ends().end(signal=15),
+        prepared().hear(Removed(2)).hook_ends().end(signal=15),
+        Life(hooks={"post_stop": hook()}).start().apply(hooks={"post_stop": hook()}, revision="1-b").end(signal=15),
+        # Edits that add or take away the hook pre_start while another run is on its way out.
+        Life().start().apply(hooks={"pre_start": hook()}, revision="1-b").hear(Exited("r1", 0, None, True, 1.0)),
+        Life().start().end(1).apply(hooks={"pre_start": hook()}, wanted="running"),
+        with_hook_added(Life().start().end(1)),
+        with_hook_added(Life(wanted="stopped")),
+        with_hook_added(Life().start().end(0)),
+        with_hook_added(Life(restart_policy="never").start().end(1)),
+        with_hook_added(Life().hear(Removed(2))),
+    ]
+
+
+def with_hook_added(life: Life) -> Life:
+    """The next start has a hook: told to the slot behind the machine's back, so that its phase stays."""
+    life.slot = replace(life.slot, wish=replace(life.slot.wish, launch={**life.slot.wish.launch, "hooks": ALL_HOOKS}))
+    return life
 
 
 def events(life: Life) -> list[Heard]:
@@ -375,6 +431,7 @@ def events(life: Life) -> list[Heard]:
         Applied(wish(newer)),
         Applied(wish(newer, wanted="stopped")),
         Applied(wish(newer, revision="1-c")),
+        Applied(wish(newer, hooks=ALL_HOOKS, run_request=1)),
         Removed(newer),
         Spawned(run, 1, 1e9),
         SpawnFailed(run, "", False, 1.0),
@@ -384,6 +441,8 @@ def events(life: Life) -> list[Heard]:
         Ticked(),
         Missing(),
         Adjourned(9.0),
+        HookEnded(life.hook_run, True, "", 0, None, 1.0),
+        HookEnded(life.hook_run, False, "", 1, None, 1.0),
     ]
 
 

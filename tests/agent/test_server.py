@@ -68,7 +68,9 @@ async def test_an_applied_slot_is_spawned_with_a_fixed_environment_and_shown_run
     assert await watcher.apply(slot(env={"A": "1"})) == [{"slot": "web/0", "ok": True}]
     view = await running(inside, watcher)
     order = inside.keeper.orders[0]
-    assert sorted(set(order["env"]) - {"TZ"}) == ["A", "HOME", "LANG", "PATH", "USER", "WORKER_REVISION", "WORKER_RUN"]
+    assert sorted(set(order["env"]) - {"TZ"}) == [
+        "A", "HOME", "LANG", "NOTIFY_SOCKET", "PATH", "USER", "WORKER_REVISION", "WORKER_RUN",
+    ]  # fmt: skip
     assert (order["env"]["WORKER_RUN"], order["env"]["WORKER_REVISION"]) == (order["run"], "1-a")
     assert order["stdout"] == f"{inside.paths.logs}/web/0/{order['run']}.stdout"
     assert (order["op"], order["cwd"], order["umask"]) == ("spawn", "/", 0o022)
@@ -79,7 +81,7 @@ async def test_an_applied_slot_is_spawned_with_a_fixed_environment_and_shown_run
         "slot": "web/0", "generation": 1, "revision": "1-a", "digest": "d", "run_request": 0, "wanted": "running",
         "fields": {"command": ["sleep"]}, "status": "running", "reason": "", "message": "", "run_number": 1,
         "running_revision": "1-a", "restart_count": 0, "last_exit": None, "next_retry_at": None, "removing": False,
-        "cpu_percent": None, "memory_bytes": None,
+        "cpu_percent": None, "memory_bytes": None, "ready": None, "notify_status": "",
     }  # fmt: skip
     assert statuses(watcher) == ["starting", "running"]
 

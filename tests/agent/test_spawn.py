@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from controller.agent.child import ChildSetup
 from controller.agent.spawn import (
     Child,
-    ChildSetup,
     SpawnError,
     SpawnRequest,
     abandon,

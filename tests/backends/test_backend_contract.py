@@ -95,7 +95,7 @@ async def test_output_can_be_read_from_any_offset_until_it_is_over(place: Place)
         await found.reachable()
         await found.backend.apply([order(runner("/bin/echo", "hello", "world"))])
         await until(lambda: found.status() == "stopped")
-        file = await until(lambda: next((f for f in found.hearer.files if f.size and f.stream == "stdout"), None))
+        (file, *_) = await until(lambda: [f for f in found.hearer.files if f.size and f.stream == "stdout"])
         assert file.instance == "web/0"
         whole = await found.backend.read_log(file, 0, 1000)
         assert (whole.offset, whole.data, whole.size, whole.ended) == (0, b"hello world\n", 12, True)

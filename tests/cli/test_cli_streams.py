@@ -362,8 +362,3 @@ def test_a_plan_is_coloured_on_a_terminal() -> None:
     first = plan_lines(PLAN["actions"], PLAN["holds"], COLOUR)[0]  # type: ignore[arg-type]
     assert first.startswith("\x1b[33mreplace \x1b[0m \x1b[1mweb/1\x1b[0m: spec changed")
     assert plan_lines([], [], PLAIN) == []
-
-
-def test_an_offline_plan_is_not_yet_supported(api: FakeApi) -> None:
-    result = run(api, "plan", "--offline", "specs")
-    assert (result.exit_code, "not yet supported" in result.stderr) == (Exit.USAGE, True)

@@ -6,7 +6,7 @@ import pytest
 
 from controller.core.effects import EFFECTS
 from controller.core.fields import Field, find, suggestions, whole_spec
-from controller.core.spec import NOT_YET
+from controller.core.spec import NOT_YET, WorkerSpec
 
 SPEC = whole_spec()
 
@@ -18,9 +18,11 @@ def field(path: str) -> Field:
 
 
 def test_every_field_of_the_language_is_there_once() -> None:
-    leaves = [one.path for one in SPEC.below() if not one.fields and not one.comes_with]
-    assert leaves == list(EFFECTS)
-    assert sorted(one.path for one in SPEC.below() if one.comes_with) == sorted(NOT_YET)
+    paths = [one.path for one in SPEC.below()]
+    assert [one.path for one in SPEC.fields if not one.comes_with] == list(WorkerSpec.model_fields)
+    assert sorted(one.path for one in SPEC.fields if one.comes_with) == sorted(NOT_YET)
+    assert len(paths) == len(set(paths))
+    assert [path for path in EFFECTS if path not in paths] == []
     assert [one.path for one in SPEC.below() if not one.description] == []
 
 
@@ -75,7 +77,7 @@ def test_bounds_are_told_in_words(path: str, bounds: tuple[str, ...]) -> None:
 
 
 def test_a_reserved_field_names_what_it_comes_with() -> None:
-    name, part = sorted(NOT_YET.items())[0]
+    name, part = min(NOT_YET.items())
     assert (field(name).comes_with, field(name).effect) == (part, "")
 
 

@@ -116,7 +116,9 @@ def test_a_value_is_left_out_only_as_long_as_it_is_not_yet_supported(tmp_path: P
 
 def test_every_field_has_a_description_and_the_effect_of_a_change() -> None:
     properties = editor_schema()["properties"]
-    assert properties["replicas"]["description"] == "How many instances.\n\nA change touches no process."
+    assert properties["name"]["description"] == "A name for people, in any language.\n\nA change touches no process."
+    assert properties["desired_state"]["description"].endswith("\n\nA change starts or stops it.")
+    assert properties["stop"]["description"] == "How it is asked to end."
     assert properties["stop"]["properties"]["grace_ms"]["description"].endswith(
         "\n\nA change counts from the next decision on; the process is not touched."
     )

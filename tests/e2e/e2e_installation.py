@@ -237,11 +237,12 @@ class Installation:
 
     def until_status(self, worker_id: str, status: str, patience_s: float = PATIENCE_S) -> Item:
         """Wait for one worker to be in `status`; its document."""
-        return eventually(
-            lambda: (self.worker(worker_id) if self.workers().get(worker_id, {}).get("status") == status else None),
-            patience_s,
-            told=f"{worker_id} is {status}",
-        )
+
+        def there() -> Item | None:
+            answer = self.ask(f"/api/v1/workers/{worker_id}/status")
+            return answer.body if answer.status == 200 and answer.body["status"] == status else None
+
+        return eventually(there, patience_s, told=f"{worker_id} is {status}")
 
     # --- the truth ---
 
@@ -316,7 +317,11 @@ class Installation:
     def story(self) -> str:
         """For a failed test: what everybody wrote."""
         parts = [f"--- serve\n{self.log()[-20000:]}"]
-        for path in [self.state / "agent/keeper.log", *sorted(self.slots.glob("*.journal"))[:30]]:
+        for path in [
+            self.state / "agent/keeper.log",
+            self.state / "agent/agent.log",
+            *sorted(self.slots.glob("*.journal"))[:30],
+        ]:
             with contextlib.suppress(OSError):
                 parts.append(f"--- {path.relative_to(self.root)}\n{path.read_text(errors='replace')[-6000:]}")
         return "\n".join(parts)

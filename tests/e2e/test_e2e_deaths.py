@@ -125,6 +125,16 @@ def test_a_death_during_a_graceful_end_leaves_nothing(site: Installation, roles:
     assert all(len(book.starts) == 1 for book in site.journals().values())
 
 
+@pytest.mark.parametrize("roles", SETS[1:4])
+def test_a_graceful_end_right_after_a_death_stops_everything(site: Installation, roles: tuple[str, ...]) -> None:
+    site.add("web", replicas=3)
+    site.serve()
+    site.until_running()
+    site.kill(*roles)
+    site.stop()
+    assert all(len(book.starts) == 1 and book.exits for book in site.journals().values())
+
+
 def test_a_death_of_all_during_a_graceful_end_is_mended_by_the_next_controller(site: Installation) -> None:
     """Nobody is left to carry the stop on; the next controller wants everything to run, and nothing twice."""
     until_both_were_asked_to_end(site)

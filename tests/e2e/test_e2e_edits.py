@@ -142,7 +142,11 @@ def test_fewer_replicas_stop_the_highest_ones(three: Installation) -> None:
 def test_settings_that_a_process_does_not_notice_are_taken_over_in_place(three: Installation) -> None:
     before = three.pids()
     three.add(
-        "api", restart_delay_ms=1234, max_restart_attempts=7, labels={"team": "x"}, stop={"signal": "INT", "grace_ms": 900}
+        "api",
+        restart_delay_ms=1234,
+        max_restart_attempts=7,
+        labels={"team": "x"},
+        stop={"signal": "INT", "grace_ms": 900},
     )
     eventually(lambda: three.workers()["api"]["labels"] == {"team": "x"}, told="the label is shown")
     eventually(lambda: three.events("api", "update_ordered"), told="the update is told")

@@ -199,9 +199,7 @@ def test_a_second_controller_on_the_same_address_is_refused_and_stops_nothing(si
     before = site.until_running()
     command = site.serve_command()
     command[command.index("--state-dir") + 1] = str(site.root / "other")
-    second = subprocess.run(
-        command, capture_output=True, text=True, timeout=20, check=False, env=site.environment()
-    )
+    second = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=site.environment())
     assert second.returncode == 1
     assert site.listen in second.stderr + second.stdout
     assert site.until_running() == before

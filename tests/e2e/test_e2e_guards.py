@@ -134,5 +134,3 @@ def test_a_change_that_would_restart_most_of_the_fleet_waits(five: Installation)
     assert five.run("reconcile", "--confirm", digest).code == 0
     eventually(lambda: all(len(book.starts) == 2 for book in five.journals().values()), told="all are replaced")
     five.until_running()
-
-

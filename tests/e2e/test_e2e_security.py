@@ -16,7 +16,9 @@ ASK = """
 import os, socket, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 host, port, method, path = sys.argv[1:]
-asking = socket.create_connection((host, int(port)), 10)
+asking = socket.socket()
+asking.settimeout(10)
+asking.connect((host, int(port)))
 asking.sendall(f"{method} {path} HTTP/1.1\\r\\nHost: {host}:{port}\\r\\nConnection: close\\r\\n\\r\\n".encode())
 print(asking.recv(4096).split()[1].decode())
 """
@@ -58,7 +60,11 @@ def test_the_own_origin_is_let_in(web: Installation) -> None:
 def test_another_user_of_the_machine_is_not_let_in(web: Installation, method: str, path: str) -> None:
     before = web.pids()
     asked = subprocess.run(
-        [PYTHON, "-I", "-c", ASK, *web.listen.split(":"), method, path], capture_output=True, text=True, timeout=20, check=True
+        [PYTHON, "-I", "-c", ASK, *web.listen.split(":"), method, path],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
     )
     assert asked.stdout.split() == ["401"]
     assert web.pids() == before

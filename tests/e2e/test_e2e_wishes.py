@@ -93,7 +93,9 @@ def test_restart_makes_one_new_process_and_leaves_the_file_alone(web: Installati
     assert after["web/0"] != before["web/0"]
     assert len(web.journal("web/0").starts) == 2
     assert (file_of(web).stat().st_mtime_ns, file_of(web).stat().st_ino) == (stat.st_mtime_ns, stat.st_ino)
-    assert "new certificate" in eventually(lambda: web.events("web", "restart_requested"), told="the event")[0]["message"]
+    assert (
+        "new certificate" in eventually(lambda: web.events("web", "restart_requested"), told="the event")[0]["message"]
+    )
 
 
 def test_a_restart_is_not_served_again_by_the_next_controller(web: Installation) -> None:

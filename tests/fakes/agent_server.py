@@ -91,8 +91,8 @@ class FakeAgent:
 
     def emit(self, kind: str, slot: str | None = None, **fields: Any) -> None:
         event = {
-            "seq": len(self.journal) + 1, "journal_id": self.journal_id, "boot_id": "b",
-            "at": 5000.0 + len(self.journal), "type": kind, "slot": slot, "run": None, "cause": "", "message": "", "data": {}, **fields,
+            "seq": len(self.journal) + 1, "journal_id": self.journal_id, "boot_id": "b", "run": None, "cause": "",
+            "at": 5000.0 + len(self.journal), "type": kind, "slot": slot, "message": "", "data": {}, **fields,
         }  # fmt: skip
         self.journal.append(event)
         self.push({"push": "event", "event": event})

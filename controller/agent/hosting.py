@@ -1,0 +1,70 @@
+"""What this host adds to a launch: its user, its limits and what stands in its secret files. May block; called in a thread
+where it might.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from .secret_values import SecretError, read_files
+
+_CGROUP = "cgroup"
+
+
+class HostError(Exception):
+    """A launch cannot be carried out here. `transient`: only the host is at fault, and only now."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run will live. `errand_fields` are those of a hook or probe: the same user and limits, but no part of the
+    worker's cgroup, because ending an errand must not end the worker."""
+
+    order_fields: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    uid: Optional[int] = None
+
+    @property
+    def errand_fields(self) -> dict[str, Any]:
+        """The fields of an errand's order."""
+        return {name: value for name, value in self.order_fields.items() if name != _CGROUP}
+
+
+class Host:
+    """One per agent."""
+
+    def __init__(self, limiter: Any = None) -> None:
+        self._limiter = limiter
+
+    def place(self, slot: str, launch: Mapping[str, Any]) -> Place:
+        """Raises HostError."""
+        fields: dict[str, Any] = {}
+        environment: dict[str, str] = {}
+        uid: Optional[int] = None
+        if launch.get("user") or launch.get("group"):
+            accounts = importlib.import_module(".accounts", __package__)
+            try:
+                account = accounts.resolve(launch)
+            except accounts.AccountError as error:
+                raise HostError(str(error)) from None
+            fields.update(account.order_fields())
+            environment.update(account.environment())
+            uid = account.uid
+        if self._limiter is not None and launch.get("limits"):
+            try:
+                fields.update(self._limiter.order_fields(slot, launch))
+            except OSError as error:
+                raise HostError(f"Cannot set its limits: {error}", transient=True) from None
+        try:
+            secrets = read_files(launch.get("secret_files") or {})
+        except SecretError as error:
+            raise HostError(str(error)) from None
+        return Place(fields, environment, secrets, uid)

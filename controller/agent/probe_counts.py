@@ -1,0 +1,43 @@
+"""Which probes of a slot are due, and when a series of successes or failures is a verdict. Pure.
+
+Called by probes.py. While there is a startup probe and it has not succeeded, it is the only one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from .states import Phase, Slot
+
+Probe = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often in a row a probe has succeeded, or failed; one of the two is 0."""
+
+    successes: int = 0
+    failures: int = 0
+
+    def counted(self, *, ok: bool) -> Tally:
+        """One more result."""
+        return Tally(self.successes + 1, 0) if ok else Tally(0, self.failures + 1)
+
+    def verdict(self, probe: Probe) -> Optional[bool]:
+        """True where the probe has passed, False where it has failed, None while neither can be said."""
+        if self.successes >= probe["successes"]:
+            return True
+        return False if self.failures >= probe["failures"] else None
+
+
+def due_probes(slot: Optional[Slot]) -> list[Probe]:
+    """The probes that are to be made while the slot is as it is."""
+    if slot is None or slot.phase not in (Phase.STARTING, Phase.RUNNING) or slot.run is None:
+        return []
+    probes: list[Probe] = list(slot.wish.launch.get("probes") or ())
+    startup = [probe for probe in probes if probe["kind"] == "startup"]
+    if startup and slot.phase is Phase.STARTING:
+        return startup
+    return [probe for probe in probes if probe["kind"] != "startup"]

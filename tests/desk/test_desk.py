@@ -1,0 +1,261 @@
+"""The desk over the real loop, feed, store and book of wishes, with a host in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.api.ports import (
+    Accepted,
+    ActionWish,
+    EventQuery,
+    LogQuery,
+    Refused,
+    StoreUnavailable,
+    Topic,
+    UnknownWorker,
+)
+from controller.core.observed import Status
+from controller.desk import Desk, Parts
+from controller.reconcile.archive import Archive
+from controller.reconcile.clock import Clock
+from controller.reconcile.loop import Loop
+from controller.reconcile.observer import Observer
+from controller.reconcile.queue import WorkQueue
+from controller.reconcile.specs import SpecFeed
+from controller.reconcile.wishes import WishBook
+from controller.sources.directory import DirectorySource
+from controller.store import Store, open_store
+from controller.store.records import Event, EventRows, Line, LogBatch
+from tests.reconcile.reconcile_site import HOST, MemoryHost, until
+from tests.sources.specs_builder import SURROUNDINGS, worker
+from tests.store.store_builders import QUICK
+
+
+class TellingHost(MemoryHost):
+    """Tells the observer of every change, as a back end does."""
+
+    def __post_init__(self) -> None:
+        self.observer: Observer | None = None
+
+    async def _called(self, name: str) -> None:
+        await super()._called(name)
+        if self.observer is not None and name in ("apply", "remove"):
+            asyncio.get_running_loop().call_soon(self.observer.host_changed, HOST, None)
+
+
+class Scene:
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "specs"
+        self.root.mkdir()
+        (folder / "intents").mkdir()
+        self.store: Store = open_store(str(folder / "workerctl.db"), settings=QUICK)
+        self.clock, queue, self.wishes = Clock(), WorkQueue(), WishBook(folder / "intents")
+        self.host = TellingHost(now=self.clock.now)
+        archive = Archive(self.store, now=self.clock.now, ask_again=lambda _: None)
+        self.loop = Loop(backends={HOST: self.host}, wishes=self.wishes, queue=queue, clock=self.clock)
+        source = DirectorySource(str(self.root), str(folder), SURROUNDINGS, settle_ms=0)
+        self.feed = SpecFeed(source, clock=self.clock, archive=archive, accept=self.loop.accept)
+        self.desk = Desk(
+            Parts(
+                store=self.store, loop=self.loop, specs=self.feed, wishes=self.wishes, archive=archive, clock=self.clock
+            )
+        )
+        self.host.observer = Observer(
+            backends={HOST: self.host}, queue=queue, keeper=archive, log_grew=lambda *_: None, changed=self.desk.changed
+        )
+        self.loop.publish_to(self.desk.published)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, **specs: str) -> None:
+        for worker_id, more in specs.items():
+            (self.root / f"{worker_id}.yaml").write_text(worker(worker_id, more))
+        self.tasks = [asyncio.ensure_future(self.feed.run()), asyncio.ensure_future(self.loop.run())]
+        await until(lambda: self.loop.turns)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.store.close()
+
+    async def act(self, action: Any, worker_id: str = "web", **fields: Any) -> Any:
+        return await self.desk.act(ActionWish(worker_id=worker_id, action=action, actor="ann", **fields))
+
+    async def ended(self, accepted: Any) -> str:
+        assert isinstance(accepted, Accepted), accepted
+        operation_id = accepted.operation["operation_id"]
+        ended = ("succeeded", "failed", "superseded")
+        await until(lambda: (found := self.desk._operations.get(operation_id)) and found.state in ended)
+        document = await self.desk.operation(operation_id)
+        assert document is not None
+        return str(document["state"])
+
+    def spec(self) -> str:
+        return (self.root / "web.yaml").read_text()
+
+    def events(self) -> list[str]:
+        assert self.store.writer.flush(5)
+        return [event.type for event in self.store.reader.events()]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    found = Scene(tmp_path)
+    yield found
+    await found.close()
+
+
+async def test_workers_are_shown_as_they_are_and_bells_ring(scene: Scene) -> None:
+    with closing(scene.desk.subscribe(Topic.WORKERS)) as bell:
+        await scene.start(web="", api="replicas: 2\n")
+        await asyncio.wait_for(bell.wait(), 5)
+    await until(lambda: [item["status"] for item in scene.desk.workers()] == ["running", "running"])
+    status = await scene.desk.status("api")
+    assert status is not None
+    assert (status["worker_id"], len(status["instances"])) == ("api", 2)
+    assert await scene.desk.status("nobody") is None
+    health = scene.desk.health()
+    assert (health.workers, health.problems, health.agent, health.first_turn) == (2, 0, True, True)
+    assert str(await scene.desk.plan()) == ""
+    assert {"spec_accepted", "create_ordered"} <= set(scene.events())
+    assert scene.desk.has_slots("web")
+    assert not scene.desk.has_slots("nobody")
+
+
+async def test_stop_and_start_edit_the_file_and_are_done_when_the_host_is(scene: Scene) -> None:
+    await scene.start(web="# a comment\n")
+    assert await scene.ended(await scene.act("stop", reason="lunch")) == "succeeded"
+    assert "desired_state: stopped" in scene.spec()
+    assert "# a comment" in scene.spec()
+    assert scene.host.slots["web/0"].status is Status.STOPPED
+    assert await scene.ended(await scene.act("start")) == "succeeded"
+    assert "desired_state: running" in scene.spec()
+    assert {"stop_requested", "start_requested"} <= set(scene.events())
+
+
+async def test_a_restart_is_an_intent_that_is_served_once(scene: Scene) -> None:
+    await scene.start(web="replicas: 3\n")
+    before = scene.spec()
+    assert await scene.ended(await scene.act("restart")) == "succeeded"
+    assert len({slot.run_request for slot in scene.host.slots.values()}) == 1
+    assert scene.spec() == before
+    await until(lambda: not scene.wishes.intents.runs)
+
+
+async def test_a_restart_that_the_host_refuses_has_failed_with_the_reason(scene: Scene) -> None:
+    await scene.start(web="")
+    await until(lambda: scene.host.slots)
+    scene.host.answers["web/0"] = "refused"
+    accepted = await scene.act("restart")
+    assert await scene.ended(accepted) == "failed"
+    document = await scene.desk.operation(accepted.operation["operation_id"])
+    assert document is not None
+    assert "no such command" in document["detail"]
+
+
+async def test_an_operation_outlives_the_memory_of_it(scene: Scene) -> None:
+    await scene.start(web="")
+    accepted = await scene.act("restart")
+    await scene.ended(accepted)
+    assert scene.store.writer.flush(5)
+    operation_id = accepted.operation["operation_id"]
+    scene.desk._operations._ended.clear()
+    document = await scene.desk.operation(operation_id)
+    assert document is not None
+    assert document["state"] == "succeeded"
+    assert await scene.desk.operation("none") is None
+
+
+async def test_what_cannot_be_asked_for_is_refused_with_the_reason(scene: Scene) -> None:
+    await scene.start(web="desired_state: stopped\n")
+    (scene.root / "bad.yaml").write_text("worker_id: bad\ncolour: red\n")
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    assert isinstance(await scene.act("start", "nobody"), UnknownWorker)
+    for wanted, answer in {
+        "stopped": await scene.act("restart"),
+        "broken_file": await scene.act("start", "bad"),
+        "not_supported": await scene.act("stop", for_ms=5),
+    }.items():
+        assert isinstance(answer, Refused)
+        assert answer.code == wanted
+    assert isinstance(await scene.act("start", graceful=False), Refused)
+    scene.loop.draining = True
+    for answer in (await scene.act("start"), await scene.desk.reconcile(None, "ann")):
+        assert isinstance(answer, Refused)
+        assert answer.code == "draining"
+
+
+async def test_a_look_can_be_asked_for_and_only_what_waits_confirmed(scene: Scene) -> None:
+    await scene.start(web="")
+    assert isinstance(await scene.desk.reconcile(None, "ann"), Accepted)
+    stale = await scene.desk.reconcile("abc", "ann")
+    assert isinstance(stale, Refused)
+    assert stale.code == "stale_plan"
+    (scene.root / "web.yaml").unlink()
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    digest = (await scene.desk.plan()).holds[0].confirm
+    assert digest
+    assert isinstance(await scene.desk.reconcile(digest, "ann"), Accepted)
+    await until(lambda: not scene.host.slots)
+    assert "confirmed" in scene.events()
+
+
+async def test_a_guard_is_confirmed_by_an_intent(scene: Scene) -> None:
+    await scene.start(**{f"w{number}": "" for number in range(5)})
+    await until(lambda: len(scene.host.slots) == 5)
+    for number in range(5):
+        (scene.root / f"w{number}.yaml").write_text(worker(f"w{number}").replace("60", "61"))
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    await until(lambda: any(hold.confirm for hold in scene.loop.all_holds()))
+    digest = next(hold.confirm for hold in scene.loop.all_holds() if hold.confirm)
+    orders = len(scene.host.orders)
+    assert isinstance(await scene.desk.reconcile(digest, "ann"), Accepted)
+    await until(lambda: len(scene.host.orders) == orders + 5)
+    assert "held" in scene.events()
+
+
+async def test_lines_and_events_come_page_by_page(scene: Scene) -> None:
+    await scene.start(web="")
+    lines = [Line(at=1.0 + number, text=f"line {number}", byte_offset=number * 10) for number in range(10)]
+    batch = LogBatch(run="r1", stream="stdout", slot="web/0", from_offset=0, to_offset=100, lines=lines)
+    scene.store.writer.submit(batch)
+    scene.store.writer.submit(EventRows(events=[Event(at=1.0, type=f"kind{number % 2}") for number in range(10)]))
+    assert scene.store.writer.flush(5)
+    newest = await scene.desk.logs(LogQuery(worker_id="web", limit=3, ordinal=0))
+    assert newest is not None
+    assert [entry.item["text"] for entry in newest.entries] == ["line 7", "line 8", "line 9"]
+    page = await scene.desk.logs(LogQuery(worker_id="web", limit=4, after=0))
+    assert page is not None
+    assert (len(page.entries), page.more) == (4, True)
+    rest = await scene.desk.logs(LogQuery(worker_id="web", limit=10, after=page.cursor))
+    assert rest is not None
+    assert (rest.entries[0].item["text"], rest.more) == ("line 4", False)
+    nothing = await scene.desk.logs(LogQuery(worker_id="web", limit=0))
+    assert nothing is not None
+    assert (nothing.entries, nothing.cursor) == ((), newest.cursor)
+    assert await scene.desk.logs(LogQuery(worker_id="nobody", limit=3)) is None
+    odd = await scene.desk.events(EventQuery(limit=3, types=("kind1",)))
+    assert [entry.item["type"] for entry in odd.entries] == ["kind1"] * 3
+    ahead = await scene.desk.events(EventQuery(limit=2, after=0, types=("kind0", "kind1")))
+    assert ([entry.item["type"] for entry in ahead.entries], ahead.more) == (["kind0", "kind1"], True)
+    everything = await scene.desk.events(EventQuery(limit=1000))
+    assert everything.entries[-1].cursor == everything.cursor
+    assert (await scene.desk.events(EventQuery(limit=0))).entries == ()
+
+
+async def test_without_the_database_the_answer_says_so(scene: Scene, tmp_path: Path) -> None:
+    await scene.start(web="")
+    assert scene.store.writer.flush(5)
+    scene.store.reader.close()
+    (tmp_path / "workerctl.db").rename(tmp_path / "away.db")
+    (tmp_path / "workerctl.db").mkdir()
+    with pytest.raises(StoreUnavailable):
+        await scene.desk.events(EventQuery(limit=1))
+    (tmp_path / "workerctl.db").rmdir()
+    (tmp_path / "away.db").rename(tmp_path / "workerctl.db")

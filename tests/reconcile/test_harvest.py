@@ -1,0 +1,109 @@
+"""What is stored for a chunk: lines, or a record of what is missing."""
+
+from __future__ import annotations
+
+from controller.backends.base import LogChunk
+from controller.core.lines import Line
+from controller.reconcile.harvest import LINES_MOST, Harvest, Pace, Position, harvest, refused, within_rate
+from controller.store.records import Line as StoredLine
+
+NOW = 7000.0
+
+
+def chunk(data: bytes, offset: int = 0, *, size: int | None = None, **fields: object) -> LogChunk:
+    values = {"ended": False, "times": ((0, 5.0),), **fields}
+    return LogChunk(offset=offset, data=data, size=offset + len(data) if size is None else size, **values)  # type: ignore[arg-type]
+
+
+def took(of: LogChunk, offset: int = 0, start: int | None = None, *, rate: int = 1000) -> Harvest:
+    start = offset if start is None else start
+    return harvest(of, Position(offset=offset, start=start, pace=Pace(), rate=rate), NOW)
+
+
+def said(of: Harvest) -> list[tuple[str, int, str]]:
+    return [(row.kind, row.byte_offset, row.text) for row in of.rows]
+
+
+def test_lines_are_stored_up_to_the_last_newline() -> None:
+    found = took(chunk(b"one\ntwo\nthr", 10), 10)
+    assert (said(found), found.end) == ([("line", 10, "one"), ("line", 14, "two")], 18)
+
+
+def test_the_tail_of_an_ended_file_is_a_line_only_where_it_is_the_tail() -> None:
+    middle = took(chunk(b"one\ntw", size=9, ended=True))
+    assert (said(middle), middle.end) == ([("line", 0, "one")], 4)
+    last = took(chunk(b"two!!", 4, size=9, ended=True), 4)
+    assert (said(last), last.end) == ([("line", 4, "two!!")], 9)
+
+
+def test_bytes_that_cannot_be_had_are_a_record_and_count_as_stored() -> None:
+    found = took(chunk(b"", 50, gap=(10, 50, "truncated by the writer")), 10)
+    assert (said(found), found.end) == ([("gap", 10, "40 bytes are missing: truncated by the writer")], 50)
+
+
+def test_a_gap_without_a_reason_is_a_record_too() -> None:
+    found = took(chunk(b"x\n", 50), 10)
+    assert said(found)[0] == ("gap", 10, "40 bytes are missing: the host does not say why")
+
+
+def test_a_gap_that_is_none_is_not_told() -> None:
+    assert said(took(chunk(b"x\n", 10, gap=(10, 10, "over the cap")), 10)) == [("line", 10, "x")]
+
+
+def test_after_a_skip_the_line_that_is_cut_is_among_what_is_missing() -> None:
+    found = took(chunk(b"ut line\nwhole\n", 100), 20, 100)
+    assert said(found) == [
+        ("gap", 20, "88 bytes were not stored: written faster than they could be; they are in the file"),
+        ("line", 108, "whole"),
+    ]
+
+
+def test_a_skip_into_one_endless_line_is_all_missing() -> None:
+    found = took(chunk(b"x" * 40_000, 100_000, size=200_000), 20, 100_000)
+    assert [row.kind for row in found.rows] == ["gap"]
+    assert found.rows[0].text.startswith(f"{found.end - 20} bytes were not stored")
+
+
+def test_a_skip_over_bytes_that_are_gone_tells_both() -> None:
+    found = took(chunk(b"end\n", 150, gap=(100, 150, "over the cap")), 20, 100)
+    assert [row[:2] for row in said(found)] == [("gap", 20), ("gap", 100), ("line", 150)]
+    assert said(found)[0][2].startswith("80 bytes were not stored")
+
+
+def test_a_batch_has_no_more_lines_than_the_writer_takes() -> None:
+    data = b"\n" * (LINES_MOST + 10)
+    found = took(chunk(data, times=()))
+    assert (len(found.rows), found.end) == (LINES_MOST, LINES_MOST)
+    assert len(took(chunk(data[found.end :], found.end, times=()), found.end).rows) == 10
+
+
+def test_lines_above_the_rate_of_their_own_second_are_counted_and_left_in_the_file() -> None:
+    lines = [Line(number, number + 1, 5.0 + (number >= 6), False, str(number), False) for number in range(9)]
+    rows, pace = within_rate(lines, Pace(5, 1), rate=3)
+    text = "{} lines were not stored: more than store_rate in one second; they are in the file"
+    assert [(row.kind, row.at, row.text) for row in rows] == [
+        ("line", 5.0, "0"),
+        ("line", 5.0, "1"),
+        ("gap", 5.0, text.format(4)),
+        ("line", 6.0, "6"),
+        ("line", 6.0, "7"),
+        ("line", 6.0, "8"),
+    ]
+    assert pace == Pace(6, 3)
+
+
+def test_what_is_left_out_at_the_end_is_told_at_once() -> None:
+    rows, _ = within_rate([Line(0, 2, 5.0, False, "a", False), Line(2, 4, 5.0, False, "b", False)], Pace(), rate=1)
+    assert [row.kind for row in rows] == ["line", "gap"]
+
+
+def test_a_line_of_an_unknown_time_cannot_be_too_fast() -> None:
+    rows, pace = within_rate([Line(number, number + 1, NOW, True, "x", False) for number in range(9)], Pace(), rate=1)
+    assert ([row.kind for row in rows], pace) == (["line"] * 9, Pace())
+
+
+def test_rows_that_the_database_refuses_become_a_record() -> None:
+    rows = [StoredLine(at=1.0, text="x", byte_offset=4), StoredLine(at=1.0, text="y", byte_offset=6)]
+    assert refused(rows, 4, NOW, "no") == [
+        StoredLine(at=NOW, text="2 lines could not be stored: no", byte_offset=4, kind="gap")
+    ]

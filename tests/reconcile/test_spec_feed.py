@@ -1,0 +1,305 @@
+"""The spec feed over a real directory: what changed is handed on, told once, and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.core.desired import Desired
+from controller.reconcile import upkeep
+from controller.reconcile.archive import Archive
+from controller.reconcile.specs import RESCAN_S, SpecFeed, difference
+from controller.reconcile.upkeep import keep_house
+from controller.store import Policy, Store, StoreUnavailable
+from controller.store.records import ConfigRows, Event, EventRows
+from tests.core.core_builders import desired, problem
+from tests.core.core_builders import worker as accepted
+from tests.fakes.clock import FakeClock
+from tests.reconcile.reconcile_site import rounds, running, until
+from tests.sources.specs_builder import START, SpecsDirectory, worker
+from tests.store.store_builders import config_row
+
+
+class Scene:
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.clock = FakeClock(START)
+        self.spot = SpecsDirectory(folder)
+        self.store = store
+        self.source: Any = self.spot.source
+        self.handed: list[tuple[Desired, frozenset[str] | None]] = []
+        archive = Archive(store, now=self.clock.now, ask_again=lambda _: None)
+        self.feed = SpecFeed(
+            self, clock=self.clock, archive=archive, accept=lambda want, changed: self.handed.append((want, changed))
+        )
+        self.begun = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.fails = 0
+        self.task: asyncio.Task[None] | None = None
+
+    # --- the source, with a gate ---
+
+    @property
+    def root(self) -> str:
+        return str(self.source.root)
+
+    def scan(self, now: float) -> Any:
+        self.begun += 1
+        assert self.gate.wait(10)
+        if self.fails:
+            self.fails -= 1
+            raise ZeroDivisionError
+        return self.source.scan(now)
+
+    def confirm(self, digest: str) -> None:
+        self.source.confirm(digest)
+
+    def forget(self, worker_id: str) -> None:
+        self.source.forget(worker_id)
+
+    # --- what happens ---
+
+    async def start(self) -> None:
+        self.task = asyncio.ensure_future(self.feed.run())
+        await until(lambda: self.feed.scans == 1 and self.clock.waiting)
+
+    async def later(self, seconds: float = RESCAN_S) -> None:
+        """Time passes, and somebody looks."""
+        before = self.feed._over
+        self.spot.now += seconds
+        await self.clock.advance(seconds)
+        if seconds < RESCAN_S:
+            self.feed.look()
+        await until(lambda: self.feed._over > before and self.clock.waiting)
+
+    def events(self) -> list[str]:
+        assert self.store.writer.flush(5)
+        return [event.type for event in self.store.reader.events()]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, store: Store) -> AsyncIterator[Scene]:
+    found = Scene(tmp_path, store)
+    yield found
+    found.gate.set()
+    if found.task is not None:
+        found.task.cancel()
+        await asyncio.gather(found.task, return_exceptions=True)
+
+
+async def test_the_first_scan_is_everything_and_a_later_one_only_what_changed(scene: Scene) -> None:
+    scene.spot.write("web.yaml", worker("web"))
+    await scene.start()
+    assert [(sorted(want.workers), changed) for want, changed in scene.handed] == [(["web"], None)]
+    await scene.later()
+    assert scene.handed[-1][1] == frozenset()
+    scene.spot.write("api.yaml", worker("api"))
+    await scene.later()
+    assert scene.handed[-1][1] == {"api"}
+    assert scene.feed.desired is scene.handed[-1][0]
+    assert scene.events() == ["spec_accepted", "spec_accepted"]
+    assert [row.worker_id for row in scene.store.reader.worker_configs()] == ["api", "web"]
+
+
+async def test_a_problem_is_told_once_and_the_last_good_spec_goes_on(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.spot.write("web.yaml", worker("web"))
+    await scene.start()
+    scene.spot.write("web.yaml", worker("web", "replicas: many\n"))
+    await scene.later()
+    await scene.later()
+    assert scene.feed.desired.workers["web"].stale
+    assert scene.events() == ["spec_accepted", "spec_rejected"]
+    assert caplog.text.count("web.yaml:3") == 1
+    scene.spot.write("web.yaml", worker("web"))
+    with caplog.at_level("INFO"):
+        await scene.later()
+    assert "problems solved" in caplog.text
+    assert scene.events() == ["spec_accepted", "spec_rejected"]
+
+
+async def test_a_removed_spec_is_told_with_its_proof_and_its_row_is_marked(scene: Scene) -> None:
+    for name in ("web", "api"):
+        scene.spot.write(f"{name}.yaml", worker(name))
+    await scene.start()
+    scene.spot.remove("web.yaml")
+    await scene.later()
+    await scene.later(1)
+    assert sorted(scene.feed.desired.removed) == ["web"]
+    assert frozenset({"web"}) in [changed for _, changed in scene.handed]
+    assert scene.events()[-1] == "spec_removed"
+    assert [row.worker_id for row in scene.store.reader.worker_configs()] == ["api"]
+    scene.forget("web")
+    await scene.later()
+    assert dict(scene.feed.desired.removed) == {}
+
+
+async def test_a_directory_that_is_away_holds_and_the_loop_hears_of_it(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.spot.write("web.yaml", worker("web"))
+    await scene.start()
+    scene.spot.remove("web.yaml")
+    with caplog.at_level("INFO"):
+        await scene.later()
+        held, changed = scene.handed[-1]
+        assert (changed, held.hold_digest != "", sorted(held.workers)) == (None, True, ["web"])
+        scene.confirm(held.hold_digest)
+        await scene.later(1)
+        await scene.later()
+    assert "specs are held" in caplog.text
+    assert "no longer held" in caplog.text
+
+
+async def test_another_digest_of_the_same_hold_is_handed_on(scene: Scene) -> None:
+    await scene.start()
+    before = scene.feed.desired
+    scene.feed.desired = desired(hold_reason="replaced", hold_digest="a")
+    scene.feed._hand_on(desired(hold_reason="replaced", hold_digest="b"), first=False)
+    assert scene.handed[-1][0].hold_digest == "b"
+    assert scene.handed[-1][1] is None
+    assert before == Desired()
+
+
+async def test_look_now_waits_for_a_scan_that_began_after_it(scene: Scene) -> None:
+    await scene.start()
+    scene.gate.clear()
+    scene.feed.look()
+    await until(lambda: scene.begun == 2)
+    scene.spot.write("web.yaml", worker("web"))
+    looking = asyncio.ensure_future(scene.feed.look_now())
+    await rounds()
+    scene.gate.set()
+    await asyncio.wait_for(looking, 5)
+    assert scene.begun == 3
+    assert "web" in scene.feed.desired.workers
+
+
+async def test_look_now_does_not_wait_for_more_than_it_needs(scene: Scene) -> None:
+    await scene.start()
+    scene.feed.look()
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    assert scene.begun == 2
+
+
+async def test_hints_of_a_burst_give_one_scan(scene: Scene) -> None:
+    await scene.start()
+    over = asyncio.Event()
+
+    async def hints() -> AsyncIterator[None]:
+        for _ in range(20):
+            yield None
+        await over.wait()
+
+    async with running(scene.feed.follow(hints())):
+        await until(lambda: scene.feed.scans == 2 and scene.clock.waiting)
+        over.set()
+    assert scene.begun == 2
+
+
+async def test_a_scan_that_asks_for_another_gets_it(scene: Scene) -> None:
+    await scene.start()
+    scene.spot.write("web.yaml", worker("web"), age_s=-RESCAN_S)
+    await scene.later()
+    assert dict(scene.feed.desired.workers) == {}
+    await scene.clock.advance(0.3)
+    await until(lambda: scene.feed.scans == 3)
+    assert sorted(scene.feed.desired.workers) == ["web"]
+
+
+async def test_a_bug_in_a_scan_does_not_end_the_feed(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.spot.write("web.yaml", worker("web"))
+    await scene.start()
+    scene.fails = 1
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    assert "a scan of the specs failed" in caplog.text
+    scene.spot.write("api.yaml", worker("api"))
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    assert sorted(scene.feed.desired.workers) == ["api", "web"]
+
+
+async def test_a_state_directory_that_cannot_be_written_is_told_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.feed._warn("cannot write last good specs")
+    scene.feed._warn("cannot write last good specs")
+    assert caplog.text.count("last good") == 1
+
+
+def test_a_difference_names_everybody_concerned() -> None:
+    web, api = accepted("web"), accepted("api")
+    found = difference(
+        desired(web, api, broken={"bad": ()}), desired(accepted("web", replicas=2), removed=["api"], broken={"new": ()})
+    )
+    assert (sorted(found.accepted), sorted(found.gone)) == (["web"], ["api"])
+    assert found.touched == {"web", "api", "bad", "new"}
+    same = difference(desired(web), desired(accepted("web")))
+    assert same.touched == frozenset()
+    assert problem() == problem()
+
+
+# --- upkeep -----------------------------------------------------------------------------------------------------------
+
+
+async def test_rows_of_specs_that_went_while_nobody_looked_are_marked(scene: Scene) -> None:
+    scene.store.writer.submit(ConfigRows(rows=[config_row("old"), config_row("web")]))
+    scene.spot.write("web.yaml", worker("web"))
+    scene.spot.write("bad.yaml", "worker_id: bad\n")
+    scene.store.writer.submit(ConfigRows(rows=[config_row("bad")]))
+    async with running(keep_house(scene.store, scene.feed, scene.clock)):
+        await scene.start()
+        await until(lambda: [row.worker_id for row in scene.store.reader.worker_configs()] == ["bad", "web"])
+        assert len(scene.store.reader.worker_configs(with_deleted=True)) == 3
+
+
+async def test_while_the_source_is_held_no_row_is_marked(scene: Scene) -> None:
+    scene.store.writer.submit(ConfigRows(rows=[config_row("old")]))
+    scene.feed.scans = 1
+    scene.feed.desired = desired(hold_reason="git is at work")
+    async with running(keep_house(scene.store, scene.feed, scene.clock)):
+        await rounds(50)
+        assert scene.store.writer.flush(5)
+        assert [row.worker_id for row in scene.store.reader.worker_configs()] == ["old"]
+
+
+class Flaky:
+    """A store whose reader and sweep fail as often as they are told to, and then are the real ones."""
+
+    def __init__(self, store: Store, failures: int) -> None:
+        self._store, self.failures = store, failures
+        self.writer, self.reader = store.writer, self
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("away")
+
+    def worker_configs(self) -> Any:
+        self._fail()
+        return self._store.reader.worker_configs()
+
+    def sweep(self, policy: Policy, now: float) -> Any:
+        self._fail()
+        return self._store.sweep(policy, now)
+
+
+async def test_upkeep_goes_on_after_the_database_was_away(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.store.writer.submit(ConfigRows(rows=[config_row("old")]))
+    scene.store.writer.submit(EventRows(events=[Event(at=1.0, type="ancient"), Event(at=START, type="new")]))
+    await scene.start()
+    flaky = Flaky(scene.store, 2)
+    async with running(keep_house(flaky, scene.feed, scene.clock)):  # type: ignore[arg-type]
+        await until(lambda: flaky.failures == 1 and scene.clock.waiting == 3)
+        await scene.clock.advance(upkeep.AGAIN_S)
+        await until(lambda: flaky.failures == 0)
+        for _ in range(3):
+            await scene.clock.advance(upkeep.EVERY_S)
+            await rounds()
+        await until(lambda: scene.events() == ["new"])
+        await until(lambda: not scene.store.reader.worker_configs())
