@@ -11,11 +11,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.agent.paths import AgentPaths
+from controller.agent.paths import AgentPaths, PathsError
 from controller.agent.start import start_keeper
 from controller.api.listen import ListenError, parse_listen
 from controller.api.ports import Topic
@@ -124,7 +125,7 @@ def _surroundings(settings: Settings, state: StateDir) -> Surroundings:
     )
 
 
-def _store_rates(specs: SpecFeed):  # type: ignore[no-untyped-def]
+def _store_rates(specs: SpecFeed) -> Callable[[str], int]:
     def rate(instance: str) -> int:
         worker = specs.desired.workers.get(instance.rpartition("/")[0])
         return worker.spec.logs.store_rate if worker else 2000
@@ -144,11 +145,13 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
     try:
         program = _assemble(settings, state, store)
         await program.api.start()
-    except (ListenError, OSError) as error:
+    except (ListenError, PathsError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - an expected outcome, said in one line
         return 1
     told = _Told(asyncio.get_running_loop())
     _ring_on_commit(program)
+    await program.archive.recall()
+    await program.desk.take_up()
     log.info(
         "serving", extra={"fields": {"url": program.api.url, "specs": settings.specs, "state": settings.state_dir}}
     )
@@ -196,8 +199,9 @@ def _ring_on_commit(program: _Program) -> None:
 
     def ring(heads: Heads) -> None:
         for topic, number in ((Topic.EVENTS, heads.event_seq), (Topic.LOGS, heads.log_id)):
-            if number and not loop.is_closed():
-                loop.call_soon_threadsafe(tower.ring, topic)
+            if number:
+                with suppress(RuntimeError):  # the event loop has ended; nobody follows any more
+                    loop.call_soon_threadsafe(tower.ring, topic)
 
     program.store.writer.subscribe(ring)
 

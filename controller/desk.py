@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.agent.failpoints import failpoint
@@ -26,7 +26,7 @@ from controller.core.views import Beside, status_view, worker_view
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop, Turn
-from controller.reconcile.operations import Operation, OperationBook, judge
+from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
 from controller.reconcile.specs import SpecFeed
 from controller.reconcile.wishes import WishBook
 from controller.shelf import Shelf
@@ -68,6 +68,13 @@ class Desk(Shelf):
         self._conditions: dict[str, dict[str, Condition]] = {}
         self._changed: set[str] | None = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    async def take_up(self) -> None:
+        """Go on watching the operations that a controller before us did not see the end of."""
+        for row in await self.stored_operations():
+            known = self._operations.get(row.operation_id)
+            if known is None and row.state not in ENDED and row.action in ("start", "stop", "restart"):
+                self._operations.put(read_operation(row))
 
     # --- what changes ---
 
@@ -141,9 +148,12 @@ class Desk(Shelf):
                 continue
             picture = self._picture(operation.worker_id)
             worker = picture.desired
+            if worker is None and operation.action != "stop":
+                self._put(replace(operation, state="failed", detail="its spec is gone"))
+                continue
             judged = judge(
                 operation,
-                [slot.seen for slot in picture.slots],
+                [replace(slot.seen, status=slot.status) for slot in picture.slots],
                 self._loop.holds(operation.worker_id),
                 replicas=0 if worker is None else worker.spec.replicas,
                 pending=self._is_pending(operation, worker),
@@ -244,7 +254,7 @@ class Desk(Shelf):
                 return refused
             failpoint("controller.after_spec_write")
         elif wish.action != "stop":
-            number = self._wishes.next_number(wish.worker_id, now)
+            number = self._wishes.next_number(wish.worker_id, now, served=_served(picture))
             intent = RunIntent(
                 worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason
             )
@@ -331,6 +341,11 @@ class Desk(Shelf):
             "detail": "looking now",
         }  # fmt: skip
         return Accepted(operation=document)
+
+
+def _served(picture: Picture) -> int:
+    """The highest number that any slot has served: a new wish must be above it, whatever the clock says."""
+    return max((slot.seen.run_request for slot in picture.slots), default=0)
 
 
 def _says_so(worker: DesiredWorker, action: str) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from controller.api.ports import Batch, Document, Entry, EventQuery, LogQuery, StoreUnavailable
 from controller.core.views import rfc3339
 from controller.store import LogQuery as StoreLogQuery
 from controller.store import Store, StoreError
-from controller.store.records import StoredEvent, StoredLine
+from controller.store.records import OperationRow, StoredEvent, StoredLine
 
 PAGE = 1000
 
@@ -58,6 +59,13 @@ class Shelf(ABC):
             "state": row.state,
             "detail": row.detail,
         }
+
+    async def stored_operations(self) -> Sequence[OperationRow]:
+        """The newest ones, of all workers; none where the database cannot be read now."""
+        try:
+            return tuple(reversed(await self._read(lambda: self.store.reader.operations(limit=200))))
+        except StoreUnavailable:
+            return ()
 
     def _lines(self, query: LogQuery) -> tuple[int, list[StoredLine]]:
         # The head is read first: what is stored in between is found again from there, never skipped.

@@ -23,7 +23,7 @@ from typing import NamedTuple, Optional
 CONTROLLERS = ("memory", "cpu", "pids")
 PREFIX = "workerctl-"
 SELF = "self"
-_PROBE = "probe"
+PROBE = "probe"
 _DELEGATED = ("user.delegate", "trusted.delegate")
 _SYSTEMD = "/run/systemd/system"
 
@@ -97,7 +97,7 @@ def read(path: str) -> str:
 
 def write(path: str, text: str) -> None:
     """One write to a control file. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
     try:
         os.write(descriptor, text.encode("ascii"))
     finally:
@@ -251,7 +251,7 @@ _FILES = {"memory": "memory.max", "cpu": "cpu.max", "pids": "pids.max"}
 
 def _probe(top: str, files: Cgroupfs) -> tuple[str, ...]:
     """The controllers whose limit really can be written to a fresh group."""
-    group = os.path.join(top, _PROBE)
+    group = os.path.join(top, PROBE)
     with contextlib.suppress(FileExistsError):
         files.make(group)
     usable = []

@@ -14,7 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from controller.backends.base import HostEvent
 from controller.core.desired import DesiredWorker
@@ -56,6 +56,7 @@ class Archive:
         self._rows: dict[str, set[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._accepted: dict[str, tuple[str, dict[str, Any]]] = {}
 
     # --- events of hosts ---
 
@@ -173,6 +174,16 @@ class Archive:
     def keep_own(self, event: Event) -> None:
         """One event of the controller."""
         self._store.writer.submit(EventRows(events=[event]))
+
+    async def recall(self) -> None:
+        """Which specs were accepted before this start; nothing where the database cannot be read now."""
+        with contextlib.suppress(StoreError):
+            rows = await self._read(self._store.reader.worker_configs)
+            self._accepted = {row.worker_id: (row.revision, dict(row.spec)) for row in rows}
+
+    def is_news(self, worker: DesiredWorker) -> bool:
+        """Whether this very spec was not the accepted one before."""
+        return self._accepted.get(worker.worker_id) != (worker.revision, worker.spec.model_dump(mode="json"))
 
     def keep_spec(self, worker: DesiredWorker) -> None:
         """The accepted spec of a worker, with the problems of its file."""

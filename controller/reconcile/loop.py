@@ -8,7 +8,7 @@ a worker that is not up yet is a hold of the plan, and the next observation wake
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.backends.base import Backend, Superseded
@@ -16,7 +16,7 @@ from controller.core.desired import Desired
 from controller.core.intents import Intents, RunIntent
 from controller.core.observed import Observed
 from controller.core.picture import picture_of
-from controller.core.plan import Hold, Plan
+from controller.core.plan import Action, Hold, Plan
 from controller.core.planner import plan as make_plan
 from controller.core.steps import is_pending
 from controller.reconcile.clock import Clock
@@ -59,6 +59,7 @@ class Loop:
         self._holds: dict[str | None, tuple[Hold, ...]] = {}
         self._resync_at = 0.0
         self._failures: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
 
     def publish_to(self, published: Callable[[Turn], None]) -> None:
         """Whom to tell of each turn."""
@@ -134,9 +135,12 @@ class Loop:
             return
         desired, intents = self.desired, self.intents()
         plan = make_plan(desired, self.observed(), intents, now=now, only=batch.only)
-        for action in plan.actions:
-            log.info("%s", action, extra={"fields": {"turn": self.turns + 1}})
+        self._tell(plan.actions)
         outcomes = await self._executor.execute(plan.actions, desired)
+        for outcome in outcomes:
+            self._refused.pop(outcome.action.instance, None)
+            if outcome.error == "refused":
+                self._refused[outcome.action.instance] = str(outcome.action)
         self._retry(outcomes, now)
         new_holds = self._keep_holds(plan, batch)
         for hold in plan.holds:
@@ -145,6 +149,12 @@ class Loop:
         self._drop_served_wishes(plan, batch, intents)
         self.turns += 1
         self._published(Turn(number=self.turns, now=now, plan=plan, outcomes=tuple(outcomes), new_holds=new_holds))
+
+    def _tell(self, actions: Sequence[Action]) -> None:
+        """One line per action; a refused one that is only tried again was told before."""
+        for action in actions:
+            level = logging.DEBUG if self._refused.get(action.instance) == str(action) else logging.INFO
+            log.log(level, "%s", action, extra={"fields": {"turn": self.turns + 1}})
 
     def _retry(self, outcomes: list[Outcome], now: float) -> None:
         failed = {outcome.action.worker_id: outcome for outcome in outcomes if outcome.error}

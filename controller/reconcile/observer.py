@@ -8,12 +8,31 @@ event loop are kept together, so that a burst costs one look at the host's view.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from controller.backends.base import Backend, HostEvent, LogFile
 from controller.core.observed import ObservedInstance
 from controller.reconcile.queue import WorkQueue
+
+log = logging.getLogger("workerctl.workers")
+
+_TOLD = {
+    "restart_scheduled": logging.INFO,
+    "completed": logging.INFO,
+    "adopted": logging.INFO,
+    "group_left": logging.INFO,
+    "became_unready": logging.INFO,
+    "killed": logging.WARNING,
+    "gave_up": logging.WARNING,
+    "stray_killed": logging.WARNING,
+    "host_rebooted": logging.WARNING,
+    "record_quarantined": logging.WARNING,
+    "gap": logging.WARNING,
+    "internal_error": logging.ERROR,
+}
+"""Events that are told, and how loudly. Starts and stops are not: the plan's lines say them."""
 
 
 class Keeper(Protocol):
@@ -83,7 +102,10 @@ class Observer:
                 self._keeper.keep_instances(host, found, [name for name in names if name not in view.instances])
 
     def event_heard(self, host: str, event: HostEvent) -> None:
-        """Keep it."""
+        """Keep it; what a person would want to hear of is also a line of our log."""
+        level = _TOLD.get(event.type)
+        if level is not None:
+            log.log(level, "%s: %s", event.instance or host, event.message)
         self._keeper.keep_event(host, event)
 
     def log_grew(self, host: str, file: LogFile) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from controller.core.observed import ObservedInstance, Status
 from controller.core.plan import Hold
+from controller.store.records import OperationRow
 
 OperationState = Literal["accepted", "running", "succeeded", "failed", "superseded"]
 _DONE = {"start": "all instances run", "stop": "all instances have stopped", "restart": "all instances run anew"}
@@ -81,6 +82,21 @@ def _has_run(instance: ObservedInstance, operation: Operation) -> bool:
         return False
     completed = instance.status is Status.STOPPED and instance.reason == "Completed"
     return instance.status is Status.RUNNING or completed
+
+
+def read_operation(row: OperationRow) -> Operation:
+    """An operation as it was stored."""
+    return Operation(
+        operation_id=row.operation_id,
+        worker_id=row.worker_id,
+        action=cast("Literal['start', 'stop', 'restart']", row.action),
+        state=cast("OperationState", row.state),
+        detail=row.detail,
+        actor=row.actor,
+        reason=row.reason,
+        number=row.number or 0,
+        created_at=row.created_at,
+    )
 
 
 class OperationBook:

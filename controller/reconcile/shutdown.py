@@ -48,8 +48,7 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
     the longest grace plus a few seconds in any case, naming what is left.
     """
     alive = _alive(agent.view())
-    graces = [worker.spec.stop.grace_ms / 1000 for worker in specs.desired.workers.values()]
-    limit = min(timeout_s, max(graces, default=timeout_s))
+    limit = min(timeout_s, _longest_grace(alive, specs, timeout_s))
     log.info("stopping all workers", extra={"fields": {"count": len(alive), "within_s": limit}})
     try:
         await agent.adjourn(limit)
@@ -77,6 +76,14 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
         log.error("not all workers have stopped", extra={"fields": {"left": len(left), "names": names}})
     else:
         log.info("all workers have stopped")
+
+
+def _longest_grace(alive: list[ObservedInstance], specs: SpecFeed, unknown_s: float) -> float:
+    """In seconds; `unknown_s` for what lives without a spec that we know."""
+    workers = specs.desired.workers
+    known = {instance.worker_id for instance in alive} & workers.keys()
+    graces = [workers[worker_id].spec.stop.grace_ms / 1000 for worker_id in known]
+    return max(graces, default=0.0) if len(known) == len({i.worker_id for i in alive}) else unknown_s
 
 
 async def _kill(agent: Stoppable) -> None:

@@ -167,6 +167,9 @@ class SpecFeed:
             if removal is not None:
                 log.info("spec removed", extra={"fields": {"worker": worker_id, "proof": removal.proof}})
                 self._event("spec_removed", worker_id, removal.proof)
+        if first:
+            counts = {"workers": len(desired.workers), "problems": len(desired.problems)}
+            log.info("specs read", extra={"fields": counts})
         held = (before.hold_reason, before.hold_digest) != (desired.hold_reason, desired.hold_digest)
         # Also where nothing is to be done: what waits for a confirmation, and the problems, are read from it.
         self._accept(desired, None if first or held else found.touched)
@@ -175,6 +178,8 @@ class SpecFeed:
         self._archive.keep_spec(worker)
         if before is not None and before.spec == worker.spec and before.revision == worker.revision:
             return  # Only its place or its problems changed.
+        if before is None and not self._archive.is_news(worker):
+            return  # Accepted before this start.
         fields = {"worker": worker.worker_id, "file": str(worker.source), "revision": worker.revision}
         log.info("spec accepted", extra={"fields": fields})
         self._event("spec_accepted", worker.worker_id, f"{worker.source} at revision {worker.revision}")

@@ -100,7 +100,8 @@ def events_verdict(
 
     Another journal than the stored one starts from the front: the agent's state was made anew.
     """
-    known = stored.seq if stored is not None and stored.journal_id == cursor.journal_id else 0
+    # Below every number of another journal, also below that of the gap which it begins with (0).
+    known = stored.seq if stored is not None and stored.journal_id == cursor.journal_id else -1
     if cursor.seq <= known:
         return (), None
     return [event for event in batch if event.journal_seq is None or event.journal_seq > known], cursor

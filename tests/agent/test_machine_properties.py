@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_builders import wish
+from agent_builders import hook, probe, wish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,12 +19,17 @@ from controller.agent.states import (
     Found,
     GroupEmptied,
     Heard,
+    HookEnded,
     Missing,
+    Notified,
     Now,
     Phase,
+    ProbeFailed,
+    ProbePassed,
     Reap,
     Removed,
     Resumed,
+    RunHook,
     Signal,
     Slot,
     Spawn,
@@ -33,14 +38,25 @@ from controller.agent.states import (
     StopSent,
     Ticked,
     Wish,
+    Withheld,
 )
+
+HOOKS = ("pre_start", "post_start", "pre_stop", "post_stop")
+MODES: tuple[dict[str, Any], ...] = (
+    {},
+    {"hooks": {name: hook(timeout_ms=2000) for name in HOOKS}},
+    {"hooks": {"pre_start": hook()}, "probes": [probe("readiness")]},
+    {"hooks": {"pre_stop": hook(), "post_stop": hook()}, "probes": [probe("startup"), probe("liveness")]},
+)
+"""Launches with hooks and probes in several mixtures. A mixture belongs to a revision: 1-N has MODES[N]."""
 
 
 class World:
     """One slot, its keeper's runs, and what is on its way between the two.
 
-    A run is [leader lives, members live, ignores the polite signal]. Orders arrive in their order, also after the
-    death of the agent that gave them; what the keeper tells dies with the agent it was told to.
+    A run is [leader lives, members live, ignores the polite signal]; a hook is there while it runs, and no kind of hook
+    is ever run twice at once. Orders arrive in their order, also after the death of the agent that gave them; what the
+    keeper tells dies with the agent it was told to.
     """
 
     def __init__(self) -> None:
@@ -52,7 +68,8 @@ class World:
         self.number = 0
         self.stubborn = False
         self.fails = False
-        self.killed_at: dict[str, float] = {}
+        self.hooks: dict[str, str] = {}
+        self.ended_hooks: dict[str, HookEnded] = {}
 
     def hear(self, event: Heard) -> None:
         generation = self.slot.wish.generation
@@ -76,8 +93,20 @@ class World:
                 self.told.append(SpawnFailed(order.run, "no", True, self.now))
                 return
             assert not any(leader for leader, _, _ in self.runs.values()), "a second live run"
+            assert not [name for name in self.hooks.values() if name == "pre_start"], "spawned beside its pre_start"
             self.runs[order.run] = [True, False, self.stubborn]
             self.told.append(Spawned(order.run, 1, self.now))
+        elif isinstance(order, RunHook):
+            hook = order.hook
+            assert hook.name not in self.hooks.values(), f"a second {hook.name}"
+            if hook.name in ("pre_start", "post_stop"):
+                assert not any(leader or members for leader, members, _ in self.runs.values()), f"{hook.name} too early"
+            if self.fails:
+                self.told.append(HookEnded(hook.run, False, "no", None, None, self.now))
+            else:
+                self.hooks[hook.run] = hook.name
+        elif isinstance(order, Signal) and order.run.partition("-")[2]:
+            self.end_hook(order.run, None, 9)
         elif isinstance(order, Signal):
             run = self.runs.get(order.run)
             if run is not None and (order.signal == 9 or not run[2]):
@@ -96,6 +125,12 @@ class World:
             if not run[1]:
                 self.told.append(GroupEmptied(name))
 
+    def end_hook(self, run: str, code: int | None, signal: int | None = None) -> None:
+        if self.hooks.pop(run, None) is not None:
+            ended = HookEnded(run, code == 0, "ended", code, signal, self.now)
+            self.ended_hooks[run] = ended
+            self.told.append(ended)
+
     def listen(self) -> None:
         """The agent hears what was told first."""
         if self.told:
@@ -106,7 +141,14 @@ class World:
         while self.orders:
             self.carry_out()
         self.told.clear()
-        is_missing = self.slot.run not in self.runs
+        is_missing = self.slot.run is not None and self.slot.run not in self.runs
+        for hook in (self.slot.hook, self.slot.aside):
+            if hook is not None and hook.run not in self.hooks:
+                unknown = HookEnded(hook.run, False, "ended while nobody watched", None, None, self.now)
+                self.hear(self.ended_hooks.get(hook.run, unknown))
+        known = [hook.run for hook in (self.slot.hook, self.slot.aside) if hook is not None]
+        for run in [run for run in self.hooks if run not in known]:
+            self.end_hook(run, None, 9)
         for name, (leader, members, _) in list(self.runs.items()):
             if name == self.slot.run:
                 if not leader:
@@ -132,12 +174,19 @@ class World:
             self.hear(Applied(newest))
 
     def calm(self) -> None:
-        """Everything that is on its way arrives, and time goes on until nothing is due any more."""
+        """Everything that is on its way arrives, probes are content, time goes on until nothing is due any more."""
         self.fails = False
         for _ in range(400):
             while self.orders or self.told:
                 self.carry_out()
                 self.listen()
+            if self.slot.phase is Phase.STARTING and self.slot.run is not None:
+                for kind in ("startup", "readiness"):
+                    self.hear(ProbePassed(self.slot.run, kind))
+            if self.hooks:
+                for run in list(self.hooks):
+                    self.end_hook(run, 0)
+                continue
             due = next_deadline(self.slot)
             if due is None:
                 return
@@ -150,6 +199,8 @@ STEPS = st.one_of(
     st.tuples(st.just("remove"), st.integers(1, 30)),
     st.tuples(st.just("tick"), st.floats(0, 20)),
     st.tuples(st.sampled_from(["carry_out", "listen", "exit", "crash", "fork", "restart", "repeat"])),
+    st.tuples(st.sampled_from(["hook_ends", "hook_fails", "ready", "withheld"])),
+    st.tuples(st.sampled_from(["passed", "failed"]), st.sampled_from(["startup", "readiness", "liveness"])),
     st.tuples(st.sampled_from(["stubborn", "obedient", "fails", "works", "adjourn", "resume"])),
 )
 
@@ -157,7 +208,8 @@ STEPS = st.one_of(
 def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 - one case per line
     match move:
         case ("apply", generation, wanted, number):
-            world.apply(wish(generation, wanted=wanted, revision=f"1-{number}", run_request=generation // 7))
+            mode = MODES[number]
+            world.apply(wish(generation, wanted=wanted, revision=f"1-{number}", run_request=generation // 7, **mode))
         case ("remove", generation):
             world.hear(Removed(generation))
         case ("tick", seconds):
@@ -176,6 +228,17 @@ def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 - o
         case ("fork",):
             for run in world.runs.values():
                 run[1] = run[0]
+        case ("hook_ends",) | ("hook_fails",):
+            for run in list(world.hooks):
+                world.end_hook(run, 0 if move[0] == "hook_ends" else 1)
+        case ("ready",):
+            world.hear(Notified(world.slot.run or "x", ready=True))
+        case ("withheld",) if world.orders == [] and world.slot.run not in world.runs and not world.hooks:
+            world.hear(Withheld("a secret"))
+        case ("passed", kind):
+            world.hear(ProbePassed(world.slot.run or "x", kind))
+        case ("failed", kind):
+            world.hear(ProbeFailed(world.slot.run or "x", kind, "no"))
         case ("stubborn",) | ("obedient",):
             world.stubborn = move[0] == "stubborn"
         case ("fails",) | ("works",):
@@ -201,9 +264,9 @@ def test_a_stop_always_ends_with_no_process_left(moves: list[tuple[Any, ...]]) -
     world = World()
     for move in moves:
         act(world, move)
-    world.apply(wish(100, wanted="stopped"))
+    world.apply(wish(100, wanted="stopped", **MODES[1]))
     world.calm()
-    assert (world.slot.phase, world.runs) == (Phase.IDLE, {})
+    assert (world.slot.phase, world.runs, world.hooks) == (Phase.IDLE, {}, {})
 
 
 @settings(max_examples=300, deadline=None)
@@ -213,7 +276,7 @@ def test_a_start_always_ends_with_one_run_at_the_wanted_revision(moves: list[tup
     for move in moves:
         act(world, move)
     world.hear(Resumed())
-    world.apply(wish(100, revision="1-last", run_request=100))
+    world.apply(wish(100, revision="1-last", run_request=100, **MODES[3]))
     world.calm()
     assert (world.slot.phase, world.slot.running_revision) == (Phase.RUNNING, "1-last")
     assert [leader for leader, _, _ in world.runs.values()] == [True]
@@ -229,4 +292,4 @@ def test_a_removed_slot_is_gone_and_no_older_wish_raises_it(moves: list[tuple[An
     world.calm()
     world.apply(wish(99))
     world.calm()
-    assert (world.slot.phase, world.runs) == (Phase.GONE, {})
+    assert (world.slot.phase, world.runs, world.hooks) == (Phase.GONE, {}, {})

@@ -283,3 +283,29 @@ async def test_a_superseded_controller_hears_it_from_any_order(fake: FakePlace) 
         fake.agent.epoch += 1
         with pytest.raises(Superseded, match="claimed"):
             await found.backend.stored([("r", "stdout", 1)])
+
+
+async def test_an_agent_that_refuses_to_adjourn_is_not_asked_twice(fake: FakePlace) -> None:
+    fake.agent.answers["adjourn"] = lambda _request: {"ok": False, "error": "unavailable", "message": "disk full"}
+    async with Connected(fake.backend()) as found:
+        await found.reachable()
+        with pytest.raises(Unavailable, match="disk full"):
+            await found.backend.adjourn(1)
+        assert fake.agent.seen.count("adjourn") == 1
+        assert found.backend.closing
+
+
+async def test_a_connection_that_breaks_within_adjourn_is_made_again_for_it(fake: FakePlace) -> None:
+    fake.agent.cuts.add("adjourn")
+    async with Connected(fake.backend()) as found:
+        await found.reachable()
+        await found.backend.adjourn(1)
+        assert fake.agent.seen.count("adjourn") == 2
+        await asyncio.wait_for(found.backend.gone.wait(), 5)
+
+
+async def test_nothing_can_be_asked_before_there_is_a_connection(fake: FakePlace) -> None:
+    backend = fake.backend()
+    backend.reconnect()
+    with pytest.raises(Unavailable, match="not asked yet"):
+        await backend.kill_now()

@@ -7,7 +7,7 @@ canaries wrote, and its folder is kept when WORKERCTL_E2E_KEEP is set.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -17,9 +17,11 @@ FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember a failure, so that the fixture tells the story, and put the story into the report."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.when == "call":
         item.stash[FAILED] = report.failed
         site = getattr(item, "funcargs", {}).get("site")

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,15 @@ class Installation:
             env=self.environment(WORKERCTL_SERVER=f"http://{self.listen}"), stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return Told(done.returncode, done.stdout, done.stderr)
+
+    def until_says(self, holds: Callable[[str], bool], *arguments: str) -> str:
+        """Run a command until its output is as wanted; the output."""
+
+        def said() -> str | None:
+            told = self.run(*arguments)
+            return told.out if told.code == 0 and holds(told.out) else None
+
+        return eventually(said, told=f"{arguments} says so")
 
     def until_running(self, *worker_ids: str, patience_s: float = PATIENCE_S) -> dict[str, int]:
         """Wait until these (none: all) run with all their replicas and are alive; their pids."""

@@ -1,4 +1,4 @@
-"""Editing, adding, renaming and removing files while the program runs: what changed is done, nothing else is touched."""
+"""Editing, adding, renaming and removing files while the program runs: what changed is done, and nothing else."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_removed_file_stops_its_worker_which_is_then_gone(three: Installation)
     del before["queue/0"]
     assert three.pids() == before == three.living()
     assert three.run("status", "queue").code == 5
-    told = eventually(lambda: "stopped" in (text := three.run("events", "queue").out) and text, told="its events")
+    told = three.until_says(lambda out: "stopped" in out, "events", "queue")
     assert "spec_removed" in told
 
 

@@ -77,12 +77,11 @@ def test_status_describe_and_plan_say_that_all_is_well(five: Installation) -> No
 
 
 def test_logs_and_events_tell_what_happened(five: Installation) -> None:
-    logs = eventually(lambda: (told := five.run("logs", "api")).out.count("\n") == 3 and told, told="three lines")
-    assert [line.split()[:2] for line in logs.out.splitlines()] == [["line", f"{n:08d}"] for n in (1, 2, 3)]
+    logs = five.until_says(lambda out: out.count("\n") == 3, "logs", "api")
+    assert [line.split()[:2] for line in logs.splitlines()] == [["line", f"{n:08d}"] for n in (1, 2, 3)]
     assert five.run("logs", "api", "-n", "1").out.startswith("line 00000003 ")
-    events = five.run("events", "api")
-    assert events.code == 0
-    words = [line.split()[2] for line in events.out.splitlines()[1:]]
+    events = five.until_says(lambda out: "became_running" in out, "events", "api")
+    words = [line.split()[2] for line in events.splitlines()[1:]]
     assert words == ["spec_accepted", "create_ordered", "started", "became_running"]
     assert five.run("events", "api", "-o", "json").code == 0
 
@@ -128,5 +127,5 @@ def test_an_empty_directory_is_served_and_the_first_file_starts_the_first_worker
 
 def test_logs_show_all_runs_in_order(five: Installation) -> None:
     five.run("restart", "api", "--wait", "20")
-    logs = eventually(lambda: (told := five.run("logs", "api")).out.count("\n") == 6 and told, told="six lines")
-    assert [line.split()[1] for line in logs.out.splitlines()] == [f"{n:08d}" for n in (1, 2, 3, 1, 2, 3)]
+    logs = five.until_says(lambda out: out.count("\n") == 6, "logs", "api")
+    assert [line.split()[1] for line in logs.splitlines()] == [f"{n:08d}" for n in (1, 2, 3, 1, 2, 3)]

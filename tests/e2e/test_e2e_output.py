@@ -55,7 +55,7 @@ def assert_contiguous(rows: list[Row], count: int) -> None:
 @pytest.mark.parametrize(
     "roles",
     [("controller",), ("agent",), ("controller", "agent"), ("controller", "agent", "keeper")],
-    ids=lambda roles: "-".join(roles),
+    ids="-".join,
 )
 def test_lines_are_stored_once_and_in_order_over_repeated_deaths(site: Installation, roles: tuple[str, ...]) -> None:
     site.add("chatty", "--lines=1500", "--every=5", logs={"store_rate": 1_000_000})

@@ -16,7 +16,7 @@ def by_hand(site: Installation) -> str:
     """A file as a person writes it: comments, quotes, odd spaces, an order of its own, words of another language."""
     command = site.spec("web").splitlines()[1].partition(": ")[2]
     return (
-        "# The front door. Не трогать!\n"
+        "# The front door. 触らないで。\n"
         "name:   'Ovi'      # in Finnish\n"
         "\n"
         "worker_id: web\n"

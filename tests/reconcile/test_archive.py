@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.backends.base import HostEvent
+from controller.backends.base import HostEvent, LogFile
 from controller.core.observed import Status
 from controller.reconcile import archive as module
 from controller.reconcile.archive import Archive
@@ -240,3 +240,15 @@ async def test_a_burst_costs_one_look_at_the_view(store: Store) -> None:
 
 def test_an_event_is_a_value() -> None:
     assert isinstance(event(1), HostEvent)
+
+
+async def test_events_and_files_are_passed_on(store: Store) -> None:
+    scene = Scene(store)
+    files: list[Any] = []
+    scene.observer._log_grew = lambda host, file: files.append((host, file))
+    file = LogFile(run="r1", instance="web/0", stream="stdout", size=1, ended=False)
+    scene.observer.log_grew(HOST, file)
+    scene.observer.event_heard(HOST, event(1))
+    scene.archive.flush()
+    assert files == [(HOST, file)]
+    assert await scene.observer.event_cursor(HOST) == ("j1", 1)

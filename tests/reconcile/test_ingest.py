@@ -194,7 +194,7 @@ async def test_a_bug_in_one_file_does_not_stop_the_others(store: Store) -> None:
     follows = follower(store, host)
     async with running(follows.run()):
         follows.grew(HOST, broken.file)
-        await rounds()
+        await until(lambda: not host.errors["read_log"])
         follows.grew(HOST, good.file)
         await until(lambda: texts(store, "r2") == ["two"])
         follows.grew(HOST, broken.file)

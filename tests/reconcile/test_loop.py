@@ -13,6 +13,7 @@ from controller.backends.base import Superseded, Unavailable
 from controller.core.desired import Desired
 from controller.core.intents import RunIntent
 from controller.core.observed import Status
+from controller.reconcile.executor import Executor
 from controller.reconcile.loop import RESYNC_S, Loop, Turn
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.wishes import WishBook
@@ -254,3 +255,16 @@ async def test_a_refusal_that_the_plan_does_not_see_does_not_keep_the_loop_turni
     scene.host.now = lambda: 0.0  # its refusals are old before they arrive
     await scene.accept(desired(worker("web", command=["other"])))
     assert len(scene.turns) == 2
+
+
+async def test_a_slot_that_the_host_does_not_answer_for_is_tried_again(scene: Scene) -> None:
+    class Forgetful(MemoryHost):
+        async def apply(self, orders: Any) -> Any:
+            return (await super().apply(orders))[1:]
+
+    forgetful = Forgetful()
+    scene.loop._backends = {HOST: forgetful}
+    scene.loop._executor = Executor({HOST: forgetful})
+    await scene.accept(desired(WEB))
+    (outcome,) = scene.turns[-1].outcomes
+    assert (outcome.error, outcome.message) == ("unavailable", "the host did not answer for this slot")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World
 
-from controller.agent.states import Phase
+from controller.agent.states import Phase, ProbeFailed
 from controller.core.desired import Removal
 from controller.core.intents import RunIntent
 from controller.core.problems import Source
@@ -51,6 +51,11 @@ def settle(world: World) -> None:
 
 def check_converged(world: World) -> None:
     """What the specs ask for is there, and nothing else."""
+    # What an agent has refused is tried again every 30 s; that may be due just now, and is refused again.
+    world.turn()
+    while world.network:
+        world.deliver(0)
+    world.look()
     plan = world.plan()
     if plan.actions:
         raise Broken(f"still something to do: {plan}")
@@ -118,7 +123,7 @@ def edit(world: World) -> None:
     command = choice(["serve", "serve-2", DEAF, BROKEN, LOOPING])
     world.specs[worker_id] = WorkerSpec(
         worker_id=worker_id,
-        command=[command],
+        command=[command, world.hook_dice.choice(["plain", "plain", "hooked", "probed"])],
         replicas=choice([0, 1, 1, 2, 3]),
         desired_state=choice(["running", "running", "running", "stopped", None]),
         restart_delay_ms=choice([0, 100, 1000]),
@@ -187,6 +192,14 @@ def crash(world: World) -> None:
         world.end(process, code=code, signal=11 if code is None else None)
 
 
+def sick(world: World) -> None:
+    """A liveness probe has failed too often."""
+    alive = [process for process in world.processes.values() if process.alive]
+    if alive:
+        process = world.hook_dice.choice(alive)
+        world.agent.inbox.append((process.slot, ProbeFailed(process.run, "liveness", "no answer")))
+
+
 def agent_dies(world: World) -> None:
     world.agent_dies()
 
@@ -217,9 +230,9 @@ def reboot(world: World) -> None:
 
 _EVENTS: tuple[Callable[[World], None], ...] = (
     edit, remove, wish, turn, deliver, wait, crash, agent_dies, keeper_dies, controller_dies, host_lost, clock_jumps,
-    reboot,
+    reboot, sick,
 )  # fmt: skip
-_WEIGHTS = (10, 3, 5, 30, 30, 20, 10, 4, 2, 3, 4, 2, 1)
+_WEIGHTS = (10, 3, 5, 30, 30, 20, 10, 4, 2, 3, 4, 2, 1, 3)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,16 @@ from controller.agent.states import (
     Found,
     GroupEmptied,
     Heard,
+    HookEnded,
+    HookRun,
     Missing,
     Now,
     Phase,
+    ProbePassed,
     Reap,
     Removed,
     Resumed,
+    RunHook,
     Signal,
     Slot,
     Spawn,
@@ -55,6 +59,24 @@ DEAF = "ignores-term"
 WORKERS = ("alpha", "beta", "gamma")
 
 
+def _hook(timeout_ms: int) -> dict[str, Any]:
+    return {"argv": ["hook"], "timeout_ms": timeout_ms}
+
+
+MODES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "hooked": {
+        "hooks": {"pre_start": _hook(2000), "post_start": _hook(500), "pre_stop": _hook(1000), "post_stop": _hook(1000)},
+        "probes": [{"kind": "readiness", "check": "tcp"}],
+    },
+    "probed": {
+        "hooks": {"post_stop": _hook(1000)},
+        "probes": [{"kind": "startup", "check": "tcp"}, {"kind": "liveness", "check": "tcp"}],
+    },
+}
+"""What a worker has beside its command: its second argument names one of these."""
+
+
 class Broken(AssertionError):
     """Something that must always hold did not."""
 
@@ -75,11 +97,23 @@ class Process:
     signal: int | None = None
     dies_at: float | None = None
     lingers_until: float | None = None
+    healthy_at: float = 0.0
 
     @property
     def is_there(self) -> bool:
         """The leader lives, or others of its group do."""
         return self.alive or self.lingers_until is not None
+
+
+@dataclass
+class Hook:
+    """One run of a hook at the keeper. `over` is how it ended; it is remembered until the slot has heard."""
+
+    slot: str
+    hook: HookRun
+    ends_at: float
+    ok: bool
+    over: HookEnded | None = None
 
 
 @dataclass
@@ -106,6 +140,9 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
+        self.hook_dice = random.Random(f"hooks {seed}")
+        self.hooks: dict[str, Hook] = {}
+        self.prepared: dict[str, str | None] = {}
         self.mono, self.wall = 1000.0, 1_700_000_000.0
         self.agent = Agent()
         self.processes: dict[str, Process] = {}
@@ -235,7 +272,11 @@ class World:
             digest=instance.digest,
             run_request=action.run_request,
             wanted=action.wanted,
-            launch={"command": instance.launch.argv[0], **launch_fields(instance.launch)},
+            launch={
+                **launch_fields(instance.launch),
+                "command": instance.launch.argv[0],
+                **MODES[instance.launch.argv[1]],
+            },
             fields=explicit_fields(worker.spec),
         )
 
@@ -282,6 +323,10 @@ class World:
             f"{self.mono:.1f} {name} {type(event).__name__} {before.phase.value}->{step.slot.phase.value}"
         )
         self.agent.slots[name] = step.slot
+        if step.slot.phase not in (Phase.PREPARING, Phase.SPAWNING):
+            self.prepared.pop(name, None)
+        elif isinstance(event, HookEnded) and event.ok and before.hook and before.hook.run == event.hook_run:
+            self.prepared[name] = before.running_revision
         for effect in step.effects:
             if self.faults and self.dice.random() < 0.01:
                 self.story.append(f"{self.mono:.1f} agent dies before {effect}")
@@ -294,6 +339,10 @@ class World:
         match effect:
             case Spawn(run=run):
                 self.keeper_spawns(name, run)
+            case RunHook(hook=hook):
+                self.keeper_runs_hook(name, hook)
+            case Signal(run=run) if run in self.hooks:
+                self.end_hook(self.hooks[run], ok=False)
             case Signal(run=run, signal=number, asks=asks):
                 self.keeper_signals(run, number)
                 if asks:
@@ -314,6 +363,7 @@ class World:
         self.recover_unclaimed()
 
     def recover(self, name: str) -> None:
+        self.recover_hooks(name)
         slot = self.agent.slots[name]
         if slot.run is None or slot.phase not in BUSY:
             return
@@ -327,6 +377,19 @@ class World:
                 self.feed(name, self.exit_of(process))
             if not process.is_there:
                 self.agent.inbox.append((name, GroupEmptied(process.run)))
+
+    def recover_hooks(self, name: str) -> None:
+        slot = self.agent.slots[name]
+        own = [hook.run for hook in (slot.hook, slot.aside) if hook is not None]
+        for run in own:
+            hook = self.hooks.get(run)
+            if hook is None:
+                self.feed(name, HookEnded(run, False, "ended while nobody watched", None, None, self.wall))
+            elif hook.over is not None:
+                self.feed(name, hook.over)
+        for run, hook in list(self.hooks.items()):
+            if hook.slot == name and run not in own:
+                del self.hooks[run]
 
     def recover_unclaimed(self) -> None:
         claimed = {slot.run for slot in self.agent.slots.values()}
@@ -342,9 +405,39 @@ class World:
 
     # --- the keeper and its processes ---
 
+    def keeper_runs_hook(self, name: str, hook: HookRun) -> None:
+        process = next((one for one in self.processes.values() if one.slot == name and one.is_there), None)
+        if hook.name in ("pre_start", "post_stop") and process is not None:
+            raise Broken(f"{name}: {hook.name} beside {process.run}")
+        if any(one.slot == name and one.hook.name == hook.name and one.over is None for one in self.hooks.values()):
+            raise Broken(f"{name}: a second {hook.name}")
+        if hook.name == "pre_start" and self.prepared.get(name, "none") == self.agent.slots[name].running_revision:
+            raise Broken(f"{name}: pre_start runs again for the same start")
+        lasts = self.hook_dice.choice([0.0, 0.3, 0.3, 1e9]) if self.faults else 0.1
+        ok = not self.faults or self.hook_dice.random() < 0.8
+        self.hooks[hook.run] = Hook(name, hook, self.mono + lasts, ok)
+
+    def end_hook(self, hook: Hook, *, ok: bool) -> None:
+        if hook.over is None:
+            code, signal = (0, None) if ok else (None, 9)
+            hook.over = HookEnded(hook.hook.run, ok, "ended", code, signal, self.wall)
+            self.agent.inbox.append((hook.slot, hook.over))
+
+    def probe(self) -> None:
+        """Probes are asked all the time: one that is content says so until it is heard."""
+        for process in list(self.processes.values()):
+            slot = self.agent.slots.get(process.slot)
+            if not process.alive or slot is None or slot.run != process.run or slot.phase is not Phase.STARTING:
+                continue
+            if process.healthy_at <= self.mono:
+                for probe in slot.wish.launch["probes"] if "probes" in slot.wish.launch else ():
+                    self.feed(process.slot, ProbePassed(process.run, probe["kind"]))
+
     def keeper_spawns(self, name: str, run: str) -> None:
         wish = self.agent.slots[name].wish
         command = wish.launch["command"]
+        if "pre_start" in wish.launch.get("hooks", {}) and self.prepared.get(name) != wish.revision:
+            raise Broken(f"{name}: spawned without its pre_start")
         if command == BROKEN:
             self.agent.inbox.append((name, SpawnFailed(run, "command not found", transient=False, at=self.wall)))
             return
@@ -354,6 +447,7 @@ class World:
         process = Process(run, name, wish.revision, command, self.mono, self.wall)
         if command == LOOPING:
             process.dies_at = self.mono + self.dice.choice([0.01, 0.5, 1.5])
+        process.healthy_at = self.mono + self.hook_dice.choice([0.0, 0.5, 3.0])
         self.processes[run] = process
         self.agent.inbox.append((name, Spawned(run, 1, self.wall)))
 
@@ -392,6 +486,8 @@ class World:
         """kill -9 of the keeper: its children live on, their ends will be unknown; the agent becomes the keeper."""
         for process in self.processes.values():
             process.known = process.known and not process.is_there and process.run in self.reaped
+        for hook in self.hooks.values():
+            hook.ok = False
         self.agent_dies()
 
     def reboot(self) -> None:
@@ -400,6 +496,8 @@ class World:
             process.alive, process.lingers_until = False, None
             self.reaped.add(process.run)
         self.agent.inbox.clear()
+        self.hooks.clear()
+        self.prepared.clear()
         for name, slot in list(self.agent.slots.items()):
             if slot.phase in (Phase.COMPLETED, Phase.GONE):
                 continue
@@ -417,8 +515,12 @@ class World:
         until = self.mono + seconds
         while True:
             self.drain_inbox()
+            self.probe()
+            self.drain_inbox()
             due = [d for slot in self.agent.slots.values() if (d := machine.next_deadline(slot)) is not None]
             due += [p.dies_at for p in self.processes.values() if p.alive and p.dies_at is not None]
+            due += [hook.ends_at for hook in self.hooks.values() if hook.over is None]
+            due += [p.healthy_at for p in self.processes.values() if p.alive and p.healthy_at > self.mono]
             due += [p.lingers_until for p in self.processes.values() if p.lingers_until is not None]
             first = max(self.mono, min(due, default=until + 1.0))
             if first > until:
@@ -436,6 +538,9 @@ class World:
         self.drain_inbox()
 
     def die(self) -> None:
+        for hook in list(self.hooks.values()):
+            if hook.over is None and hook.ends_at <= self.mono:
+                self.end_hook(hook, ok=hook.ok)
         for process in list(self.processes.values()):
             if process.alive and process.dies_at is not None and process.dies_at <= self.mono:
                 self.end(process, code=None if process.signal else 1, signal=process.signal)
@@ -469,9 +574,9 @@ def launch_fields(launch: Launch) -> dict[str, Any]:
 
 def desired_worker(spec: WorkerSpec) -> DesiredWorker:
     revision = revision_of(spec, env_files={})
-    command = spec.command[0] if isinstance(spec.command, list) else "demo"
+    argv = tuple(spec.command) if isinstance(spec.command, list) else ("demo", "plain")
     launch = Launch(
-        argv=(command,),
+        argv=argv,
         working_dir="/",
         env={},
         port=None,
@@ -502,6 +607,9 @@ def desired_worker(spec: WorkerSpec) -> DesiredWorker:
 
 _STATUS = {
     Phase.IDLE: Status.STOPPED,
+    Phase.PREPARING: Status.STARTING,
+    Phase.LEAVING: Status.STOPPING,
+    Phase.CLEANING: Status.STOPPING,
     Phase.SPAWNING: Status.STARTING,
     Phase.STARTING: Status.STARTING,
     Phase.RUNNING: Status.RUNNING,

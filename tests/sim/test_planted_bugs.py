@@ -63,6 +63,30 @@ BUGS = (
         "        elif slot.phase not in BUSY:\n",
         "        elif slot.phase not in BUSY or slot.phase.value == 'draining':\n",
     ),
+    Bug(
+        "a pre_start that is run again after a death of ours",
+        "agent/machine.py",
+        "            return self.order() if self.slot.running_revision == self.slot.wish.revision else self.spawn()\n",
+        "            return self.spawn()\n",
+    ),
+    Bug(
+        "a start whose pre_start failed",
+        "agent/hooks.py",
+        "        if event.ok:\n            return self.order()\n",
+        "        if event.ok or event.code is None:\n            return self.order()\n",
+    ),
+    Bug(
+        "a post_stop beside the rest of the group",
+        "agent/machine.py",
+        "        self.move(Phase.DRAINING)\n        if self.slot.wish.launch[\"stop_kill\"] == \"main\":\n",
+        "        self.move(Phase.DRAINING)\n        if True:\n",
+    ),
+    Bug(
+        "a hook that is waited for for ever",
+        "agent/machine.py",
+        "    dues += [hook.deadline for hook in (slot.hook, slot.aside) if hook is not None]\n",
+        "",
+    ),
 )
 
 

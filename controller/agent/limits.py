@@ -1,0 +1,165 @@
+"""What a launch may use: limits that hold in every process (files, nice) and those of a control group per slot.
+
+The agent asks for the fields of an order before it spawns; `cgroups` finds and claims the subtree, once. A limit that
+this host cannot enforce is not in `enforceable`: the controller holds such a worker, unless its spec says best
+effort; then the order leaves it out. Never RLIMIT_AS: it breaks programs that map more than they use.
+
+An out-of-memory kill is believed only when the group's own counter grew during the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import resource
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from . import cgroups
+from .cgroups import Cgroupfs
+
+if TYPE_CHECKING:
+    from .paths import AgentPaths
+
+ALWAYS = ("nofile", "nice")
+CPU_PERIOD_US = 100_000
+_LEAST_QUOTA_US = 1000  # the kernel's
+_FIELDS = (("memory_bytes", "memory"), ("cpu", "cpu"), ("pids", "pids"))
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+_LONGEST = 100
+
+
+class Limiter:
+    """The limits of this host. Built once by the agent; a few file operations for each call, none of them slow.
+
+    Built over the agent's paths it looks for the subtree itself. Built over a folder of cgroupfs it divides that one.
+    """
+
+    def __init__(self, paths_or_root: Union[AgentPaths, str], files: Optional[Cgroupfs] = None) -> None:
+        self._files = files or Cgroupfs()
+        self._kills: dict[str, int] = {}
+        if isinstance(paths_or_root, str):
+            base, name = paths_or_root, "agent"
+            ours: tuple[int, ...] = ()
+        else:
+            base, name = cgroups.find_base(), os.path.basename(paths_or_root.runtime)
+            ours = (os.getppid(), os.getpid())
+        self._subtree = cgroups.claim(base, name, ours, self._files) if base else None
+        if self._subtree is not None:
+            self._clean(self._subtree.top)
+
+    def enforceable(self) -> list[str]:
+        """The names of the limits that hold here."""
+        there = () if self._subtree is None else self._subtree.controllers
+        return [*ALWAYS, *(field for field, controller in _FIELDS if controller in there)]
+
+    def order_fields(self, slot: str, launch: Mapping[str, Any]) -> dict[str, Any]:
+        """`rlimits`, `nice` and `cgroup` of an order to spawn, as far as the launch asks and the host can.
+
+        The slot's group is made and its limits are written. Raises OSError, naming the file, where that fails although
+        the launch is strict about it.
+        """
+        limits = launch.get("limits") or {}
+        is_strict = limits.get("enforce", "strict") == "strict"
+        fields: dict[str, Any] = {}
+        if limits.get("nofile") is not None:
+            fields["rlimits"] = {"nofile": _nofile(limits["nofile"], is_strict=is_strict)}
+        if limits.get("nice") is not None and (is_strict or _may_be_nice(limits["nice"])):
+            fields["nice"] = limits["nice"]
+        try:
+            group = self._prepare(slot, limits)
+        except OSError:
+            if is_strict and any(limits.get(field) is not None for field, _ in _FIELDS):
+                raise
+            group = None
+        return {**fields, "cgroup": group} if group else fields
+
+    def ended(self, slot: str) -> bool:
+        """Whether the kernel killed something of the slot for want of memory since its last order."""
+        group = self._group(slot)
+        return group is not None and slot in self._kills and _oom_kills(group) > self._kills[slot]
+
+    def forget(self, slot: str) -> None:
+        """The slot is gone. A group in which something still lives is left to the next start."""
+        self._kills.pop(slot, None)
+        group = self._group(slot)
+        if group is not None:
+            self._remove(group)
+
+    def _group(self, slot: str) -> Optional[str]:
+        return None if self._subtree is None else os.path.join(self._subtree.top, group_name(slot))
+
+    def _prepare(self, slot: str, limits: Mapping[str, Any]) -> Optional[str]:
+        group = self._group(slot)
+        if group is None or self._subtree is None:
+            return None
+        with contextlib.suppress(FileExistsError):
+            self._files.make(group)
+        # All of them, also those that the launch no longer has: the group is the same as before.
+        for name, text in _settings(self._subtree.controllers, limits):
+            try:
+                cgroups.write(os.path.join(group, name), text)
+            except FileNotFoundError:
+                if name != "memory.swap.max":  # only where the kernel accounts swap
+                    raise
+        self._kills[slot] = _oom_kills(group)
+        return group
+
+    def _clean(self, top: str) -> None:
+        """Remove the groups that agents before us left, as far as nothing lives in them."""
+        with contextlib.suppress(OSError), os.scandir(top) as found:
+            for path in [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]:
+                if os.path.basename(path) != cgroups.SELF:
+                    self._remove(path)
+
+    def _remove(self, group: str) -> None:
+        with contextlib.suppress(OSError), os.scandir(group) as found:
+            below = [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
+            for path in below:
+                with contextlib.suppress(OSError):
+                    self._files.remove(path)
+            self._files.remove(group)
+
+
+def group_name(slot: str) -> str:
+    """A folder's name for a slot, one to one, which none of cgroupfs's own files has."""
+    if len(slot) <= _LONGEST and _PLAIN.fullmatch(slot):
+        return "slot-" + slot.replace("_", "__").replace(".", "_d").replace("/", "_s")
+    return "slot_x" + hashlib.sha256(slot.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _settings(controllers: tuple[str, ...], limits: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which control file gets which text."""
+    memory, cpu, pids = (limits.get(name) for name in ("memory_bytes", "cpu", "pids"))
+    found = []
+    if "memory" in controllers:
+        found.append(("memory.max", "max" if memory is None else str(memory)))
+        found.append(("memory.swap.max", "max" if memory is None else "0"))
+    if "cpu" in controllers:
+        quota = "max" if cpu is None else str(max(_LEAST_QUOTA_US, round(float(cpu) * CPU_PERIOD_US)))
+        found.append(("cpu.max", f"{quota} {CPU_PERIOD_US}"))
+    if "pids" in controllers:
+        found.append(("pids.max", "max" if pids is None else str(pids)))
+    return found
+
+
+def _oom_kills(group: str) -> int:
+    try:
+        return cgroups.value_of(cgroups.read(os.path.join(group, "memory.events")), "oom_kill")
+    except OSError:
+        return 0
+
+
+def _nofile(asked: int, *, is_strict: bool) -> int:
+    """Best effort takes what it can get."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if is_strict or hard == resource.RLIM_INFINITY or os.geteuid() == 0:
+        return asked
+    return min(asked, hard)
+
+
+def _may_be_nice(asked: int) -> bool:
+    """Anybody may take less; only root takes more."""
+    return os.geteuid() == 0 or asked >= os.getpriority(os.PRIO_PROCESS, 0)
