@@ -213,7 +213,9 @@ class AgentBackend:
         known = self._link is None and self._problem == problem
         self._link, self._problem = None, problem
         if not known:
-            log.info("agent not reachable", extra={"fields": {"host": self.host, "problem": problem}})
+            # While closing, this is what we wait for.
+            level = logging.DEBUG if self.closing else logging.INFO
+            log.log(level, "agent not reachable", extra={"fields": {"host": self.host, "problem": problem}})
             listener.host_changed(self.host, None)
 
     async def _session(self, listener: Listener) -> None:
