@@ -14,15 +14,14 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from controller.agent.paths import AgentPaths, PathsError
-from controller.agent.start import start_keeper
 from controller.api.listen import ListenError, parse_listen
 from controller.api.ports import Topic
 from controller.api.server import ApiServer
 from controller.backends.agent import AgentBackend
 from controller.backends.base import Backend, Superseded
+from controller.backends.doorstep import LocalDoorstep
 from controller.config import Settings
 from controller.desk import Desk, Parts
 from controller.log import configure
@@ -90,12 +89,10 @@ class _Program:
 
 def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     clock, queue, wishes = Clock(), WorkQueue(), WishBook(state.path / "intents")
-    paths = AgentPaths(str(state.agent_dir))
     agent = AgentBackend(
         host=HOST,
         realm_id=state.realm_id,
-        socket_path=Path(paths.socket),
-        start=lambda: asyncio.to_thread(start_keeper, paths),
+        doorstep=LocalDoorstep(AgentPaths(str(state.agent_dir))),
         now=clock.now,
     )
     backends: dict[str, Backend] = {HOST: agent}
@@ -164,7 +161,7 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
     else:
         program.loop.draining = True
         if settings.on_exit == "stop":
-            await stop_all(program.agent, program.specs, settings.stop_timeout_s, told.second)
+            code = 0 if await stop_all(program.agent, program.specs, settings.stop_timeout_s, told.second) else 1
         else:
             keep_all(program.agent)
     ended.cancel()

@@ -131,10 +131,10 @@ class _Setup:
         self.stage = "signals"
         reset_signals(self.setup.signals)
         self.stage = "limits"
-        resource.setrlimit(resource.RLIMIT_NOFILE, self.setup.nofile)
+        _limit_files(self.setup.nofile)
         self.stage = "nofile"
         if request.nofile is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (request.nofile, request.nofile))
+            _limit_files((request.nofile, request.nofile))
         self.stage = "nice"
         if request.nice is not None:
             os.setpriority(os.PRIO_PROCESS, 0, request.nice)
@@ -172,6 +172,14 @@ def _report(errors: int, stage: str, number: int, path: str) -> None:
     # A reader that is gone means a keeper that is gone.
     with contextlib.suppress(OSError):
         os.write(errors, data)
+
+
+def _limit_files(limits: tuple[int, int]) -> None:
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    except ValueError:
+        # Python's word for it.
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM)) from None
 
 
 def _output(path: bytes, owner: Optional[credentials.Credentials]) -> int:

@@ -65,6 +65,7 @@ class Rooms:
     adjourn: Callable[[float], None]
     kill_now: Callable[[], None]
     degraded: Callable[[], list[str]]
+    enforceable: Callable[[], list[str]]
     is_ending: Callable[[], bool]
 
 
@@ -125,6 +126,7 @@ class Commands:
             "host": socket.gethostname(),
             "adjourned": rooms.marks.is_adjourned,
             "degraded": rooms.degraded(),
+            "enforceable": rooms.enforceable(),
         }, b""
 
     async def _claim(self, _request: Request) -> Answer:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from signal import SIGKILL, Signals
 from typing import Any, Optional
 
-from .states import HookEnded
+from .states import HookEnded, Slot
 
 SEPARATOR = "#"
 LEFTOVER_S = 0.1
@@ -55,12 +55,12 @@ def is_errand(frame: Frame) -> bool:
 
 
 class Errands:
-    """One per agent. `owner(run)` names the slot whose hook a run is; `tell(slot, event)` feeds its machine."""
+    """One per agent. `owner(run)` is the slot whose hook a run is; `tell(name, event)` feeds its machine."""
 
     def __init__(
         self,
         send: Send,
-        owner: Callable[[str], Optional[str]],
+        owner: Callable[[str], Optional[Slot]],
         tell: Callable[[str, HookEnded], None],
         close_logs: Callable[[str, str], None],
     ) -> None:
@@ -112,14 +112,12 @@ class Errands:
         """A run of the keeper's whole list."""
         run = info["run"]
         slot = str(info["slot"]).partition(SEPARATOR)[0]
-        is_wanted = self._owner(run) is not None or run in self.open
-        if run not in self.open:
-            self.open[run] = _Errand(slot)
+        errand = self.open.setdefault(run, _Errand(slot))
         if info.get("exited") is not None:
             self.exited({**info["exited"], "run": run})
             if info.get("group_empty"):
                 self.emptied(run)
-        elif not is_wanted:
+        elif errand.answer is None and not self._is_wanted(run):
             self.kill(run)
 
     def failed(self, frame: Frame) -> None:
@@ -155,9 +153,15 @@ class Errands:
             errand.has_ended = True
             if errand.answer is not None and not errand.answer.done():
                 errand.answer.set_result(outcome)
-        name = self._owner(run)
-        if name is not None:
-            self._tell(name, HookEnded(run, outcome.ok, outcome.message, outcome.code, outcome.signal, at))
+        owner = self._owner(run)
+        if owner is not None:
+            self._tell(owner.name, HookEnded(run, outcome.ok, outcome.message, outcome.code, outcome.signal, at))
+
+    def _is_wanted(self, run: str) -> bool:
+        """A hook that was to be killed when an agent died may not have been."""
+        owner = self._owner(run)
+        hooks = () if owner is None else (owner.hook, owner.aside)
+        return any(hook is not None and hook.run == run and not hook.killed for hook in hooks)
 
     def _forget(self, run: str) -> None:
         timer = self._timers.pop(run, None)

@@ -198,6 +198,10 @@ class Fleet:
         if self.adjourned_until is not None and not self.busy:
             self._quiet()
 
+    def hook_owner(self, run: str) -> Optional[Slot]:
+        """The slot whose hook a run is."""
+        return self.slots.get(self.by_hook.get(run, ""))
+
     def view(self, name: str) -> dict[str, Any]:
         """The slot as the protocol shows it."""
         return views.view(self.slots[name], self._outside.clock(), self.figures.get(name, views.NO_FIGURES))

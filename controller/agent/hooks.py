@@ -16,7 +16,7 @@ from signal import SIGKILL
 
 from .decisions import Turn, seconds, wants_running
 from .protocol import CAUSE_HOOK
-from .states import Exit, HookEnded, HookRun, Phase, Step
+from .states import Exit, HookEnded, HookRun, Phase, Signal, Step
 
 
 class HookEvents(Turn):
@@ -59,6 +59,8 @@ class HookEvents(Turn):
         if not hook.killed:
             self.kill_hook(hook, "timeout")
             return self.done()
+        # Once more: an agent before us may have died with the first kill unsent.
+        self.effects.append(Signal(hook.run, int(SIGKILL), group=True))
         lost = HookEnded(hook.run, False, "did not even end when it was killed", None, None, self.now.wall)
         return self.hook_ended(lost)
 

@@ -4,11 +4,12 @@ where it might.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from .accounts import AccountError, resolve
+from .limits import Limiter
 from .secret_values import SecretError, read_files
 
 _CGROUP = "cgroup"
@@ -39,10 +40,23 @@ class Place:
 
 
 class Host:
-    """One per agent."""
+    """One per agent. Without a limiter nothing is limited and nothing is proven."""
 
-    def __init__(self, limiter: Any = None) -> None:
+    def __init__(self, limiter: Optional[Limiter]) -> None:
         self._limiter = limiter
+
+    def enforceable(self) -> list[str]:
+        """The names of the limits that hold here."""
+        return [] if self._limiter is None else self._limiter.enforceable()
+
+    def has_died_of_oom(self, slot: str) -> bool:
+        """Whether the kernel has killed for memory in the slot's cgroup since its run began."""
+        return self._limiter is not None and self._limiter.ended(slot)
+
+    def forget(self, slot: str) -> None:
+        """The slot is gone."""
+        if self._limiter is not None:
+            self._limiter.forget(slot)
 
     def place(self, slot: str, launch: Mapping[str, Any]) -> Place:
         """Raises HostError."""
@@ -50,15 +64,14 @@ class Host:
         environment: dict[str, str] = {}
         uid: Optional[int] = None
         if launch.get("user") or launch.get("group"):
-            accounts = importlib.import_module(".accounts", __package__)
             try:
-                account = accounts.resolve(launch)
-            except accounts.AccountError as error:
+                account = resolve(launch)
+            except AccountError as error:
                 raise HostError(str(error)) from None
             fields.update(account.order_fields())
             environment.update(account.environment())
             uid = account.uid
-        if self._limiter is not None and launch.get("limits"):
+        if self._limiter is not None:
             try:
                 fields.update(self._limiter.order_fields(slot, launch))
             except OSError as error:

@@ -30,6 +30,7 @@ from .fleet import Fleet, Outside
 from .flusher import Flusher
 from .hosting import Host
 from .journal import Event, Journal
+from .limits import Limiter
 from .link import Link
 from .logs import Limits, Logs
 from .marks import Marks
@@ -71,7 +72,9 @@ class Agent:
     `keeper_lost` is called when the keeper is gone. The real one never returns.
     """
 
-    def __init__(self, paths: AgentPaths, keeper_fd: int, keeper_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, paths: AgentPaths, keeper_fd: int, keeper_lost: Callable[[], None], limiter: Optional[Limiter] = None
+    ) -> None:
         boot = boot_id() or ""
         self.ended = asyncio.Event()
         self._keeper_lost = keeper_lost
@@ -98,7 +101,7 @@ class Agent:
         fleet = self._fleet
         self._secrets = BroughtSecrets(paths.runtime)
         self._notifications = Notifications(paths.runtime, fleet.slots.get, fleet.feed, self._tell_of_slot)
-        self._errands = Errands(self._link.send, fleet.by_hook.get, fleet.feed, self._logs.close_run)
+        self._errands = Errands(self._link.send, fleet.hook_owner, fleet.feed, self._logs.close_run)
         tools = Tools(
             clock=read_clock,
             send=self._link.send,
@@ -108,14 +111,16 @@ class Agent:
             close_logs=self._logs.close_run,
             notify=self._notifications.open,
         )
-        self._orders = Orders(tools, Host(), self._secrets, self._errands)
+        self._host = Host(limiter)
+        self._orders = Orders(tools, self._host, self._secrets, self._errands)
         ground = Ground(fleet.slots.get, fleet.feed, dice, self._logs.read, f"{paths.state}/probes")
         self._probes = Probes(ground, self._orders)
         self._logs.on_new = self._probes.new_output
         fleet.perform = self._orders.perform
-        fleet.followers += [self._notifications.follow, self._probes.follow, self._forget_secrets]
+        fleet.followers += [self._notifications.follow, self._probes.follow, self._forget]
         self._adoption = Adoption(fleet, self._errands, self._link.send)
         self._adoption.preparing = self._orders.preparing
+        self._adoption.has_died_of_oom = self._host.has_died_of_oom
         self._adoption.on_busy = self._busy
         fleet.on_new = self._adoption.offer
         loaded = records.load()
@@ -135,6 +140,7 @@ class Agent:
             adjourn=self._adjourn,
             kill_now=self._kill_now,
             degraded=self._degraded,
+            enforceable=self._host.enforceable,
             is_ending=lambda: self._is_ending,
         )
         self._server = Server(Commands(rooms), self._journal)
@@ -290,9 +296,10 @@ class Agent:
     def _tell_of_slot(self, kind: str, message: str, slot: str, data: dict[str, Any]) -> None:
         self._fleet.tell(kind, message, slot=slot, data=data)
 
-    def _forget_secrets(self, name: str, slot: Optional[Slot]) -> None:
+    def _forget(self, name: str, slot: Optional[Slot]) -> None:
         if slot is None:
             self._secrets.forget(name)
+            self._host.forget(name)
 
     def _tell_of_logs(self, kind: str, message: str, data: dict[str, Any]) -> None:
         self._fleet.tell(kind, message, slot=data["slot"], data=data)
@@ -319,7 +326,7 @@ def main(paths: AgentPaths, keeper_fd: int) -> int:
 
 
 async def _live(paths: AgentPaths, keeper_fd: int) -> None:
-    agent = Agent(paths, keeper_fd, lambda: _succeed(paths))
+    agent = Agent(paths, keeper_fd, lambda: _succeed(paths), Limiter(paths))
     try:
         await agent.run()
     finally:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from controller.agent import protocol
 from controller.agent.failpoints import failpoint
 from controller.backends.base import Answer, Gone, Listener, LogChunk, LogFile, SlotOrder, Superseded, Unavailable
+from controller.backends.doorstep import Doorstep, Presence, connect
 from controller.backends.link import ANSWER_TIMEOUT_S, Link
 from controller.backends.wire import (
     read_chunk,
@@ -36,9 +36,6 @@ from controller.core.observed import HostView, ObservedInstance, Refusal
 
 log = logging.getLogger("workerctl.agent")
 
-CONNECT_TIMEOUT_S = 10.0
-RETURN_S = 1.0
-"""An agent that was there comes back within this, started by its keeper. Only then another keeper is tried."""
 ADJOURN_WAIT_S = 3.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 FLOORS_KEPT = 5000
@@ -77,8 +74,7 @@ class _Shared(Generic[V]):
 class AgentBackend:
     """The local agent of one state directory.
 
-    `start` makes the keeper run (it returns when the keeper was launched, and does nothing while one lives);
-    `socket_path` is where the agent then listens.
+    `gone` is set once it has left for good: after `adjourn`, when no keeper lives and no record of a run is left.
     """
 
     def __init__(
@@ -86,15 +82,14 @@ class AgentBackend:
         *,
         host: str,
         realm_id: str,
-        socket_path: Path,
-        start: Callable[[], Awaitable[None]],
+        doorstep: Doorstep,
         now: Callable[[], float],
     ) -> None:
         self.host = host
         self.closing = False
         self.gone = asyncio.Event()
         self.answer_timeout_s = ANSWER_TIMEOUT_S
-        self._realm_id, self._socket_path, self._start, self._now = realm_id, socket_path, start, now
+        self._realm_id, self._doorstep, self._now = realm_id, doorstep, now
         self._instances: _Shared[ObservedInstance] = _Shared()
         self._refusals: _Shared[Refusal] = _Shared()
         self._floors: _Shared[int] = _Shared()
@@ -103,6 +98,7 @@ class AgentBackend:
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._epoch: int | None = None
+        self._adjourned_until = 0.0
 
     # --- what the loop asks ---
 
@@ -156,11 +152,12 @@ class AgentBackend:
             self._link.close()
 
     async def adjourn(self, deadline_s: float) -> None:
-        """Stop everything; from now on a lost connection is the expected end, not a reason to start a keeper.
+        """Stop everything. An agent that dies meanwhile is called back to go on; one that has left is not.
 
         An agent that is just being started anew is waited for, a few seconds.
         """
-        until = asyncio.get_running_loop().time() + ADJOURN_WAIT_S
+        now = asyncio.get_running_loop().time()
+        until, self._adjourned_until = now + ADJOURN_WAIT_S, now + deadline_s
         try:
             while True:
                 await self._wait_connected(until)
@@ -202,7 +199,7 @@ class AgentBackend:
             finally:
                 self._link = None
                 self._connected.clear()
-            if self.closing:
+            if self.closing and self._doorstep.presence() is Presence.GONE:
                 self.gone.set()
                 return
             await asyncio.sleep(pause)
@@ -220,7 +217,7 @@ class AgentBackend:
 
     async def _session(self, listener: Listener) -> None:
         """One connection to its end; raises why it ended."""
-        reader, writer = await self._connect()
+        reader, writer = await connect(self._doorstep, was_there=self._epoch is not None, closing=self.closing)
         link = Link(reader, writer, answer_timeout_s=self.answer_timeout_s)
         pump = asyncio.create_task(link.pump(lambda push: self._pushed(push, listener)))
         try:
@@ -240,27 +237,6 @@ class AgentBackend:
         if pump.cancelled():
             raise Unavailable("the connection was given up")
         await pump
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        with contextlib.suppress(Unavailable):
-            return await self._knock(0.0 if self._epoch is None or self.closing else RETURN_S)
-        if self.closing:
-            raise Unavailable("the agent has left")
-        try:
-            await self._start()
-        except Exception as error:  # one start: whatever hinders it is shown, and may be over at the next try
-            raise Unavailable(f"the keeper cannot be started: {error}") from error
-        return await self._knock(CONNECT_TIMEOUT_S)
-
-    async def _knock(self, patience_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        until = asyncio.get_running_loop().time() + patience_s
-        while True:
-            try:
-                return await asyncio.open_unix_connection(str(self._socket_path), limit=1 << 20)
-            except OSError as error:
-                if asyncio.get_running_loop().time() >= until:
-                    raise Unavailable(f"nobody answers on {self._socket_path}: {error.strerror}") from None
-            await asyncio.sleep(0.02)
 
     async def _greet(self, link: Link, listener: Listener) -> None:
         hello = await link.expect("hello", version=protocol.VERSION, realm=self._realm_id)
@@ -293,6 +269,10 @@ class AgentBackend:
         self._refusals.become({slot: one for slot, one in self._refusals.snapshot().items() if slot in instances})
         for file in files:
             listener.log_grew(self.host, file)
+        if self.closing:
+            # It came back in the middle of the end; whether it had heard of it is not known.
+            rest = max(0.0, self._adjourned_until - asyncio.get_running_loop().time())
+            await link.expect("adjourn", epoch=self._epoch, deadline_s=rest)
 
     # --- what the agent tells ---
 

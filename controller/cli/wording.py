@@ -83,8 +83,13 @@ def is_true(item: Item, kind: str) -> bool:
 
 
 def as_desired(item: Item) -> bool:
-    """Whether it is as its spec asks: running and ready, or stopped because it should be or has completed."""
+    """Whether it is as its spec asks: running and ready, or stopped because it should be or has completed.
+
+    An edit that cannot be carried out is not what the spec asks for, however well the old revision runs.
+    """
     ready = condition(item, "Ready") or {}
+    if is_true(item, "Stalled"):
+        return False
     if item["status"] == "running":
         return ready.get("status") != "False" or ready.get("reason") == "Completed"
     if item["status"] != "stopped":

@@ -186,7 +186,9 @@ class Loop:
         """Forget the wishes that this turn has seen and found served. One that came meanwhile is the next turn's."""
         observed = self.observed()
         if all(view.reachable for view in observed.hosts.values()):
-            busy = {action.worker_id for action in plan.actions} | {hold.worker_id for hold in plan.holds}
+            busy = {action.worker_id for action in plan.actions} | {
+                hold.worker_id for hold in plan.holds if hold.reason != "SpecInvalid"
+            }
             seen = intents.runs.keys() if batch.only is None else intents.runs.keys() & batch.only
             for worker_id in seen - busy:
                 intent = intents.runs[worker_id]

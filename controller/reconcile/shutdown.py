@@ -41,11 +41,11 @@ def keep_all(agent: Stoppable) -> None:
     log.info("workers keep running", extra={"fields": {"count": len(_alive(agent.view()))}})
 
 
-async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: asyncio.Event) -> None:
+async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: asyncio.Event) -> bool:
     """Adjourn the agent and wait until it has stopped everything and left.
 
     Every worker gets the grace of its spec, at most `timeout_s`; `insist` (a second signal) kills at once. Ends at
-    the longest grace plus a few seconds in any case, naming what is left.
+    the longest grace plus a few seconds in any case, naming what is left. Whether all has stopped.
     """
     alive = _alive(agent.view())
     limit = min(timeout_s, _longest_grace(alive, specs, timeout_s))
@@ -54,7 +54,7 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
         await agent.adjourn(limit)
     except BackendError as error:
         log.error("the agent cannot be reached; its workers keep running", extra={"fields": {"error": str(error)}})  # noqa: TRY400
-        return
+        return False
     until = asyncio.get_running_loop().time() + limit + LAST_S
     killed = False
     while not agent.gone.is_set() and asyncio.get_running_loop().time() < until:
@@ -70,12 +70,13 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
             await _kill(agent)
         elif not agent.gone.is_set():
             _progress(agent.view())
-    left = [] if agent.gone.is_set() else _alive(agent.view())
-    if left:
-        names = ", ".join(instance.instance for instance in left[:10])
-        log.error("not all workers have stopped", extra={"fields": {"left": len(left), "names": names}})
-    else:
+    if agent.gone.is_set():
         log.info("all workers have stopped")
+        return True
+    left = _alive(agent.view())
+    names = ", ".join(instance.instance for instance in left[:10])
+    log.error("not all workers are known to have stopped", extra={"fields": {"left": len(left), "names": names}})
+    return False
 
 
 def _longest_grace(alive: list[ObservedInstance], specs: SpecFeed, unknown_s: float) -> float:

@@ -19,7 +19,22 @@ from controller.agent import cgroups, procfs
 from controller.agent.limits import Limiter
 from tests.fakes.cgroupfs import FakeCgroupfs
 
-REAL_BASE = cgroups.find_base()
+
+def usable_base() -> str:
+    """A real cgroup2 in which groups can be made now; empty where there is none."""
+    base = cgroups.find_base()
+    if not base:
+        return ""
+    probe = os.path.join(base, f"workerctl-try-{os.getpid()}")
+    try:
+        os.mkdir(probe)
+        os.rmdir(probe)
+    except OSError:
+        return ""
+    return base
+
+
+REAL_BASE = usable_base()
 MOUNT = "41 31 0:38 / {place} rw,relatime shared:1 - cgroup2 cgroup2 rw\n"
 V1 = "36 31 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 
@@ -124,6 +139,7 @@ def real_group() -> Iterator[str]:
     group = os.path.join(REAL_BASE, f"workerctl-test-{os.getpid()}")
     os.mkdir(group)
     yield group
+    cgroups.kill(group)
     wait_until(lambda: cgroups.remove(group))
 
 

@@ -124,9 +124,9 @@ def test_output_goes_to_no_place_that_a_worker_could_have_prepared(bench: Bench,
     own = os.path.join(bench.root, "own")
     place, number = f"{own}/x", errno.EPERM
     if kind == "link on the way":
-        os.mkdir(os.path.join(bench.root, "precious"))
+        os.makedirs(os.path.join(bench.root, "precious", "below"))
         os.symlink(os.path.join(bench.root, "precious"), f"{own}/link")
-        place, number = f"{own}/link/x", errno.ELOOP
+        place, number = f"{own}/link/below/x", errno.ELOOP
     peer.ask("r1", stdout=place, **user(HOSTILE))
     failed = peer.expect("spawn_failed")
     assert (failed["stage"], failed["errno"]) == ("stdout", number)

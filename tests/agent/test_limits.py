@@ -1,4 +1,4 @@
-"""What an order is given of limits, over a folder that looks like cgroupfs; what a real one takes is in test_cgroups."""
+"""What an order is given of limits, over a folder that looks like cgroupfs; a real one is in test_cgroups."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,67 @@ def test_the_message_names_what_is_missing(tmp_path: Path, changes: dict[str, ob
 
     asked = launch(**{"working_dir": str(tmp_path), **{key: fill(value) for key, value in changes.items()}})
     assert check(asked, BASE) == fill(message)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run workers as another user")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, ""),
+        ({"user": "no-such"}, 'unknown user "no-such"'),
+        ({"group": "no-such"}, 'unknown group "no-such"'),
+        (
+            {"working_dir": "{place}/private"},
+            "working_dir {place}/private cannot be entered by user 64001: it belongs to uid 0 and has mode 0700",
+        ),
+        (
+            {"working_dir": "{place}/private/below"},
+            (
+                "working_dir {place}/private/below cannot be entered by user 64001: {place}/private is in the way: "
+                "it belongs to uid 0 and has mode 0700"
+            ),
+        ),
+        ({"working_dir": "{place}/shared"}, ""),
+        (
+            {"argv": ["{place}/roots"]},
+            'command "{place}/roots" is not executable by user 64001: it belongs to uid 0 and has mode 0700',
+        ),
+        (
+            {"argv": ["roots"], "env": {"PATH": "{place}"}},
+            'command "roots": {place}/roots is not executable by user 64001: it belongs to uid 0 and has mode 0700',
+        ),
+        ({"argv": ["{place}/plain"], "user": "root", "group": "64001"}, 'command "{place}/plain" is not executable'),
+    ],
+)
+def test_access_is_looked_at_with_the_eyes_of_the_worker(
+    open_path: Path, changes: dict[str, object], message: str
+) -> None:
+    (open_path / "private" / "below").mkdir(parents=True)
+    (open_path / "private").chmod(0o700)
+    (open_path / "shared").mkdir()
+    os.chown(open_path / "shared", 0, 64001)
+    (open_path / "shared").chmod(0o710)
+    for name, mode in (("roots", 0o700), ("plain", 0o644)):
+        (open_path / name).write_text("#!/bin/sh\n")
+        (open_path / name).chmod(mode)
+    asked = launch(argv=["sh"], working_dir=str(open_path), user="64001")
+    for key, value in changes.items():
+        asked[key] = (
+            [str(item).replace("{place}", str(open_path)) for item in value]
+            if isinstance(value, list)
+            else (
+                {name: text.replace("{place}", str(open_path)) for name, text in value.items()}
+                if isinstance(value, dict)
+                else str(value).replace("{place}", str(open_path))
+            )
+        )
+    assert check(asked, BASE) == message.replace("{place}", str(open_path))
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder that everybody can reach; pytest's own are private."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(os.path.realpath(folder))
+        path.chmod(0o755)
+        yield path

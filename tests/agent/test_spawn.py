@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -9,11 +10,13 @@ import resource
 import select
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from keeper_harness import everybodys_python, wait_until
 
 from controller.agent.child import ChildSetup
 from controller.agent.spawn import (
@@ -114,6 +117,121 @@ def test_nothing_runs_until_it_is_released_and_nothing_ever_when_the_pipe_ends(
     assert (found.si_code, found.si_status, (tmp_path / "ran").exists()) == (os.CLD_EXITED, 0, False)
 
 
+# All that a worker can see of who it is and what it was given.
+WHO = """
+import json, os, resource
+status = dict(line.rstrip().split(":", 1) for line in open("/proc/self/status"))
+names = ("Uid", "Gid", "Groups", "NoNewPrivs", "CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk", "SigIgn", "Umask")
+found = {name: status[name].split() for name in names}
+print(json.dumps({
+    **found, "fds": sorted(fd for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")),
+    "home": os.environ["HOME"], "nofile": resource.getrlimit(resource.RLIMIT_NOFILE), "nice": os.nice(0),
+    "tty": int(open("/proc/self/stat").read().rpartition(")")[2].split()[4]), "stdin": os.readlink("/proc/self/fd/0"),
+}))
+"""
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run workers as another user")
+AS_NOBODY = {"uid": 64001, "gid": 64002, "groups": [64003, 64002]}
+CAP_VERSION = 0x20080522
+
+
+@pytest.fixture
+def heir() -> Iterator[None]:
+    """This process with all that is permitted also inheritable, which a change of user does not take away."""
+    libc = ctypes.CDLL(None)
+    head, before = (ctypes.c_uint32 * 2)(CAP_VERSION, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(head, before) == 0
+    effective, permitted = (before[0], before[3]), (before[1], before[4])
+    generous = (ctypes.c_uint32 * 6)(effective[0], permitted[0], permitted[0], effective[1], permitted[1], permitted[1])
+    assert libc.capset(head, generous) == 0
+    yield
+    assert libc.capset(head, before) == 0
+
+
+@AS_ROOT
+def test_another_user_gets_exactly_its_ids_and_nothing_of_ours(
+    tmp_path: Path, children: list[Child], heir: None
+) -> None:
+    tmp_path.chmod(0o755)
+    request = SpawnRequest.parse(
+        header(
+            tmp_path, everybodys_python(), "-c", WHO, **AS_NOBODY, cwd="/", umask=0o077, nice=7,
+            rlimits={"nofile": 60}, env={"HOME": "/home/x"},
+        )
+    )  # fmt: skip
+    assert decide(children, request) is None
+    os.waitid(os.P_PID, children[0].pid, os.WEXITED | os.WNOWAIT)
+    assert (tmp_path / "err").read_text() == ""
+    assert json.loads((tmp_path / "out").read_text()) == {
+        "Uid": ["64001"] * 4, "Gid": ["64002"] * 4, "Groups": ["64002", "64003"], "NoNewPrivs": ["1"],
+        **{key: ["0" * 16] for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk")},
+        "SigIgn": ["0000000001001000"],  # SIGPIPE and SIGXFSZ, which Python itself ignores
+        "Umask": ["0077"], "fds": ["0", "1", "2"], "home": "/home/x", "nofile": [60, 60], "nice": 7, "tty": 0,
+        "stdin": "/dev/null",
+    }  # fmt: skip
+    found = (tmp_path / "out").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (64001, 64002, 0o600)
+
+
+@AS_ROOT
+def test_root_with_another_group_stays_root(tmp_path: Path, children: list[Child]) -> None:
+    request = SpawnRequest.parse(
+        header(tmp_path, sys.executable, "-c", WHO, uid=0, gid=64002, groups=[64002], env={"HOME": "/root"})
+    )
+    assert decide(children, request) is None
+    os.waitid(os.P_PID, children[0].pid, os.WEXITED | os.WNOWAIT)
+    seen = json.loads((tmp_path / "out").read_text())
+    assert (seen["Uid"], seen["Gid"], seen["Groups"], seen["NoNewPrivs"]) == (
+        ["0"] * 4,
+        ["64002"] * 4,
+        ["64002"],
+        ["0"],
+    )
+    assert seen["CapEff"] != ["0" * 16]
+
+
+@AS_ROOT
+def test_a_waiting_child_is_the_user_already_and_can_be_traced_by_nobody(tmp_path: Path, children: list[Child]) -> None:
+    child = fork_waiting(SpawnRequest.parse(header(tmp_path, "true", **AS_NOBODY)), SETUP)
+    children.append(child)
+    status = Path(f"/proc/{child.pid}/status")
+    wait_until(lambda: "NoNewPrivs:\t1" in status.read_text())
+    assert "Uid:\t64001\t64001\t64001\t64001" in status.read_text()
+    assert Path(f"/proc/{child.pid}/mem").stat().st_uid == 0  # not dumpable
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder of uid 64000 that it can reach; pytest's own are private."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(os.path.realpath(folder))
+        path.chmod(0o755)
+        os.chown(path, 64000, 64000)
+        yield path
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("changes", "stage", "number", "message"),
+    [
+        ({"rlimits": {"nofile": 2**31 - 1}}, "nofile", errno.EPERM, "Cannot set the limit of open files to 2147483647"),
+        ({"nice": -5}, "nice", errno.EACCES, "Cannot set nice to -5: Permission denied"),
+        ({"uid": 64009, "gid": 64009}, "stdout", errno.EPERM, "Cannot open the output file"),
+        ({"cgroup": "/nowhere"}, "cgroup", errno.ENOENT, "Cannot join the control group /nowhere/r1: No such file"),
+    ],
+)
+def test_a_step_that_may_not_be_done_is_named(
+    open_path: Path, children: list[Child], changes: dict[str, Any], stage: str, number: int, message: str
+) -> None:
+    os.seteuid(64000)
+    try:
+        error = decide(children, SpawnRequest.parse(header(open_path, "true", **changes)))
+    finally:
+        os.seteuid(0)
+    assert error is not None
+    assert (error.stage, error.number) == (stage, number)
+    assert error.message.startswith(message)
+
+
 def write(path: Path, text: str, mode: int) -> str:
     path.write_text(text)
     path.chmod(mode)
@@ -190,6 +308,10 @@ def test_output_never_goes_through_a_link_or_to_a_file_that_is_there(tmp_path: P
     [
         {"argv": []}, {"argv": [""]}, {"argv": ["a\0b"]}, {"argv": [1]}, {"run": "../x"}, {"run": ""}, {"run": ".x"},
         {"run": "x" * 65}, {"umask": "022"}, {"umask": 0o1000}, {"cwd": "relative"}, {"stdout": "x"},
+        {"uid": 1}, {"uid": -1, "gid": 1}, {"uid": "1", "gid": 1}, {"uid": 2**32 - 1, "gid": 1},
+        {"uid": True, "gid": 1},
+        {"uid": 1, "gid": 1, "groups": ["x"]}, {"rlimits": {"nofile": 0}}, {"rlimits": {"nofile": "9"}}, {"rlimits": 3},
+        {"nice": 20}, {"nice": -21}, {"nice": "1"}, {"cgroup": "relative"}, {"cgroup": 3},
         {"env": {"A=B": "c"}}, {"env": {"": "c"}}, {"env": {"A": "\0"}}, {"env": None}, {"slot": 3}, {"umask": True},
     ],
 )  # fmt: skip

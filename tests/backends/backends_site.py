@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from controller.agent.start import start_keeper
 from controller.backends.agent import AgentBackend
 from controller.backends.base import HostEvent, LogFile, SlotOrder
+from controller.backends.doorstep import LocalDoorstep, Presence
 from controller.core.desired import DesiredWorker
 from controller.core.spec import explicit_fields
 from tests.agent.agent_site import Client, Site
@@ -121,11 +122,16 @@ class FakePlace:
         self.starts = 0
 
     def backend(self, realm: str = "r1") -> AgentBackend:
-        return AgentBackend(
-            host="localhost", realm_id=realm, socket_path=self.agent.path, start=self._start, now=lambda: 6000.0
-        )
+        return AgentBackend(host="localhost", realm_id=realm, doorstep=self, now=lambda: 6000.0)
 
-    async def _start(self) -> None:
+    @property
+    def socket_path(self) -> Path:
+        return self.agent.path
+
+    def presence(self) -> Presence:
+        return Presence.ALIVE if self.agent.is_there else Presence.GONE
+
+    async def start(self) -> None:
         self.starts += 1
         await self.agent.start()
 
@@ -144,12 +150,16 @@ class RealPlace:
         self.site = Site()
 
     def backend(self, realm: str = "r1") -> AgentBackend:
-        return AgentBackend(
-            host="localhost", realm_id=realm, socket_path=Path(self.site.paths.socket), start=self._start,
-            now=lambda: 6000.0,
-        )  # fmt: skip
+        return AgentBackend(host="localhost", realm_id=realm, doorstep=self, now=lambda: 6000.0)
 
-    async def _start(self) -> None:
+    @property
+    def socket_path(self) -> Path:
+        return LocalDoorstep(self.site.paths).socket_path
+
+    def presence(self) -> Presence:
+        return LocalDoorstep(self.site.paths).presence()
+
+    async def start(self) -> None:
         before = os.environ.get("XDG_RUNTIME_DIR")
         os.environ["XDG_RUNTIME_DIR"] = self.site.run
         try:

@@ -72,6 +72,11 @@ class FakeAgent:
             self.path.unlink()
         self._server = await asyncio.start_unix_server(self._serve, str(self.path))
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it listens, as far as anybody outside can tell."""
+        return self._server is not None
+
     async def stop(self) -> None:
         """As when it is killed: nobody answers on the socket any more."""
         if self._server is not None:

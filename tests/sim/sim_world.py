@@ -387,6 +387,8 @@ class World:
                 self.feed(name, HookEnded(run, False, "ended while nobody watched", None, None, self.wall))
             elif hook.over is not None:
                 self.feed(name, hook.over)
+            elif any(one is not None and one.run == run and one.killed for one in (slot.hook, slot.aside)):
+                self.end_hook(hook, ok=False)
         for run, hook in list(self.hooks.items()):
             if hook.slot == name and run not in own:
                 del self.hooks[run]
