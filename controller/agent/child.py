@@ -26,7 +26,7 @@ from .keeper_log import log
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .spawn import SpawnRequest
+    from .request import SpawnRequest
 
 NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT)
 LAST_DESCRIPTOR = 2**31 - 1

@@ -227,8 +227,11 @@ class Commands:
         offset, limit = field_of(request, "offset", int), field_of(request, "limit", int)
         if offset < 0 or limit < 0:
             raise RequestError("invalid", "offset or limit: is below 0")
+        logs = self._rooms.logs
         try:
-            return self._rooms.logs.read(run, stream, offset, limit)
+            if logs.is_archived(run, stream):
+                return await asyncio.get_running_loop().run_in_executor(None, logs.read, run, stream, offset, limit)
+            return logs.read(run, stream, offset, limit)
         except ReadError as error:
             raise RequestError("not_found", str(error)) from None
 

@@ -1,8 +1,8 @@
-"""Runs at the keeper that are no worker: hooks and exec probes. Whose each is, how it ended, and that none is left behind.
+"""Runs at the keeper that are no worker: hooks and exec probes. Whose each is, how it ended, that none is left behind.
 
 The keeper knows them under the name `SLOT#RUN`, so that they never stand in a worker's way. A hook belongs to a slot
-(`Slot.hook`, `Slot.aside`) and its end is told to the machine; a probe belongs to whoever awaits it here. What a hook or
-a probe leaves behind when it has ended is killed, and so is one that belongs to nobody any more: of a dead agent's
+(`Slot.hook`, `Slot.aside`) and its end is told to the machine; a probe belongs to whoever awaits it here. What a hook
+or a probe leaves behind when it has ended is killed, and so is one that belongs to nobody any more: of a dead agent's
 probes nobody waits for the answer.
 
 Called by adoption.py with the keeper's frames, by orders.py and probes.py with what is started.

@@ -83,9 +83,11 @@ class HookEvents(Turn):
     def _tell(self, hook: HookRun, event: HookEnded) -> None:
         if hook.killed == "unwanted":
             return
-        kind, text = ("hook_succeeded", f"the hook {hook.name} is done") if event.ok else ("", "")
-        data = {"hook": hook.name, "hook_run": hook.run, "code": event.code, "signal": event.signal}
-        self.emit(kind or "hook_failed", text or self._text(hook, event), data, "" if event.ok else CAUSE_HOOK)
+        data: dict[str, object] = {"hook": hook.name, "hook_run": hook.run, "code": event.code, "signal": event.signal}
+        if event.ok:
+            self.emit("hook_succeeded", f"the hook {hook.name} is done", data)
+        else:
+            self.emit("hook_failed", self._text(hook, event), data, CAUSE_HOOK)
 
     @staticmethod
     def _text(hook: HookRun, event: HookEnded) -> str:

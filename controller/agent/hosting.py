@@ -1,5 +1,6 @@
-"""What this host adds to a launch: its user, its limits and what stands in its secret files. May block; called in a thread
-where it might.
+"""What this host adds to a launch: its user, its limits and what stands in its secret files.
+
+May block on the user database of a network or on a dead file system. Called by orders.py, in a thread where it might.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ class HostError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run will live. `errand_fields` are those of a hook or probe: the same user and limits, but no part of the
-    worker's cgroup, because ending an errand must not end the worker."""
+    """Where a run will live: fields for its order, what its environment begins with, and its user (None: ours)."""
 
     order_fields: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Place:
 
     @property
     def errand_fields(self) -> dict[str, Any]:
-        """The fields of an errand's order."""
+        """Those of a hook or a probe: no part of the worker's cgroup, because ending it must not end the worker."""
         return {name: value for name, value in self.order_fields.items() if name != _CGROUP}
 
 

@@ -38,12 +38,10 @@ from .groups import Groups
 from .keeper_log import guarded, log
 from .members import signal_leader, signal_leader_group
 from .poller import Poller
+from .request import SpawnError, SpawnRequest, failure
 from .runs import Exit, Records, Run, adopt, leader_exit
 from .spawn import (
-    SpawnError,
-    SpawnRequest,
     abandon,
-    failure,
     fork_waiting,
     read_report,
     release,

@@ -96,10 +96,10 @@ class LogFiles:
         """The slots that have a folder."""
         return [slot for worker in self._names(self._descriptor) for slot in self._slots(worker)]
 
-    def remove(self, key: Key) -> None:
-        """Unlink one file and what we keep beside it."""
+    def remove(self, key: Key, archive: str = "") -> None:
+        """Unlink one file and what we keep beside it; `archive` names what it was compressed to."""
         with contextlib.suppress(OSError), self.folder(key.slot) as folder:
-            for name in (key.file, f"{key.file}.base"):
+            for name in filter(None, (key.file, f"{key.file}.base", archive)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=folder)
 

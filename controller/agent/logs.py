@@ -6,11 +6,13 @@ where a writer truncated its file, the new content goes on where the old one had
 before it went is a gap with its reason, in the answer to the next read; never silence, never a byte twice.
 
 Space: a file over its cap loses its head, bytes that are stored elsewhere first; unstored ones only at twice the cap.
-Ended runs are kept in number (`log_archives`), and longer while they are not stored, up to twice the number.
+Ended runs are kept in number (`log_archives`, of the worker itself and of its hooks apart), and longer while they are not
+stored, up to twice the number. Those that are stored, or are not the newest, are compressed (log_archive.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -18,6 +20,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
+from . import log_archive
+from .log_archive import PACK_FROM, PACK_TO, Archive, ArchiveReader
 from .log_files import BLOCK, Key, LogFiles, first_data, punch
 from .log_index import IndexFile, TimeIndex
 from .log_watch import LogWatch
@@ -38,7 +42,10 @@ class Limits(NamedTuple):
 
 @dataclass
 class _File:
-    """One file. `size`, `head` (end of the punched part) are physical; `base + physical` is an offset."""
+    """One file. `size`, `head` (end of the punched part) are physical; `base + physical` is an offset.
+
+    `archive` is the name of the compressed file that it has become; empty while it is none.
+    """
 
     key: Key
     changed: float
@@ -48,6 +55,7 @@ class _File:
     stored: int = 0
     has_ended: bool = False
     gone_at: Optional[float] = None
+    archive: str = ""
     index: TimeIndex = field(default_factory=TimeIndex)
 
     @property
@@ -70,6 +78,7 @@ class Logs:
         tell: Callable[[str, str, dict[str, Any]], None],
     ) -> None:
         self._files = LogFiles(root)
+        self._reader = ArchiveReader(self._files)
         self._memory = IndexFile(memory)
         self._limits: Callable[[str], Optional[Limits]] = lambda _slot: None
         self._push = push
@@ -95,6 +104,9 @@ class Logs:
                 with contextlib.suppress(OSError), self._files.opened(key) as descriptor:
                     file.head = first_data(descriptor)
             self._known[key.run, key.stream] = file
+        for archive in list(log_archive.scan(self._files)):
+            # One that has its plain file still beside it is whole: we died before that was removed.
+            self._take_archive(archive)
         for slot in self._files.slots():
             if self._limits(slot) is None:
                 self._files.remove_folder(slot)
@@ -107,7 +119,7 @@ class Logs:
             else:
                 remembered.stored = max(remembered.stored, offset)
         for file in self._known.values():
-            if file.stored > file.end:
+            if file.stored > file.end and not file.archive:
                 self._rebase(file, file.stored)
                 with contextlib.suppress(OSError):
                     self._measure(file)
@@ -167,7 +179,7 @@ class Logs:
         try:
             if not file.has_ended:
                 self._measure(file)
-            if offset > file.end:
+            if offset > file.end and not file.archive:
                 # More was read than there is: it was truncated while nobody looked. All that is there is new.
                 self._rebase(file, offset)
                 self._measure(file)
@@ -182,15 +194,22 @@ class Logs:
             "times": file.index.between(start, start + len(data)) if data else [],
         }
         if start > offset:
-            reason = TRUNCATED if offset < file.base else OVER_CAP
+            reason = TRUNCATED if offset < file.base and not file.archive else OVER_CAP
             answer["gap"] = {"from": offset, "to": start, "reason": reason}
         return answer, data
 
     def _read(self, file: _File, start: int, count: int) -> bytes:
         if count <= 0:
             return b""
+        if file.archive:
+            return self._reader.read(file.key.slot, file.archive, start - file.base, count)
         with self._files.opened(file.key) as descriptor:
             return os.pread(descriptor, count, start - file.base)
+
+    def is_archived(self, run: str, stream: str) -> bool:
+        """Whether reading it may take a while: to be done in a thread."""
+        file = self._known.get((run, stream))
+        return file is not None and bool(file.archive)
 
     def stored(self, run: str, stream: str, offset: int) -> None:
         """All bytes below are safe elsewhere."""
@@ -235,8 +254,38 @@ class Logs:
         if only is None and self._memory.is_large:
             self._memory.rewrite((file.key, file.stored, file.index) for file in self._known.values())
 
+    async def pack(self) -> None:
+        """Compress what has ended and is not likely to be read soon; one file after the other, in a thread."""
+        for file in [file for file in self._known.values() if self._is_to_pack(file)]:
+            work = (log_archive.pack, self._files, file.key, file.base, file.head)
+            with contextlib.suppress(OSError):
+                archive = await asyncio.get_running_loop().run_in_executor(None, *work)
+                if self._known.get((file.key.run, file.key.stream)) is file:
+                    self._take_archive(archive)
+                else:
+                    self._files.remove(file.key, archive.name)
+
+    def _is_to_pack(self, file: _File) -> bool:
+        if not file.has_ended or file.archive or not PACK_FROM <= file.size - file.head < PACK_TO:
+            return False
+        if file.stored >= file.end:
+            return True
+        slot, is_hook = file.key.slot, _is_hook(file.key.run)
+        others = (other for other in self._known.values() if other.key.slot == slot)
+        return any(_is_hook(other.key.run) == is_hook and other.changed > file.changed for other in others)
+
+    def _take_archive(self, archive: Archive) -> None:
+        """The file is compressed from now on."""
+        key = archive.key
+        known = self._known.get((key.run, key.stream))
+        file = known or _File(key, archive.changed, has_ended=True)
+        file.base, file.head, file.size, file.archive = archive.start, 0, archive.size, archive.name
+        self._known[key.run, key.stream] = file
+        self._files.remove(key)
+
     def close(self) -> None:
         """Let go of everything; files stay."""
+        self._reader.close()
         self._memory.flush()
         self._memory.close()
         self._watch.close()
@@ -254,6 +303,10 @@ class Logs:
             self._files.remove_folder(slot)
 
     def _tidy_archives(self, files: list[_File], archives: int) -> None:
+        for is_hook in (False, True):
+            self._tidy_kind([file for file in files if _is_hook(file.key.run) is is_hook], archives)
+
+    def _tidy_kind(self, files: list[_File], archives: int) -> None:
         changed: dict[str, float] = {}
         for file in files:
             file.gone_at = None
@@ -265,7 +318,7 @@ class Logs:
                 self._drop(file)
 
     def _drop(self, file: _File) -> None:
-        self._files.remove(file.key)
+        self._files.remove(file.key, file.archive)
         del self._known[file.key.run, file.key.stream]
         if file.stored < file.end:
             message = f"{file.end - file.stored} bytes of {file.key.stream} of run {file.key.run} were dropped unread"
@@ -336,3 +389,8 @@ class Logs:
         file.base, file.head, file.size = base, 0, 0
         with contextlib.suppress(OSError):
             self._files.write_base(file.key, base)
+
+
+def _is_hook(run: str) -> bool:
+    """Runs of hooks are named after them."""
+    return "-" in run

@@ -154,8 +154,8 @@ class _Machine(HookEvents, HealthEvents, Turn):
         if seconds(self.slot, "start_grace_ms") <= 0 and starts_by_grace(self.slot):
             self.move(Phase.RUNNING)
             self.set(since=self.now.wall)
-        self.settle()
-        if self.slot.phase in (Phase.STARTING, Phase.RUNNING) and "post_start" in hooks_of(self.slot):
+        slot = self.settle().slot
+        if slot.phase in (Phase.STARTING, Phase.RUNNING) and "post_start" in hooks_of(slot):
             self.set(aside=self.begin_hook("post_start"))
         return self.done()
 
@@ -269,7 +269,7 @@ class _Machine(HookEvents, HealthEvents, Turn):
         """Its start waits for others: `Resumed` is what starts it."""
         if self.slot.phase is not Phase.IDLE or not wants_running(replace(self.slot, suspended=False)):
             return Step(self.slot)
-        self.set(suspended=True, reason="WaitingForDependency", message=event.message)
+        self.set(suspended=True, reason="WaitsFor", message=event.message)
         return self.done()
 
     def withheld(self, event: Withheld) -> Step:

@@ -1,4 +1,4 @@
-"""What runs say of themselves over NOTIFY_SOCKET (the protocol of sd_notify): one datagram socket per slot, in the runtime folder.
+"""What runs say of themselves over NOTIFY_SOCKET (the protocol of sd_notify): one datagram socket per slot.
 
 A message counts only when its sender belongs to the slot's run, by the pid that the kernel attests: it is the leader,
 or in its session, or was started with the run's token, or descends from the leader. Everything else is dropped, and
@@ -37,6 +37,7 @@ _FDS = 16
 _CREDENTIALS = struct.Struct("3i")
 _TOKEN = b"WORKER_RUN"
 _DEPTH = 64
+_PASSABLE = 0o011
 
 
 class Word(NamedTuple):
@@ -82,7 +83,7 @@ class Notifications:
     # --- the life of a socket ---
 
     def open(self, name: str, uid: Optional[int]) -> str:
-        """Listen for a slot whose run is about to start as `uid` (None: ours). Returns the path; empty where it fails."""
+        """Listen for a slot whose run is about to start as `uid` (None: ours). The path; empty where it fails."""
         try:
             if name not in self._ears:
                 self._ears[name] = self._bind(self._path(name))
@@ -145,7 +146,7 @@ class Notifications:
             for folder in (os.path.dirname(self._runtime), self._runtime, self._folder):
                 found = os.stat(folder)
                 if found.st_uid == os.geteuid() and not found.st_mode & 0o001:
-                    os.chmod(folder, stat.S_IMODE(found.st_mode) | 0o011)
+                    os.chmod(folder, stat.S_IMODE(found.st_mode) | _PASSABLE)
         if os.lstat(path).st_uid != uid:
             os.chown(path, uid, -1, follow_symlinks=False)
 

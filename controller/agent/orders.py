@@ -46,9 +46,12 @@ Order = dict[str, Any]
 
 @dataclass(frozen=True)
 class Tools:
-    """What orders are made with. `send` calls its second argument when the order has left us; `slot(name)` is the slot
-    as it is now; `open_logs(slot, run)` makes room for output and returns two paths; `notify(slot, uid)` opens the
-    slot's notification socket and returns its path."""
+    """What orders are made with.
+
+    `send` calls its second argument when the order has left us; `slot(name)` is the slot as it is now;
+    `open_logs(slot, run)` makes room for output and returns two paths; `notify(slot, uid)` opens the slot's socket for
+    notifications and returns its path.
+    """
 
     clock: Callable[[], Now]
     send: Callable[[Order, Optional[Callable[[], None]]], None]
@@ -160,7 +163,7 @@ class Orders:
             return Outcome(False, "the values of its secrets are not known", is_known=False)
         try:
             place = await self._place(slot)
-        except (HostError, asyncio.TimeoutError) as error:
+        except (HostError, asyncio.TimeoutError) as error:  # noqa: UP041 - two classes before Python 3.11
             return Outcome(False, f"could not be started: {error}", is_known=False)
         order = views.spawn_order(slot, run, {**self._environment(slot, place), "HOOK": "probe"}, outputs)
         answer = self._errands.begin_probe(slot.name, {**order, "argv": argv, **place.errand_fields})
@@ -190,7 +193,7 @@ class Orders:
     async def _later(self, slot: Slot, run: str, go: Callable[..., None], refuse: Callable[..., None]) -> None:
         try:
             place = await self._place(slot)
-        except asyncio.TimeoutError:
+        except asyncio.TimeoutError:  # noqa: UP041 - two classes before Python 3.11
             text = f"Cannot look up its user and secrets: no answer within {PREPARE_S:.0f} s"
             refuse(slot, run, text, transient=True)
         except HostError as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
+import importlib
 import json
 import os
 import stat
@@ -121,7 +121,7 @@ class AgentPaths:
 
 def _runtime_chain(state: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The base folder, which exists, and the names below it that are ours to create."""
-    name = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
+    name = _sha256(os.fsencode(state))[:12]
     session = environ.get("XDG_RUNTIME_DIR", "")
     # `sudo -E` leaves root with another user's folder; whoever owns it could swap ours. Such a one is not used.
     if os.path.isabs(session) and _is_private(session):
@@ -129,6 +129,14 @@ def _runtime_chain(state: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     if os.geteuid() == 0 and os.path.isdir("/run"):
         return "/run", "workerctl", name
     return "/tmp", f"workerctl-{os.geteuid()}", name  # noqa: S108 - every level below is created and checked as ours
+
+
+def _sha256(data: bytes) -> str:
+    """In hexadecimal. Not by hashlib, where that can be helped: it loads OpenSSL, a third of the keeper's memory."""
+    for module in ("_sha2", "_sha256", "hashlib"):
+        with contextlib.suppress(ImportError):
+            return str(importlib.import_module(module).sha256(data).hexdigest())
+    raise PathsError("Cannot name the runtime folder: this Python has no SHA-256")
 
 
 def _is_private(path: str) -> bool:

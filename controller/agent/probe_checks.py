@@ -53,8 +53,14 @@ async def _status_line(port: int, path: str) -> bytes:
     reader, writer = await asyncio.open_connection(ADDRESS, port, limit=HEAD_LIMIT)
     try:
         _refuse_self(writer)
-        head = f"GET {path} HTTP/1.1\r\nHost: {ADDRESS}\r\nUser-Agent: workerctl\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode("ascii"))
+        lines = (
+            f"GET {path} HTTP/1.1",
+            f"Host: {ADDRESS}",
+            "User-Agent: workerctl",
+            "Accept: */*",
+            "Connection: close",
+        )
+        writer.write("".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii"))
         return await reader.readuntil(b"\n")
     finally:
         writer.transport.abort()
@@ -114,7 +120,8 @@ class LineSearch:
     def look(self) -> bool:
         """Whether a new line matches. Reads a bounded part; `is_behind`: there is more, call again."""
         self.is_behind = False
-        return any([self._look(stream) for stream in self.offsets])
+        found = [self._look(stream) for stream in self.offsets]
+        return any(found)
 
     def _look(self, stream: str) -> bool:
         for _ in range(CHUNKS_AT_ONCE):

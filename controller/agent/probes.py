@@ -30,7 +30,7 @@ from .probe_counts import Probe, Tally, due_probes
 from .states import ProbeFailed, ProbePassed, Slot
 from .views import plain_text
 
-SLICE_S = 0.25
+SLICE_S = 0.05
 BEHIND_S = 0.02
 LEFT_S = 600.0
 FIRST_WITHIN_S = 1.0

@@ -12,7 +12,7 @@ Frame: two unsigned 32-bit big-endian lengths (header, payload), the header as U
 Requests (fields beside id and op -> fields of the answer):
 
   hello   {version, realm}              -> {version, journal_id, agent_pid, keeper_pid, boot_id, epoch, host,
-                                            adjourned, degraded: [text]}
+                                            adjourned, degraded: [text], enforceable: [limit]}
           A realm other than the agent's own: error `wrong_realm`. Must come first.
   claim   {}                            -> {epoch}            issues a new epoch, durably; lifts `adjourned`
   list    {}                            -> {slots: [SLOT VIEW], tombstones: {slot: generation}, logs: [LOG]}
@@ -21,6 +21,7 @@ Requests (fields beside id and op -> fields of the answer):
           answered when the slots are durable. error `refused`: a running instance would be replaced and the
           preflight says the new launch cannot start; the old one stays. error `stale`: generation too low, or
           equal with another content; `generation` is the one to exceed. error `invalid`: a field is wrong.
+          An equal apply with `secrets` brings their values; a slot that waited for them starts.
   remove  {epoch, slots: [{slot, generation}]} -> {results: [...]}   a tombstone; the slot view goes when all is gone
   preflight {launch}                    -> {message}          empty when it can start
   watch   {journal_id?, seq?}           -> {}                 then pushes: all events after the cursor, then live ones
@@ -30,21 +31,26 @@ Requests (fields beside id and op -> fields of the answer):
   stored  {epoch, marks: [{run, stream, offset}]} -> {}       all bytes below are safe elsewhere; may be reclaimed
   adjourn {epoch, deadline_s}           -> {}                 stop all, start nothing until the next claim; then exit.
                                                               Slots whose grace is longer are killed at the deadline.
+                                                              What others depend on is asked to end after them.
   kill_now {epoch}                      -> {}                 after adjourn: what still stops is killed at once
 
 Pushes: {"push": "event", "event": EVENT} · {"push": "slot", "view": SLOT VIEW} (after each change) ·
 {"push": "gone", "slot"} · {"push": "log", "run", "stream", "slot", "size"} (new bytes, at most every 50 ms per
 file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}} every 10 s.
 
-SLOT       {slot, generation, revision, digest, run_request, wanted: running|stopped, launch: LAUNCH, fields, labels?}
-LAUNCH     the fields of controller.core.desired.Launch, as JSON
+SLOT       {slot, generation, revision, digest, run_request, wanted: running|stopped, launch: LAUNCH, fields, labels?,
+            secrets?: {NAME: value}}     values are kept in memory only; those of another apply stay without it
+LAUNCH     the fields of controller.core.desired.Launch, as JSON; what is not there has its default
 SLOT VIEW  {slot, generation, revision, digest, run_request, wanted, fields, status, reason, message, since, run,
             run_number, running_revision, pid, started_at, restart_count, last_exit: {cause, code, signal, at, run},
-            next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}}
+            next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}, ready, notify_status}
+            `ready` is null where nothing says anything: no readiness probe, and no READY=1. `notify_status` is the
+            STATUS= of the run, one line.
 EVENT      {seq, journal_id, boot_id, at, type, slot, run, cause, message, data}; slot and run may be null.
            type `gap`: events that are no longer kept, data {from, to}, seq = to. type `repeated`: a slot's further
            events of one minute, folded, data {counts: {type: n}}. Events are sent once they are durable.
-LOG        {run, slot, stream, size, ended, stored}   a file that is there, also of slots that are gone
+LOG        {run, slot, stream, size, ended, stored}   a file that is there, also of slots that are gone. Hooks are runs
+           of their own in the slot of their worker; the id of such a run ends in `-` and the hook's name.
 
 `times` of read_log: bytes from `offset` on, up to the next point, were written at about `epoch_s`. Offsets never go
 back: what a writer truncated is a gap, and what it writes then has later offsets.

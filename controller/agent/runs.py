@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from . import procfs
 from .failpoints import failpoint
-from .spawn import HEADROOM, SpawnRequest, descriptor_limit, is_run_id
+from .request import SpawnRequest, is_run_id
+from .spawn import HEADROOM, descriptor_limit
 
 _RECORD_LIMIT = 65_536
 _EXIT_ROOM = 96

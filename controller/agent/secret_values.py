@@ -1,4 +1,4 @@
-"""The values of secrets on this host: those that a controller brought, and those that are read from files at each spawn.
+"""The values of secrets on this host: those that a controller brought, and those read from files at each spawn.
 
 Values never enter a wish, a record, a view, an event or a log line. What a controller brought is kept in memory, and in
 one 0600 file per slot below the runtime folder where that is a tmpfs: it must never reach a disk. Where it is none, or

@@ -265,6 +265,7 @@ class Agent:
             self._push({"push": "figures", "figures": self._fleet.figures})
         self._journal.unfold(mono=now.mono, wall=now.wall)
         self._logs.tidy()
+        await self._logs.pack()
         self._probes.tidy()
         self._fleet.look_if_quiet()
         await self._fleet.tidy()

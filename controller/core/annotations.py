@@ -22,6 +22,7 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
+        "circle": "Workers depend on each other in a circle.",
         "conflict": "A file holds unresolved merge conflicts.",
         "duplicate": "A worker, or the Defaults of a directory, stand in more than one place.",
         "duplicate_key": "A mapping has the same key twice.",

@@ -16,11 +16,56 @@ from controller.core.spec import WorkerSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One question put to an instance again and again; at 127.0.0.1 where it is `http` or `tcp`.
+
+    Set are: `port` of http and tcp; `path` and `status` (from, to) of http; `argv` of exec; `pattern` of log_line.
+    """
+
+    kind: Literal["startup", "readiness", "liveness"]
+    check: Literal["http", "tcp", "exec", "log_line"]
+    port: int | None = None
+    path: str | None = None
+    status: tuple[int, int] | None = None
+    argv: tuple[str, ...] = ()
+    pattern: str | None = None
+    period_ms: int
+    timeout_ms: int
+    failures: int
+    successes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A command at one moment of an instance's life."""
+
+    argv: tuple[str, ...]
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an instance may use at most; None is no limit. `cpu` in processors."""
+
+    memory_bytes: int | None = None
+    cpu: float | None = None
+    nofile: int | None = None
+    pids: int | None = None
+    nice: int | None = None
+    enforce: Literal["strict", "best_effort"] = "strict"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """Everything that one instance needs to run, expanded and absolute. What a back end hands to its supervisor.
 
     `argv` is what is executed, never empty. `env` holds what the spec and we add; the host adds PATH HOME USER LANG
     TZ beneath. Times in ms, sizes in bytes.
+
+    `user` and `group` are names or numbers, None for the supervisor's own (the user's own group). `secret_files` are
+    read on the host at every start, absolute path by variable. `secret_names` are variables whose values come apart,
+    never in a launch. `hooks` by moment: pre_start, post_start, pre_stop, post_stop. `depends_on` are worker ids: the
+    order of stopping, the other way round.
     """
 
     argv: tuple[str, ...]
@@ -43,16 +88,30 @@ class Launch:
     log_archives: int
     log_store_rate: int
     log_retain_days: int
+    user: str | None = None
+    group: str | None = None
+    umask: int = 0o022
+    secret_files: Mapping[str, str] = field(default_factory=dict)
+    secret_names: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    limits: Limits | None = None
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredInstance:
-    """One replica as it should be. `digest` covers the whole launch; `revision` only what a restart is worth."""
+    """One replica as it should be. `digest` covers the whole launch; `revision` only what a restart is worth.
+
+    `secrets` are the values of `launch.secret_names`. They go to the supervisor beside the launch and nowhere else:
+    not into a record, a log or a message.
+    """
 
     ordinal: int
     revision: str
     digest: str
     launch: Launch
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

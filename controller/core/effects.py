@@ -5,9 +5,10 @@
 `none`      nothing that an instance notices; counts, names, and what only the controller reads.
 
 Called by revision.py (what enters), launch.py (what enters the digest) and the planner (what a plan says changed).
-A field of a group stands here with its dotted path. A test holds the table against the models: a new field without a
-row fails. Moving a row between `restart` and another effect changes the revision of every spec that sets the field,
-so an upgrade would restart workers: the golden file of revisions is there to stop that.
+A field of a group stands here with its dotted path, unless all of its group has one effect. A test holds the table
+against the models: a new field without a row fails. Moving a row between `restart` and another effect changes the
+revision of every spec that sets the field, so an upgrade would restart workers: the golden file of revisions is there
+to stop that.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
         "working_dir": Effect.RESTART,
         "env": Effect.RESTART,
         "env_files": Effect.RESTART,
+        "secrets": Effect.RESTART,
+        "user": Effect.RESTART,
+        "group": Effect.RESTART,
+        "umask": Effect.RESTART,
         "port": Effect.RESTART,
         "max_accounts": Effect.NONE,
         "replicas": Effect.NONE,
@@ -59,6 +64,19 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
         "stop.signal": Effect.IN_PLACE,
         "stop.grace_ms": Effect.IN_PLACE,
         "stop.kill": Effect.IN_PLACE,
+        "startup": Effect.IN_PLACE,
+        "readiness": Effect.IN_PLACE,
+        "liveness": Effect.IN_PLACE,
+        "hooks": Effect.IN_PLACE,
+        # A run has one set of limits from its first instruction on: that is what its end is judged by (was it the
+        # memory?), and half of them can only be set before it begins.
+        "limits.memory_bytes": Effect.RESTART,
+        "limits.cpu": Effect.RESTART,
+        "limits.nofile": Effect.RESTART,
+        "limits.pids": Effect.RESTART,
+        "limits.nice": Effect.RESTART,
+        "limits.enforce": Effect.IN_PLACE,
+        "depends_on": Effect.IN_PLACE,  # the supervisor keeps it for the order of stopping
         "logs.max_bytes": Effect.IN_PLACE,
         "logs.archives": Effect.IN_PLACE,
         "logs.store_rate": Effect.IN_PLACE,

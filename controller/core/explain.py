@@ -7,17 +7,53 @@ stop: they stand behind `why:` and `next:`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import assert_never
 
+from controller.agent import protocol
 from controller.core.desired import DesiredWorker
 from controller.core.observed import LastExit, ObservedInstance, Status
 from controller.core.picture import Picture
 from controller.core.plan import Hold
-from controller.core.status import has_completed, slots_to_run, stalling_hold, summary, worst_slot
+from controller.core.spec import WorkerSpec
+from controller.core.status import (
+    has_completed,
+    is_unready,
+    said_of,
+    slots_to_run,
+    stalling_hold,
+    summary,
+    worst_slot,
+)
+from controller.core.steps import lacks_secrets
 
 _UNTIL_EDITED = "nothing by itself until the spec is edited"
+_TOLD_BESIDE = ("RolloutPaced", "Removing", "WantedStopped", "DependencyDown")
+"""Holds that stall nothing and are told behind the state."""
+
+_AFTER_HOLDS: Mapping[str, str] = MappingProxyType(
+    {
+        "RolloutStalled": "the others stay as they are until it runs; an edit starts the rollout anew",
+        "PortBusy": "it starts when the port is free",
+        "WaitsFor": "it starts as soon as that is so; to start it alone, take the dependency out of its spec",
+        "LimitUnsupported": "it starts once the host can, or, without the limit, with `limits.enforce: best_effort`",
+        "HostChanged": f"{_UNTIL_EDITED}: set `host` back, or remove the worker first",
+        "SourceHeld": "nothing is removed until the specs can be read again",
+    }
+)
+"""What comes next where a hold stands in the way."""
+
+_CAUSES: Mapping[str, str] = MappingProxyType(
+    {
+        protocol.CAUSE_START_TIMEOUT: "did not start in time: its startup probe did not succeed",
+        protocol.CAUSE_LIVENESS: "was ended because its liveness probe failed",
+        protocol.CAUSE_HOOK: "did not start: its pre_start hook failed",
+        protocol.CAUSE_OOM: "was killed by the kernel: its memory reached limits.memory_bytes",
+    }
+)
+"""How a run ended, where the cause says more than an exit code or a signal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +71,7 @@ def explain(picture: Picture, holds: Sequence[Hold], *, now: float) -> Explanati
     if hold is not None:
         told = Explanation(why=f"{told.why}; {hold.message}", next=_next_of_hold(hold, told.next, now))
     else:
-        paced = next((entry for entry in holds if entry.reason in ("RolloutPaced", "Removing", "WantedStopped")), None)
+        paced = next((entry for entry in holds if entry.reason in _TOLD_BESIDE), None)
         if paced is not None:
             told = Explanation(why=f"{told.why}; {paced.message}", next=told.next)
     worker = picture.desired
@@ -96,9 +132,9 @@ def _explain_state(picture: Picture, worker: DesiredWorker, now: float) -> Expla
     seen = slot.seen
     match slot.status:
         case Status.STOPPED:
-            return _explain_stopped(picture, worker)
+            return _explain_waiting(seen) or _explain_stopped(picture, worker)
         case Status.RUNNING:
-            return Explanation(why=_running(picture))
+            return _explain_running(picture)
         case Status.UNKNOWN:
             why = f"the state of {seen.instance} on {slot.host} is not known{_said(seen)}"
             return Explanation(why=why, next="nothing is done to it until it is")
@@ -111,9 +147,39 @@ def _explain_state(picture: Picture, worker: DesiredWorker, now: float) -> Expla
             return Explanation(why=f"{seen.instance} was asked to end{_because(seen)}", next=_after_stop(seen))
         case Status.STARTING:
             why = f"{seen.instance} is starting{_because(seen)}"
-            return Explanation(why=why, next="it counts as running when it has been alive for its start grace")
+            return Explanation(why=why, next=f"it counts as running when {_end_of_start(worker.spec)}")
         case _:
             assert_never(slot.status)
+
+
+def _end_of_start(spec: WorkerSpec) -> str:
+    if spec.startup is not None:
+        return "its startup probe succeeds"
+    if spec.readiness is not None:
+        return "its readiness probe succeeds for the first time"
+    return "it has been alive for its start grace"
+
+
+def _explain_waiting(seen: ObservedInstance) -> Explanation | None:
+    """Of a slot that is stopped because its supervisor waits for something; None for all others."""
+    if lacks_secrets(seen):
+        why = f"{seen.instance} waits for its secrets, which its host keeps in memory only{_said(seen)}"
+        return Explanation(why=why, next="the controller brings them in its next order, and it is started")
+    if seen.reason == "WaitingForDependency":
+        why = f"{seen.instance} waits for what it depends on{_said(seen)}"
+        return Explanation(why=why, next="its host starts it as soon as that runs")
+    return None
+
+
+def _explain_running(picture: Picture) -> Explanation:
+    unready = [slot for slot in picture.slots if is_unready(slot)]
+    if not unready:
+        return Explanation(why=_running(picture))
+    more = f" (and {len(unready) - 1} more)" if len(unready) > 1 else ""
+    return Explanation(
+        why=f"{unready[0].seen.instance} is running but not ready{said_of(unready[0].seen)}{more}",
+        next="its process is left alone; it is ready again when it says so, or its readiness probe succeeds",
+    )
 
 
 def _running(picture: Picture) -> str:
@@ -173,7 +239,10 @@ def _after_stop(seen: ObservedInstance) -> str:
 
 
 def _died(last_exit: LastExit | None, message: str) -> str:
-    """The supervisor's own words where it gave some, else those of the last exit."""
+    """The cause, where it tells more than the rest; the supervisor's own words; else those of the last exit."""
+    cause = "" if last_exit is None else _CAUSES.get(last_exit.cause, "")
+    if cause:
+        return f"{cause}: {message}" if message else cause
     if message:
         return f"died: {message}"
     if last_exit is None:
@@ -197,16 +266,6 @@ def _when(at: float | None, now: float) -> str:
 def _next_of_hold(hold: Hold, otherwise: str, now: float) -> str:
     if hold.confirm:
         return f"nothing until a person confirms it: `workerctl reconcile --confirm {hold.confirm}`"
-    match hold.reason:
-        case "CannotStart":
-            return f"it is tried again {_when(hold.until, now)}; an edit is tried at once"
-        case "RolloutStalled":
-            return "the others stay as they are until it runs; an edit starts the rollout anew"
-        case "PortBusy":
-            return "it starts when the port is free"
-        case "HostChanged":
-            return f"{_UNTIL_EDITED}: set `host` back, or remove the worker first"
-        case "SourceHeld":
-            return "nothing is removed until the specs can be read again"
-        case _:
-            return otherwise
+    if hold.reason == "CannotStart":
+        return f"it is tried again {_when(hold.until, now)}; an edit is tried at once"
+    return _AFTER_HOLDS.get(hold.reason, otherwise)

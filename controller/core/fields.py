@@ -58,7 +58,7 @@ def whole_spec() -> Field:
     required = frozenset(schema.get("required", ()))
     properties = {**schema["properties"]}
     properties["kind"] = {**properties["kind"], "enum": list(KINDS)}
-    known = [_field(name, node, name in required) for name, node in properties.items()]
+    known = [_field(name, node, name in required) for name, node in properties.items() if name not in NOT_YET]
     reserved = [_reserved(name, part) for name, part in sorted(NOT_YET.items())]
     description = (WorkerSpec.__doc__ or "").strip()
     return Field(path="", type=GROUP, description=description, fields=(*known, *reserved))

@@ -8,6 +8,8 @@ small hash, so that a thousand replicas cost milliseconds. Faults are values, wi
 once. They are the same for every replica, so the first one is enough to find them, also with `replicas: 0`.
 
 WORKER_RUN, NOTIFY_SOCKET and what the host adds (PATH HOME USER LANG TZ) are no part of a launch: the agent adds them.
+Neither are values of secrets, which an instance carries beside its launch. What surrounds a process (user, probes,
+hooks ...) is built by launch_processes.py.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import hmac
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
+from controller.core import launch_processes
 from controller.core.desired import DesiredInstance, Launch
 from controller.core.effects import Effect, effect_of, flatten
-from controller.core.expansion import ExpansionError, Template, compile_template
+from controller.core.expansion import ExpansionError, Template, compile_template, expand
 from controller.core.problems import Fault
 from controller.core.revision import revision
 from controller.core.spec import WorkerSpec, explicit_fields
@@ -48,6 +52,7 @@ class LaunchContext:
     in the controller's environment, None where it is not set there. `env_files`: by the name that the spec uses.
     `interpreter`: of the demonstration worker. `url`: the API's, empty where none is served. `key`: the local HMAC
     key; the digest of a launch is made with it, because a launch may hold what must not be guessed from a hash.
+    `secret_values`: each variable of the controller's environment that a secret names, None where it is not set there.
     """
 
     directory: str
@@ -57,7 +62,8 @@ class LaunchContext:
     url: str = ""
     allowed_env: Mapping[str, str | None] = field(default_factory=dict)
     env_files: Mapping[str, EnvFile] = field(default_factory=dict)
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
+    secret_values: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +89,13 @@ def build(spec: WorkerSpec, context: LaunchContext) -> Built:
     faults = [*_faults_of_fields(spec, context), *_faults_of_texts(spec, context)]
     if faults:
         return Built(faults=tuple(faults))
-    stamp = revision(spec, env_files={name: context.env_files[name].hmac for name in spec.env_files})
-    builder = _Builder(spec, context, stamp)
+    secrets = launch_processes.secrets_of(spec, context.secret_values)
+    stamp = revision(
+        spec,
+        env_files={name: context.env_files[name].hmac for name in spec.env_files},
+        secrets=launch_processes.macs_of(secrets, context.key),
+    )
+    builder = _Builder(spec, context, stamp, secrets)
     return Built(revision=stamp, instances=tuple(builder.instance(ordinal) for ordinal in range(spec.replicas)))
 
 
@@ -101,21 +112,38 @@ def _faults_of_fields(spec: WorkerSpec, context: LaunchContext) -> Iterator[Faul
     for index, name in enumerate(spec.env_files):
         if name not in context.env_files:
             yield Fault(pointer=f"/env_files/{index}", message=f"env file {name} was not read")
+    yield from launch_processes.faults(spec, context.secret_values)
 
 
 def _faults_of_texts(spec: WorkerSpec, context: LaunchContext) -> Iterator[Fault]:
     variables = {**_shared_variables(spec, context), **_own_variables(spec, 0)}
     for pointer, text in _texts(spec):
-        try:
-            value = compile_template(text).render(variables)
-        except ExpansionError as error:
-            message = f"{error.message} (character {error.position + 1})"
-            yield Fault(pointer=pointer, message=message, hint=error.hint)
-            continue
-        if "\0" in value:
-            yield Fault(pointer=pointer, message="a NUL character cannot be passed to a process")
-        elif not value and pointer in ("/command/0", "/working_dir"):
-            yield Fault(pointer=pointer, message="is empty after expansion")
+        fault = _fault_of_text(spec, pointer, text, variables)
+        if fault is not None:
+            yield fault
+
+
+def _fault_of_text(
+    spec: WorkerSpec, pointer: str, text: str, variables: Mapping[str, str | None]
+) -> Fault | None:  # fmt: skip
+    try:
+        template = compile_template(text)
+        secret = launch_processes.secret_in(spec, template)
+        if secret is not None:
+            return Fault(
+                pointer=pointer,
+                message=f"`${{env.{secret}}}` is a secret of this worker, and what stands here is shown and stored",
+                hint="its processes find the value in their environment",
+            )
+        value = template.render(variables)
+    except ExpansionError as error:
+        return Fault(pointer=pointer, message=f"{error.message} (character {error.position + 1})", hint=error.hint)
+    if "\0" in value:
+        return Fault(pointer=pointer, message="a NUL character cannot be passed to a process")
+    if not value and pointer in ("/command/0", "/working_dir"):
+        return Fault(pointer=pointer, message="is empty after expansion")
+    message, _, hint = launch_processes.fault_after_expansion(pointer, value).partition("; ")
+    return Fault(pointer=pointer, message=message, hint=hint) if message else None
 
 
 def _texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
@@ -129,6 +157,7 @@ def _texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
         yield "/working_dir", spec.working_dir
     for name, text in spec.env.items():
         yield f"/env/{name}", text
+    yield from launch_processes.texts(spec)
 
 
 # --- building ----------------------------------------------------------------------------------------------------
@@ -192,8 +221,8 @@ def _settings(spec: WorkerSpec) -> dict[str, Any]:
 class _Builder:
     """The shared part of one spec's launches, made once, and the small rest per replica."""
 
-    def __init__(self, spec: WorkerSpec, context: LaunchContext, stamp: str) -> None:
-        self._spec, self._context, self._stamp = spec, context, stamp
+    def __init__(self, spec: WorkerSpec, context: LaunchContext, stamp: str, secrets: Mapping[str, str]) -> None:
+        self._spec, self._context, self._stamp, self._secrets = spec, context, stamp, secrets
         self._blueprint = _blueprint(spec, context)
         self._variables = _shared_variables(spec, context)
         self._settings = _settings(spec)
@@ -224,11 +253,16 @@ class _Builder:
         port = None if self._spec.port is None else self._spec.port + ordinal
         if port is not None:
             own_env["PORT"] = str(port)
-        launch = Launch(
-            argv=argv, working_dir=working_dir, env={**self._env, **own_env}, port=port, **self._settings
+        more = launch_processes.launch_fields(
+            self._spec, partial(expand, variables=variables), working_dir=working_dir, port=port
         )  # fmt: skip
-        digest = self._digest([argv, working_dir, own_env, port])
-        return DesiredInstance(ordinal=ordinal, revision=self._stamp, digest=digest, launch=launch)
+        launch = Launch(
+            argv=argv, working_dir=working_dir, env={**self._env, **own_env}, port=port, **self._settings, **more
+        )  # fmt: skip
+        digest = self._digest([argv, working_dir, own_env, port, *([more] if more else [])])
+        return DesiredInstance(
+            ordinal=ordinal, revision=self._stamp, digest=digest, launch=launch, secrets=self._secrets
+        )  # fmt: skip
 
     def _text(self, template: Template, variables: Mapping[str, str | None]) -> str:
         fixed = self._fixed.get(template)
@@ -240,7 +274,8 @@ class _Builder:
         for name in self._spec.env_files:
             env.update(self._context.env_files[name].values)
         env.update({name: self._fixed[text] for name, text in self._blueprint.env.items() if not text.varies})
-        return env
+        # A secret wins over an env file, and its former value there is not kept.
+        return {name: value for name, value in env.items() if name not in self._spec.secrets}
 
     def _shared_text(self) -> str:
         fields = flatten(explicit_fields(self._spec))
@@ -249,5 +284,5 @@ class _Builder:
 
     def _digest(self, own: list[Any]) -> str:
         made = self._hash.copy()
-        made.update(json.dumps(own, sort_keys=True).encode("utf-8", "surrogatepass"))
+        made.update(json.dumps(own, sort_keys=True, default=asdict).encode("utf-8", "surrogatepass"))
         return made.hexdigest()[:DIGEST_LENGTH]

@@ -38,6 +38,8 @@ class ObservedInstance:
     `wanted` is what the supervisor was last told; `run_request` the last restart it served. `revision` and `digest`
     are those it was last given, `fields` the explicit spec fields that came with them (what a plan diffs against);
     `running_revision` is that of the live run (None without one). `removing`: a remove was accepted and is under way.
+    `ready`: whether a running instance can do its work, None where nothing says so (then it counts as ready).
+    `notify_status` is what the process last said of itself, at most 200 characters.
     """
 
     worker_id: str
@@ -63,6 +65,8 @@ class ObservedInstance:
     cpu_percent: float | None = None
     memory_bytes: int | None = None
     removing: bool = False
+    ready: bool | None = None
+    notify_status: str = ""
 
     @property
     def instance(self) -> str:
@@ -83,7 +87,8 @@ class Refusal:
 class HostView:
     """What one host told us. While `reachable` is false, `instances` are memories, and nothing is acted upon.
 
-    `floors` are the generations of slots that are gone: a new life of such a slot needs a higher one.
+    `floors` are the generations of slots that are gone: a new life of such a slot needs a higher one. `enforceable` are
+    the limits, by their names in a spec, that the host can enforce now; None while it has not said.
     """
 
     reachable: bool
@@ -91,6 +96,7 @@ class HostView:
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     floors: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
+    enforceable: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

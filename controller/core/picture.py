@@ -81,12 +81,12 @@ def pictures(desired: Desired, observed: Observed, only: frozenset[str] | None =
         yield _picture(worker_id, desired, observed, slots.get(worker_id, []))
 
 
-def picture_of(worker_id: str, desired: Desired, observed: Observed) -> Picture:
-    """The picture of one worker; `is_gone` where nothing is known of it."""
+def picture_of(worker_id: str, desired: Desired, observed: Observed, *, below: int = MAX_ORDINALS) -> Picture:
+    """The picture of one worker; `is_gone` where nothing is known of it. Slots from ordinal `below` on are left out."""
     slots = [
         _slot(host, view, name, view.instances[name])
         for host, view in observed.hosts.items()
-        for name in (f"{worker_id}/{ordinal}" for ordinal in range(MAX_ORDINALS))
+        for name in (f"{worker_id}/{ordinal}" for ordinal in range(below))
         if name in view.instances
     ]
     return _picture(worker_id, desired, observed, slots)

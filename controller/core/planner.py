@@ -32,7 +32,7 @@ from controller.core.effects import Effect, changes
 from controller.core.guards import Guard, mass_restart_guard, prune_guard
 from controller.core.intents import Intents, RunIntent
 from controller.core.observed import Observed, ObservedInstance, Status
-from controller.core.picture import Picture, Slot, pictures
+from controller.core.picture import Picture, Slot, picture_of, pictures
 from controller.core.plan import Action, ActionKind, FieldChange, Hold, Plan
 from controller.core.problems import Problem
 from controller.core.rollout import decide
@@ -72,6 +72,7 @@ class _Turn:
         self._actions: list[Action] = []
         self._holds: list[Hold] = []
         self._silent_hosts: set[str] = set()
+        self._others: dict[str, Picture] = {}
         confirmed = bool(desired.hold_digest) and desired.hold_digest in intents.confirmed
         self._is_source_held = bool(desired.hold_reason) and not confirmed
 
@@ -89,6 +90,13 @@ class _Turn:
 
     def port_holder(self, host: str, port: int) -> str | None:
         return self._ports.get((host, port))
+
+    def picture_of(self, worker_id: str) -> Picture:
+        if worker_id not in self._others:
+            worker = self._desired.workers.get(worker_id)
+            count = 1 if worker is None else len(worker.instances)
+            self._others[worker_id] = picture_of(worker_id, self._desired, self._observed, below=count)
+        return self._others[worker_id]
 
     @cached_property
     def _mass_restart_guard(self) -> Guard | None:
@@ -243,9 +251,9 @@ def _cause(worker: DesiredWorker, step: Step, changed: tuple[FieldChange, ...]) 
         return step.cause if changed else "values from outside the spec changed"
     if any(change.effect == Effect.RESTART for change in changed):
         return step.cause
-    return (
-        "contents of env_files changed" if worker.spec.env_files else f"revision {seen.revision} -> {worker.revision}"
-    )
+    outside = ["contents of env_files"] if worker.spec.env_files else []
+    outside += ["values of secrets"] if step.instance.secrets else []
+    return f"{' or '.join(outside)} changed" if outside else f"revision {seen.revision} -> {worker.revision}"
 
 
 def _first(problems: tuple[Problem, ...]) -> str:

@@ -7,7 +7,8 @@ runs; a difference replaces processes. So the rules are strict:
 - Only what a person set enters (Defaults merged). A default of ours may then change in a later version without a
   restart anywhere; the price is that writing a default out is a change like any other.
 - `null` and an empty list are ways to say "not set", so `port: null` equals leaving it out.
-- Contents of env files enter as an HMAC that the caller made with the local key, never as text.
+- Contents of env files, and values of secrets that the controller knows, enter as HMACs that the caller made with the
+  local key, never as text.
 - The hash carries its version. Golden files pin it; another way to compute it needs another version, beside this one.
 """
 
@@ -25,10 +26,13 @@ LENGTH = 10
 """Hex digits. Two revisions of one worker are compared, never all of a fleet: 40 bits are plenty."""
 
 
-def revision(spec: WorkerSpec, *, env_files: Mapping[str, str] | None = None) -> str:
+def revision(
+    spec: WorkerSpec, *, env_files: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
+) -> str:
     """`1-0123456789` of `spec`. `env_files` maps each name in `spec.env_files` to the HMAC of its contents.
 
-    Raises KeyError where one is missing: a file that was not read has no revision.
+    `secrets` maps each secret whose value comes from the controller to the HMAC of that value. Raises KeyError where
+    an env file is missing: a file that was not read has no revision.
     """
     contents = env_files or {}
     fields = {
@@ -36,6 +40,8 @@ def revision(spec: WorkerSpec, *, env_files: Mapping[str, str] | None = None) ->
         for path, value in flatten(explicit_fields(spec)).items()
         if effect_of(path) is Effect.RESTART and value is not None and value != []
     }
-    relevant = {"fields": fields, "env_files": [contents[name] for name in spec.env_files]}
+    relevant: dict[str, object] = {"fields": fields, "env_files": [contents[name] for name in spec.env_files]}
+    if secrets:
+        relevant["secrets"] = dict(secrets)
     text = json.dumps(relevant, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"{VERSION}-{hashlib.sha256(text.encode('ascii')).hexdigest()[:LENGTH]}"

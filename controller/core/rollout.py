@@ -8,6 +8,9 @@ the worker is on its way and nothing has failed at the new revision. What is out
 stopping, crashed, error) is brought to the new revision at once: there is nothing to protect, and it shows early
 whether the new revision works. A slot that is not known is left alone, and nothing in service is touched beside it.
 
+What is new or was stopped also waits for the workers that it depends on. What runs, and what replaces it, never does: a
+dependency that goes away takes nobody with it. Nothing begins under a limit that its host cannot enforce.
+
 When every port is shifted by one, instance 0 wants the port that instance 1 still has. The first instance in order
 whose port is free goes first, so such a rollout runs from the other end instead of stalling.
 """
@@ -18,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from controller.core.dependencies import dependencies, why_awaited, why_down
 from controller.core.desired import DesiredWorker
 from controller.core.guards import Guard
 from controller.core.intents import RunIntent
@@ -34,6 +38,7 @@ PORT_LOOK_S = 1.0
 
 _FAILED = frozenset({Status.CRASHED, Status.ERROR})
 _MOVING = frozenset({Status.STARTING, Status.STOPPING})
+_UP = frozenset({Status.STARTING, Status.RUNNING})
 
 
 class Surroundings(Protocol):
@@ -51,6 +56,9 @@ class Surroundings(Protocol):
 
     def port_holder(self, host: str, port: int) -> str | None:
         """The instance whose live process has that port there."""
+
+    def picture_of(self, worker_id: str) -> Picture:
+        """Another worker, as far as its spec asks for it; `is_gone` where none is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +78,7 @@ class _Decision:
     """One worker's steps on their way through the gates; each gate may take some out and say why."""
 
     def __init__(self, picture: Picture, worker: DesiredWorker, around: Surroundings) -> None:
-        self._worker, self._around = worker, around
+        self._worker, self._around, self._view = worker, around, picture.view
         self._slots = picture.own_slots
         self._wish = around.wish_for(worker.worker_id)
         self._holds: list[Hold] = []
@@ -79,9 +87,10 @@ class _Decision:
     def verdict(self) -> Verdict:
         """All gates in their order."""
         steps = self._needed()
-        for gate in (self._guarded, self._accepted, self._ported, self._paced):
+        for gate in (self._guarded, self._accepted, self._limited, self._awaited, self._ported, self._paced):
             if steps:
                 steps = gate(steps)
+        self._tell_of_lost_dependencies()
         return Verdict(steps=tuple(steps), holds=tuple(self._holds))
 
     def _hold(self, reason: str, message: str, *, until: float | None = None, confirm: str = "") -> None:
@@ -142,6 +151,46 @@ class _Decision:
             self._hold("CannotStart", message, until=refusal.at + REFUSAL_S)
             accepted += _in_place(step)
         return accepted
+
+    def _limited(self, steps: list[Step]) -> list[Step]:
+        """Nothing begins without a limit that its spec insists on; what runs already goes on as it is."""
+        limits = self._worker.spec.limits
+        starting = [step for step in steps if step.starts]
+        if limits is None or limits.enforce == "best_effort" or not starting:
+            return steps
+        able = None if self._view is None else self._view.enforceable
+        lacking = [f"limits.{name}" for name in limits.names if able is not None and name not in able]
+        if able is not None and not lacking:
+            return steps
+        names, host = self._listed(starting), self._worker.spec.host
+        why = f"{host} cannot enforce {', '.join(lacking)}" if lacking else f"{host} has not said which it can enforce"
+        self._hold("LimitUnsupported", f"{names} not started: {why}")
+        return [late for step in steps for late in (_in_place(step) if step.starts else [step])]
+
+    def _awaited(self, steps: list[Step]) -> list[Step]:
+        """What is new or was stopped waits for the workers that it depends on."""
+        waiting = [step for step in steps if step.starts and step.kind in (ActionKind.CREATE, ActionKind.START)]
+        if not waiting:
+            return steps
+        reasons = [
+            f"for {other} to be {awaited} ({why})"
+            for other, awaited in dependencies(self._worker)
+            if (why := why_awaited(self._around.picture_of(other), awaited))
+        ]
+        if not reasons:
+            return steps
+        who = "" if len(waiting) == len(self._worker.instances) else f"{self._listed(waiting)} "
+        self._hold("WaitsFor", f"{who}waits {' and '.join(reasons)}")
+        return [step for step in steps if step not in waiting]
+
+    def _tell_of_lost_dependencies(self) -> None:
+        """A dependency that will not come back by itself stops nobody, but it may be why things go wrong."""
+        if not any(slot.status in _UP for slot in self._slots.values()):
+            return
+        for other, _ in dependencies(self._worker):
+            why = why_down(self._around.picture_of(other))
+            if why:
+                self._hold("DependencyDown", f"{other}, which it depends on, {why}")
 
     def _ported(self, steps: list[Step]) -> list[Step]:
         """What is new or was stopped waits while another instance has its port: it could only crash.

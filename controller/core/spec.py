@@ -2,7 +2,8 @@
 
 The JSON Schema, `workerctl explain`, the user documentation and the API's bodies come from these models, so every
 field carries its description. A field that the language reserves but this version cannot honour yet stands in
-`NOT_YET`; it is refused by name, never ignored.
+`NOT_YET`; it is refused by name, never ignored. That may be one that has its model already, and waits for its
+supervisor. The groups around a process (probes, hooks, limits ...) are in spec_processes.py.
 
 What does not belong here: YAML (sources/), expansion of `${...}` (expansion.py), what a change of a field does to a
 running instance (effects.py).
@@ -13,26 +14,36 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from controller.agent.backoff import base_delay_ms
+from controller.core.spec_model import DAY_MS, DNS_LABEL, ENV_NAME, EnvName, Model, Text, WorkerId
+from controller.core.spec_processes import Account, Awaited, HooksSpec, LimitsSpec, ProbeSpec, SecretSource, Umask
 
-DNS_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-DAY_MS = 86_400_000
+__all__ = [
+    "DAY_MS",
+    "DNS_LABEL",
+    "ENV_NAME",
+    "KINDS_NOT_YET",
+    "NOT_YET",
+    "WITHIN_NOT_YET",
+    "Backoff",
+    "Logs",
+    "Model",
+    "Stop",
+    "WorkerId",
+    "WorkerSpec",
+    "explicit_fields",
+    "is_worker_id",
+]
+
+_PROCESSES = (
+    "secrets", "user", "group", "umask", "startup", "readiness", "liveness", "hooks", "limits", "depends_on",
+)  # fmt: skip
 
 # Reserved fields and the part of the product that brings them. Refused with "not yet supported".
 NOT_YET: dict[str, str] = {
-    "secrets": "processes",
-    "user": "processes",
-    "group": "processes",
-    "umask": "processes",
-    "startup": "processes",
-    "readiness": "processes",
-    "liveness": "processes",
-    "hooks": "processes",
-    "limits": "processes",
-    "depends_on": "processes",
+    **dict.fromkeys(_PROCESSES, "processes"),  # the models and the core know them; this line waits for the agent
     "watch": "jobs",
     "schedule": "jobs",
     "run": "jobs",
@@ -44,17 +55,13 @@ NOT_YET: dict[str, str] = {
     "kubernetes": "kubernetes",
 }
 
+# The same within fields that are there, by their dotted path.
+WITHIN_NOT_YET: dict[str, str] = {"liveness.heartbeat": "monitoring"}
+
 # Kinds that the language reserves but this version cannot honour yet.
 KINDS_NOT_YET: dict[str, str] = {"Host": "hosts", "Channel": "alerts"}
 
-WorkerId = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 Signal = Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"]
-
-
-class Model(BaseModel):
-    """Strict and frozen: `"3"` is not 3, an unknown field is an error, nothing changes after reading."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", validate_default=False)
 
 
 class Backoff(Model):
@@ -108,7 +115,7 @@ class WorkerSpec(Model):
         "local", description="Where and how instances run."
     )
     host: str = Field("localhost", min_length=1, max_length=253, description="The host that instances live on.")
-    command: Annotated[list[str], Field(min_length=1)] | Annotated[str, StringConstraints(min_length=1)] | None = Field(
+    command: Annotated[list[str], Field(min_length=1)] | Text | None = Field(
         None,
         description="A list is executed as it stands after expansion; a string is run by `/bin/sh -c`. "
         "Without it the built-in demonstration worker runs.",
@@ -118,12 +125,26 @@ class WorkerSpec(Model):
         min_length=1,
         description="Where it runs; the directory of the spec file unless set. A relative path starts there.",
     )
-    env: dict[Annotated[str, StringConstraints(pattern=ENV_NAME)], str] = Field(
+    env: dict[EnvName, str] = Field(
         default_factory=dict, description="Environment variables, over PATH HOME USER LANG TZ."
     )
-    env_files: list[Annotated[str, StringConstraints(min_length=1)]] = Field(
+    env_files: list[Text] = Field(
         default_factory=list,
         description="Files of NAME=value lines, inside the specs directory; `env` wins over them, later over earlier.",
+    )
+    secrets: dict[EnvName, SecretSource] = Field(
+        default_factory=dict,
+        description="Environment variables whose values are never shown and never stored: `{NAME: {file: PATH}}`, read "
+        "on the worker's host at every start, or `{NAME: {env: VARIABLE}}`, from the controller's environment.",
+    )
+    user: Account | None = Field(
+        None, description="The user that it runs as, by name or number; the supervisor's own unless set."
+    )
+    group: Account | None = Field(
+        None, description="The group that it runs as, by name or number; the user's own unless set."
+    )
+    umask: Umask | None = Field(
+        None, description='Permissions that its new files do not get: quoted octal digits; "022" unless set.'
     )
     port: int | None = Field(
         None, ge=1, le=65_535, description="Base port: instance n gets port + n, exported as PORT."
@@ -148,6 +169,28 @@ class WorkerSpec(Model):
         default_factory=lambda: [0], description="What counts as a clean exit."
     )
     stop: Stop = Field(default_factory=Stop, description="How it is asked to end.")
+    startup: ProbeSpec | None = Field(
+        None,
+        description="When it has started: it is `starting` until the probe succeeds. After `failures` failures in a "
+        "row it is stopped and has crashed.",
+    )
+    readiness: ProbeSpec | None = Field(
+        None,
+        description="Whether it can do its work now. While it cannot, it goes on running, with the condition Ready "
+        "False.",
+    )
+    liveness: ProbeSpec | None = Field(
+        None,
+        description="Whether it still works. After `failures` failures in a row it is stopped, which counts as a "
+        "crash.",
+    )
+    hooks: HooksSpec | None = Field(None, description="Commands at moments of an instance's life.")
+    limits: LimitsSpec | None = Field(None, description="What an instance may use at most.")
+    depends_on: dict[WorkerId, Awaited] = Field(
+        default_factory=dict,
+        description="Workers that must be there before it is started: `started` (all their instances run or have "
+        "completed) or `ready` (all run and are ready). What runs already is not stopped for it.",
+    )
     logs: Logs = Field(default_factory=Logs, description="How much output is kept.")
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ else there is to say stands in conditions. Nothing here decides anything.
 Conditions, in this order:
 
 Valid        its file now holds a spec that is accepted
-Ready        every instance that should run does
+Ready        every instance that should run does, and none says that it is not ready
 Progressing  something is on its way by itself
 Stalled      something will not go on by itself, or waits for what nobody here can foresee
 Suspended    it is meant not to run
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from controller.core.desired import DesiredWorker
-from controller.core.observed import Status
+from controller.core.observed import ObservedInstance, Status
 from controller.core.picture import Picture, Slot
 from controller.core.plan import Hold
 from controller.core.problems import Problem
@@ -41,11 +41,13 @@ COMPLETED = "Completed"
 STALLING = (
     "HostChanged",
     "CannotStart",
+    "LimitUnsupported",
     "RolloutStalled",
     "PruneGuard",
     "MassRestartGuard",
     "SourceHeld",
     "PortBusy",
+    "WaitsFor",
     "NoSpec",
 )
 """Reasons of holds that no event we wait for is sure to end, the most telling first."""
@@ -184,12 +186,31 @@ def _ready(picture: Picture) -> Condition:
     if missing:
         return Condition(type="Ready", status="False", reason="NotThereYet", message=count)
     if running == len(due):
-        return Condition(type="Ready", status="True", reason="Running", message=count)
+        return _all_run(due, count)
     if all(slot.status is Status.RUNNING or is_completed(slot) for slot in due):
         return Condition(type="Ready", status="False", reason=COMPLETED, message=count)
     assert worst is not None
     text = f"{count}; {worst.seen.instance} is in {worst.status}"
     return Condition(type="Ready", status="False", reason="NotRunning", message=text)
+
+
+def _all_run(due: Sequence[Slot], count: str) -> Condition:
+    unready = [slot for slot in due if is_unready(slot)]
+    if not unready:
+        return Condition(type="Ready", status="True", reason="Running", message=count)
+    text = f"{len(due) - len(unready)} of {len(due)} ready; {unready[0].seen.instance} is running but not ready"
+    return Condition(type="Ready", status="False", reason="NotReady", message=text + said_of(unready[0].seen))
+
+
+def is_unready(slot: Slot) -> bool:
+    """Whether it runs and says, or its probe says, that it cannot do its work now."""
+    return slot.status is Status.RUNNING and slot.seen.ready is False
+
+
+def said_of(seen: ObservedInstance) -> str:
+    """`: ` and what its supervisor says of it, else what it says of itself; empty without either."""
+    said = seen.message or seen.notify_status
+    return f": {said}" if said else ""
 
 
 def _why_not_wanted(worker: DesiredWorker | None) -> str:

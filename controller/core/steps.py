@@ -8,7 +8,8 @@ guards, pacing, refusals) is not asked here. First match wins:
    stopped is wanted, was not     STOP       serves no wish: a person's later start must still count
 3. another revision               REPLACE    where a process is wanted; without one UPDATE, as nothing is replaced
 4. a wish of a person             RESTART, or START for one that is down
-5. another digest                 UPDATE     in place
+5. its secrets are missing        START      an order brings them: a supervisor keeps them in memory only
+6. another digest                 UPDATE     in place
 
 A wish is pending while the slot has served only lower numbers. A wish to start is for those that are down, and were so
 when it was made (or moments after, as a crash may come between the key press and this): without that bound a wish that
@@ -28,6 +29,9 @@ from controller.core.plan import ActionKind
 from controller.core.spec import WorkerSpec
 
 START_WISH_S = 5.0
+SECRETS_MISSING = "SecretsMissing"
+"""The reason that a supervisor gives for a slot whose secret values it does not have."""
+
 DOWN = frozenset({Status.STOPPED, Status.CRASHED, Status.ERROR})
 
 Wanted = Literal["running", "stopped"]
@@ -79,9 +83,16 @@ def step_for(spec: WorkerSpec, instance: DesiredInstance, slot: Slot | None, wis
         return step(ActionKind.REPLACE if wanted == "running" else ActionKind.UPDATE, "spec changed")
     if wish is not None and serves:
         return step(ActionKind.RESTART if wish.kind == "restart" else ActionKind.START, asked_for(wish))
+    if lacks_secrets(seen) and instance.secrets and wanted == "running":
+        return step(ActionKind.START, "brings the secrets that its host does not have")
     if is_edit:
         return step(ActionKind.UPDATE, "spec changed")
     return None
+
+
+def lacks_secrets(seen: ObservedInstance) -> bool:
+    """Whether the slot waits for values that its supervisor has lost, after a reboot as a rule."""
+    return seen.status is Status.STOPPED and seen.reason == SECRETS_MISSING
 
 
 def is_pending(wish: RunIntent | None, seen: ObservedInstance) -> bool:

@@ -84,6 +84,7 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
         "revision": None if worker is None else worker.revision,
         "deployment_type": None if spec is None else spec.deployment_type,
         "labels": {} if spec is None else dict(sorted(spec.labels.items())),
+        "depends_on": {} if spec is None else dict(sorted(spec.depends_on.items())),
         "source": _source_view(_source(picture)),
         "conditions": [
             _condition_view(entry) for entry in conditions(picture, also.holds, now=now, previous=also.previous)
@@ -104,16 +105,20 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
     """The answer of `GET /api/v1/workers/{id}/status`: the list item, the explanation, and one worker's figures.
 
     The figures of one process (`pid`, `started_at`, ...) are those of the lowest instance that has one; `last_exit` is
-    the latest, `next_retry_at` the earliest. Instances also carry `message`, `since` and `run_number`.
+    the latest, `next_retry_at` the earliest. Instances also carry `message`, `since`, `run_number`, `ready` (null where
+    nothing says so) and `notify_status`.
     """
     item = worker_view(picture, also, now=now)
     instances = item["instances"]
-    slots = {(slot.host, slot.seen.ordinal): slot.seen for slot in picture.slots}
+    slots = {(slot.host, slot.seen.ordinal): slot for slot in picture.slots}
     for instance in instances:
-        told = slots.get((instance["host"], instance["ordinal"]))
+        slot = slots.get((instance["host"], instance["ordinal"]))
+        told = None if slot is None else slot.seen
         instance["message"] = "" if told is None else told.message
         instance["since"] = None if told is None else rfc3339(told.since or None)
         instance["run_number"] = 0 if told is None else told.run_number
+        instance["ready"] = slot.seen.ready if slot is not None and slot.reachable else None
+        instance["notify_status"] = "" if told is None else told.notify_status
     lead = next((instance for instance in instances if instance["pid"] is not None), None)
     exits = [instance["last_exit"] for instance in instances if instance["last_exit"] is not None]
     retries = [instance["next_retry_at"] for instance in instances if instance["next_retry_at"] is not None]

@@ -15,9 +15,10 @@ document, Defaults and env files (`Memo`); the same input is the same objects ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from controller.core.dependencies import circular_dependencies
 from controller.core.desired import DesiredWorker
 from controller.core.ports import overlapping_ports
 from controller.core.problems import Problem
@@ -122,7 +123,9 @@ class _Assembler:
         self._places = Places(files=snapshot.files)
         homes = {worker_id: known.document.file for worker_id, known in memory.workers.items()}
         self._claims: Claims = find_claims(snapshot, homes, self._places)
-        self._defaults: DefaultsFound = find_defaults(snapshot.files, memory.defaults, self._places)
+        self._defaults: DefaultsFound = find_defaults(
+            snapshot.files, memory.defaults, self._places, not_yet=launcher.not_yet
+        )  # fmt: skip
         self._faults: dict[str, list[Problem]] = {
             worker_id: list(problems) for worker_id, problems in self._claims.faults.items()
         }
@@ -134,6 +137,11 @@ class _Assembler:
             for worker_id, document in sorted(self._claims.documents.items())
         }
         self._check_ports(candidates)
+        for worker_id, remembered in candidates.items():
+            launched = self._launched(remembered) if remembered.judged.spec is not None else None
+            if launched is not None and launched.problems:
+                self._faults.setdefault(worker_id, []).extend(launched.problems)
+        self._check_dependencies(candidates)
         for worker_id, remembered in candidates.items():
             self._settle(worker_id, remembered)
         for worker_id, problems in self._claims.kept.items():
@@ -148,7 +156,7 @@ class _Assembler:
         layers = self._defaults.over(document.folder)
         found = self._memo.recall(worker_id, document, layers.documents)
         if found is None:
-            judged = judge_worker(document, layers.documents, self._places)
+            judged = judge_worker(document, layers.documents, self._places, not_yet=self._launcher.not_yet)
             found = self._memo.keep(worker_id, _Remembered(document=document, defaults=layers.documents, judged=judged))
         problems = [*found.judged.problems, *(replace(one, worker_id=worker_id) for one in layers.problems)]
         if problems:
@@ -174,11 +182,48 @@ class _Assembler:
             problem = placed(finding, owners, remembered.judged.data, self._places, worker_id)
             self._faults.setdefault(worker_id, []).append(problem)
 
+    def _check_dependencies(self, candidates: Mapping[str, _Remembered]) -> None:
+        """Refuses every spec in a circle: first of what the files say, then of what goes on where one was refused.
+
+        Ends because each round refuses a candidate more. Last good specs alone were never in a circle.
+        """
+        said = {worker_id: found.judged.spec for worker_id, found in candidates.items()}
+        kept = [known.spec for worker_id in self._claims.kept if (known := self._kept(worker_id, candidates))]
+        self._refuse_circles([*said.values(), *kept], candidates, frozenset())
+        again = bool(self._faults)
+        while again:
+            before = frozenset(self._faults)
+            in_force = [self._in_force(worker_id, spec) for worker_id, spec in said.items()]
+            again = self._refuse_circles([*in_force, *kept], candidates, before)
+
+    def _refuse_circles(
+        self, specs: Iterable[WorkerSpec | None], candidates: Mapping[str, _Remembered], done: frozenset[str]
+    ) -> bool:
+        """Notes a fault for each candidate in a circle that is not `done`, and whether there was one."""
+        circular = circular_dependencies(spec for spec in specs if spec is not None)
+        news = [worker_id for worker_id in circular if worker_id in candidates and worker_id not in done]
+        for worker_id in news:
+            fault, remembered = circular[worker_id], candidates[worker_id]
+            path = ("depends_on", fault.pointer.rpartition("/")[2])
+            finding = Finding(path=path, message=fault.message, hint=fault.hint, code="circle")
+            owners = (remembered.document, *remembered.defaults)
+            problem = placed(finding, owners, remembered.judged.data, self._places, worker_id)
+            self._faults.setdefault(worker_id, []).append(problem)
+        return bool(news)
+
+    def _in_force(self, worker_id: str, spec: WorkerSpec | None) -> WorkerSpec | None:
+        """The spec that a candidate will have as things stand: its own, or the last good one where it has a fault."""
+        if spec is not None and worker_id not in self._faults:
+            return spec
+        known = self._known(worker_id)
+        return None if known is None else known.spec
+
+    def _kept(self, worker_id: str, candidates: Mapping[str, _Remembered]) -> DesiredWorker | None:
+        return None if worker_id in candidates else self._known(worker_id)
+
     def _settle(self, worker_id: str, remembered: _Remembered) -> None:
         """Accepts the candidate, or keeps what is known of it."""
         launched = self._launched(remembered) if remembered.judged.spec is not None else None
-        if launched is not None and launched.problems:
-            self._faults.setdefault(worker_id, []).extend(launched.problems)
         problems = self._faults.get(worker_id)
         if problems:
             self._keep(worker_id, in_order(problems))
@@ -224,7 +269,7 @@ class _Assembler:
         key = f"last good {worker_id}"
         found = self._memo.recall(key, known.document, ())
         if found is None:
-            judged = judge_worker(known.document, (), self._places)
+            judged = judge_worker(known.document, (), self._places, not_yet=self._launcher.not_yet)
             found = self._memo.keep(key, _Remembered(document=known.document, defaults=(), judged=judged))
         problems = found.judged.problems
         launched = self._launched(found) if found.judged.spec is not None else None

@@ -14,7 +14,7 @@ from controller.core.desired import DesiredInstance, DesiredWorker
 from controller.core.launch import EnvFile as LaunchEnvFile
 from controller.core.launch import LaunchContext, build
 from controller.core.problems import Fault, Problem
-from controller.core.spec import WorkerSpec
+from controller.core.spec import NOT_YET, WorkerSpec
 from controller.sources.documents import Document
 from controller.sources.env_files import EnvFile, env_path
 from controller.sources.places import Places
@@ -32,14 +32,19 @@ class Surroundings:
 
     `allowed_env`: each name that --allow-env gives, with its value in the controller's environment, None where it is
     not set there. `url`: the API's, empty where none is served. `interpreter`: of the demonstration worker.
+    `environment`: the controller's, from which secrets are taken, and nothing else; None where a check knows of no
+    controller, so that it cannot say what is missing: what is built then is not to be run. `not_yet`: the fields that
+    the back ends at hand cannot honour, and the parts that bring them.
     """
 
     host: str
     cpu_count: int
     interpreter: str
-    key: bytes
+    key: bytes = field(repr=False)
     url: str = ""
     allowed_env: Mapping[str, str | None] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = field(default_factory=dict, repr=False)
+    not_yet: Mapping[str, str] = field(default_factory=lambda: NOT_YET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,11 @@ class Launcher:
         self._root = os.path.abspath(root)
         self._surroundings = surroundings
 
+    @property
+    def not_yet(self) -> Mapping[str, str]:
+        """Fields that specs must not use here."""
+        return self._surroundings.not_yet
+
     def launch(self, judged: Judged, owners: Sequence[Document], places: Places, lookup: EnvLookup) -> Launched:
         """Builds the worker of `owners[0]`, whose Defaults are the others, nearest first."""
         spec, document = judged.spec, owners[0]
@@ -84,15 +94,18 @@ class Launcher:
                 problems += [replace(one, worker_id=spec.worker_id) for one in file.problems if one.line is not None]
                 findings += [_unread(one, index) for one in file.problems if one.line is None]
         if len(contents) == len(set(spec.env_files)):
-            built = build(spec, self._context(document, contents))
+            built = build(spec, self._context(spec, document, contents))
             if not built.faults:
                 return Launched(worker=_worker(spec, document, built.revision, built.instances), env=env)
             findings = [_finding(fault) for fault in built.faults]
         problems += [placed(finding, owners, judged.data, places, spec.worker_id) for finding in findings]
         return Launched(problems=tuple(problems), env=env)
 
-    def _context(self, document: Document, env_files: Mapping[str, LaunchEnvFile]) -> LaunchContext:
+    def _context(
+        self, spec: WorkerSpec, document: Document, env_files: Mapping[str, LaunchEnvFile]
+    ) -> LaunchContext:  # fmt: skip
         around = self._surroundings
+        names = [source.env for source in spec.secrets.values() if source.env is not None]
         return LaunchContext(
             directory=os.path.join(self._root, document.folder) if document.folder else self._root,
             host=around.host,
@@ -102,6 +115,7 @@ class Launcher:
             allowed_env=around.allowed_env,
             env_files=env_files,
             key=around.key,
+            secret_values={name: "" if around.environment is None else around.environment.get(name) for name in names},
         )
 
 

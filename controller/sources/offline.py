@@ -34,7 +34,10 @@ class Validated:
 
 
 def validate(root: str, surroundings: Surroundings | None = None) -> Validated:
-    """Checks the specs directory at `root`. Without `surroundings`: this host, and no allowed environment names."""
+    """Checks the specs directory at `root`.
+
+    Without `surroundings`: this host, no allowed environment names, and no word about the values of secrets.
+    """
     around = surroundings if surroundings is not None else _of_this_host()
     reader = FileReader(0)
     try:
@@ -57,4 +60,6 @@ def validate(root: str, surroundings: Surroundings | None = None) -> Validated:
 
 
 def _of_this_host() -> Surroundings:
-    return Surroundings(host="localhost", cpu_count=os.cpu_count() or 1, interpreter=sys.executable, key=b"")
+    return Surroundings(
+        host="localhost", cpu_count=os.cpu_count() or 1, interpreter=sys.executable, key=b"", environment=None
+    )

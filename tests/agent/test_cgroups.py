@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,8 +137,7 @@ def test_a_group_that_cannot_be_joined_is_named(bench: Bench, peer: Peer) -> Non
 
 @pytest.fixture
 def real_group() -> Iterator[str]:
-    group = os.path.join(REAL_BASE, f"workerctl-test-{os.getpid()}")
-    os.mkdir(group)
+    group = tempfile.mkdtemp(prefix="workerctl-test-", dir=REAL_BASE)
     yield group
     cgroups.kill(group)
     wait_until(lambda: cgroups.remove(group))

@@ -237,3 +237,91 @@ async def test_what_cannot_be_watched_is_polled_and_said_to_be(tmp_path: Path) -
     watch.remove("web/0")
     assert watch.degraded == ""
     watch.close()
+
+
+def lines(count: int) -> bytes:
+    return b"".join(b"line %07d\n" % number for number in range(count))
+
+
+async def test_a_stored_ended_file_is_compressed_and_reads_as_before_also_after_a_restart(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    content = lines(10_000)
+    shelf.run("r1", content)
+    shelf.logs.close_run("web/0", "r1")
+    await shelf.logs.pack()
+    assert shelf.names() == ["web/0/r1.stderr", "web/0/r1.stdout"]
+    shelf.logs.stored("r1", "stdout", len(content))
+    await shelf.logs.pack()
+    assert shelf.names() == ["web/0/r1.stderr", "web/0/r1.stdout.0.gz"]
+    for _ in range(2):
+        assert shelf.logs.is_archived("r1", "stdout")
+        assert shelf.read("r1") == (0, content, None)
+        assert shelf.read("r1", 50_000, 7) == (50_000, content[50_000:50_007], None)
+        assert shelf.read("r1", len(content)) == (len(content), b"", None)
+        assert {"run": "r1", "slot": "web/0", "stream": "stdout", "size": len(content), "ended": True,
+                "stored": len(content)} in shelf.logs.listing()  # fmt: skip
+        shelf.reopen()
+    shelf.logs.close()
+
+
+async def test_a_punched_head_is_not_compressed_and_stays_a_gap(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    content = lines(16_000)
+    path = shelf.run("r1", content)
+    await until(lambda: shelf.pushes and path.stat().st_blocks * 512 < 100_000)
+    head = shelf.read("r1", 0, 1)[0]
+    shelf.logs.close_run("web/0", "r1")
+    shelf.logs.stored("r1", "stdout", len(content))
+    await shelf.logs.pack()
+    assert shelf.names() == ["web/0/r1.stderr", f"web/0/r1.stdout.{head}.gz"]
+    gap = {"from": 0, "to": head, "reason": "over the cap"}
+    assert shelf.read("r1") == (head, content[head:], gap)
+    shelf.reopen()
+    assert shelf.read("r1") == (head, content[head:], gap)
+    shelf.logs.close()
+
+
+async def test_an_older_run_is_compressed_though_it_is_not_stored_and_what_was_cut_off_is_made_good(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf(tmp_path)
+    old, new = shelf.run("r1", lines(9000)), shelf.run("r2", lines(9000))
+    os.utime(old, (1000.0, 1000.0))
+    os.utime(new, (2000.0, 2000.0))
+    for run in ("r1", "r2"):
+        shelf.logs.close_run("web/0", run)
+    await shelf.logs.pack()
+    assert shelf.names() == ["web/0/r1.stderr", "web/0/r1.stdout.0.gz", "web/0/r2.stderr", "web/0/r2.stdout"]
+    # We died before the plain file was removed, and in the middle of another archive.
+    old.write_bytes(lines(9000))
+    (old.parent / "r2.stdout.0.gz.tmp").write_bytes(b"half")
+    shelf.reopen()
+    assert shelf.names() == ["web/0/r1.stderr", "web/0/r1.stdout.0.gz", "web/0/r2.stderr", "web/0/r2.stdout"]
+    assert shelf.read("r1") == (0, lines(9000), None)
+    shelf.logs.close()
+
+
+async def test_a_broken_archive_is_an_error_of_its_reader_only(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.run("r1", lines(9000))
+    shelf.logs.close_run("web/0", "r1")
+    shelf.logs.stored("r1", "stdout", 9000 * 13)
+    await shelf.logs.pack()
+    (tmp_path / "logs/web/0/r1.stdout.0.gz").write_bytes(b"\x1f\x8b" + b"nonsense" * 20)
+    with pytest.raises(ReadError):
+        shelf.read("r1")
+    shelf.logs.close()
+
+
+async def test_runs_of_hooks_do_not_push_out_those_of_the_worker(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for number, run in enumerate(["r1", "r2", *(f"h{at}-pre_start" for at in range(9))]):
+        path = shelf.run(run, b"text")
+        shelf.logs.close_run("web/0", run)
+        os.utime(path, (1000.0 + number, 1000.0 + number))
+    shelf.reopen()
+    shelf.logs.tidy()
+    kept = {name.split("/")[2] for name in shelf.names() if name.endswith("stdout")}
+    assert {"r1.stdout", "r2.stdout"} <= kept
+    assert len(kept) == 2 + 2 * LIMITS.archives
+    shelf.logs.close()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from agent_builders import hook, probe, wish
+from agent_builders import hook, wish
 
 from controller.agent.decisions import Dice, describe_exit
 from controller.agent.machine import accepts, must_replace, next_deadline, step

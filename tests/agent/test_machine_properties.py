@@ -20,6 +20,7 @@ from controller.agent.states import (
     GroupEmptied,
     Heard,
     HookEnded,
+    HookRun,
     Missing,
     Notified,
     Now,
@@ -97,14 +98,7 @@ class World:
             self.runs[order.run] = [True, False, self.stubborn]
             self.told.append(Spawned(order.run, 1, self.now))
         elif isinstance(order, RunHook):
-            hook = order.hook
-            assert hook.name not in self.hooks.values(), f"a second {hook.name}"
-            if hook.name in ("pre_start", "post_stop"):
-                assert not any(leader or members for leader, members, _ in self.runs.values()), f"{hook.name} too early"
-            if self.fails:
-                self.told.append(HookEnded(hook.run, False, "no", None, None, self.now))
-            else:
-                self.hooks[hook.run] = hook.name
+            self.run_hook(order.hook)
         elif isinstance(order, Signal) and order.run.partition("-")[2]:
             self.end_hook(order.run, None, 9)
         elif isinstance(order, Signal):
@@ -125,6 +119,15 @@ class World:
             if not run[1]:
                 self.told.append(GroupEmptied(name))
 
+    def run_hook(self, ordered: HookRun) -> None:
+        assert ordered.name not in self.hooks.values(), f"a second {ordered.name}"
+        if ordered.name in ("pre_start", "post_stop"):
+            assert not any(leader or members for leader, members, _ in self.runs.values()), f"{ordered.name} too early"
+        if self.fails:
+            self.told.append(HookEnded(ordered.run, False, "no", None, None, self.now))
+        else:
+            self.hooks[ordered.run] = ordered.name
+
     def end_hook(self, run: str, code: int | None, signal: int | None = None) -> None:
         if self.hooks.pop(run, None) is not None:
             ended = HookEnded(run, code == 0, "ended", code, signal, self.now)
@@ -142,13 +145,7 @@ class World:
             self.carry_out()
         self.told.clear()
         is_missing = self.slot.run is not None and self.slot.run not in self.runs
-        for hook in (self.slot.hook, self.slot.aside):
-            if hook is not None and hook.run not in self.hooks:
-                unknown = HookEnded(hook.run, False, "ended while nobody watched", None, None, self.now)
-                self.hear(self.ended_hooks.get(hook.run, unknown))
-        known = [hook.run for hook in (self.slot.hook, self.slot.aside) if hook is not None]
-        for run in [run for run in self.hooks if run not in known]:
-            self.end_hook(run, None, 9)
+        self.recover_hooks()
         for name, (leader, members, _) in list(self.runs.items()):
             if name == self.slot.run:
                 if not leader:
@@ -163,6 +160,17 @@ class World:
                 del self.runs[name]
         if self.slot.phase in BUSY and is_missing:
             self.hear(Missing())
+
+    def recover_hooks(self) -> None:
+        """What the keeper knows of the slot's hooks is told; what the slot does not know, or had killed, is killed."""
+        own = [one for one in (self.slot.hook, self.slot.aside) if one is not None]
+        for one in own:
+            if one.run not in self.hooks:
+                unknown = HookEnded(one.run, False, "ended while nobody watched", None, None, self.now)
+                self.hear(self.ended_hooks.get(one.run, unknown))
+        wanted = [one.run for one in own if not one.killed]
+        for run in [run for run in self.hooks if run not in wanted]:
+            self.end_hook(run, None, 9)
 
     def tick(self, seconds: float) -> None:
         """Time goes by; a timer fires, perhaps for nothing."""
@@ -229,8 +237,8 @@ def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 - o
             for run in world.runs.values():
                 run[1] = run[0]
         case ("hook_ends",) | ("hook_fails",):
-            for run in list(world.hooks):
-                world.end_hook(run, 0 if move[0] == "hook_ends" else 1)
+            for name in list(world.hooks):
+                world.end_hook(name, 0 if move[0] == "hook_ends" else 1)
         case ("ready",):
             world.hear(Notified(world.slot.run or "x", ready=True))
         case ("withheld",) if world.orders == [] and world.slot.run not in world.runs and not world.hooks:

@@ -19,10 +19,9 @@ import pytest
 from keeper_harness import everybodys_python, wait_until
 
 from controller.agent.child import ChildSetup
+from controller.agent.request import SpawnError, SpawnRequest
 from controller.agent.spawn import (
     Child,
-    SpawnError,
-    SpawnRequest,
     abandon,
     fork_waiting,
     read_report,

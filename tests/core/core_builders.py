@@ -17,7 +17,10 @@ from controller.core.problems import Problem, Source
 from controller.core.spec import WorkerSpec, explicit_fields
 
 NOW = 1_000_000.0
-CONTEXT = LaunchContext(directory="/srv/specs", host="localhost", cpu_count=4, interpreter="/usr/bin/python3")
+CONTEXT = LaunchContext(
+    directory="/srv/specs", host="localhost", cpu_count=4, interpreter="/usr/bin/python3",
+    secret_values={"DB_PASSWORD": "hunter2"},
+)  # fmt: skip
 
 
 def spec(worker_id: str = "web", **fields: Any) -> WorkerSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -14,16 +15,24 @@ from tests.core.core_builders import spec
 
 
 def paths_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """A group that has a row of its own stands for all of its fields."""
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from paths_of(kind, f"{prefix}{name}.")
+        kinds = [field.annotation, *get_args(field.annotation)]
+        group = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if group is not None and f"{prefix}{name}" not in EFFECTS:
+            yield from paths_of(group, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"
 
 
 def test_every_field_of_the_spec_has_its_row_and_no_row_is_left_over() -> None:
     assert list(EFFECTS) == list(paths_of(WorkerSpec))
+
+
+def test_a_field_within_a_group_has_the_effect_of_the_group() -> None:
+    effects = [effect_of(path) for path in ("readiness.http.path", "hooks.pre_stop.exec", "secrets.A.file")]
+    assert effects == [Effect.IN_PLACE, Effect.IN_PLACE, Effect.RESTART]
+    assert [effect_of(f"limits.{name}") for name in ("cpu", "enforce")] == [Effect.RESTART, Effect.IN_PLACE]
 
 
 def test_a_variable_or_label_has_the_effect_of_its_whole() -> None:

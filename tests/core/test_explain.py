@@ -145,6 +145,60 @@ def test_unknown_tells_what_cannot_be_asked() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"startup": {"log_line": "up"}, "readiness": {"tcp": {"port": 1}}}, "its startup probe succeeds"),
+        ({"readiness": {"tcp": {"port": 1}}}, "its readiness probe succeeds for the first time"),
+    ],
+)
+def test_starting_ends_with_the_probe_that_the_spec_has(fields: dict[str, Any], words: str) -> None:
+    assert of_slot(Status.STARTING, of=worker(**fields))[1] == f"it counts as running when {words}"
+
+
+def test_running_but_not_ready_is_told_in_its_supervisors_words_or_its_own() -> None:
+    left_alone = "its process is left alone; it is ready again when it says so, or its readiness probe succeeds"
+    assert of_slot(Status.RUNNING, ready=False) == ("web/0 is running but not ready", left_alone)
+    assert of_slot(Status.RUNNING, ready=False, notify_status="loading")[0] == "web/0 is running but not ready: loading"
+    told_both = of_slot(Status.RUNNING, ready=False, notify_status="loading", message="GET /ready: 503")
+    assert told_both[0] == "web/0 is running but not ready: GET /ready: 503"
+    both = observed(*row(TWO, ready=False))
+    assert told(desired(TWO), both)[0] == "web/0 is running but not ready (and 1 more)"
+    assert of_slot(Status.RUNNING, ready=True) == ("it runs as the spec asks", "")
+
+
+@pytest.mark.parametrize(
+    ("cause", "message", "words"),
+    [
+        ("start_timeout", "", "did not start in time: its startup probe did not succeed"),
+        ("liveness", "GET /live: 500", "was ended because its liveness probe failed: GET /live: 500"),
+        ("hook", "exited with code 2", "did not start: its pre_start hook failed: exited with code 2"),
+        ("oom_killed", "", "was killed by the kernel: its memory reached limits.memory_bytes"),
+    ],
+)
+def test_a_cause_that_tells_more_than_a_code_is_told_first(cause: str, message: str, words: str) -> None:
+    last = LastExit(cause=cause, code=None, signal="SIGKILL", at=NOW, run="r")
+    assert of_slot(Status.CRASHED, last_exit=last, message=message)[0] == f"web/0 {words}"
+    assert of_slot(Status.ERROR, reason="GaveUp", last_exit=last, message=message)[0] == (
+        f"web/0 {words}; no further try is made"
+    )
+
+
+def test_what_its_host_holds_back_after_a_boot_is_told() -> None:
+    assert of_slot(Status.STOPPED, reason="WaitingForDependency", message="database is not started") == (
+        "web/0 waits for what it depends on: database is not started",
+        "its host starts it as soon as that runs",
+    )
+
+
+def test_missing_secrets_are_named() -> None:
+    secret = worker(secrets={"PASSWORD": {"env": "DB_PASSWORD"}})
+    assert of_slot(Status.STOPPED, of=secret, reason="SecretsMissing", message="PASSWORD") == (
+        "web/0 waits for its secrets, which its host keeps in memory only: PASSWORD",
+        "the controller brings them in its next order, and it is started",
+    )
+
+
 # --- specs ----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +260,11 @@ def test_a_guard_tells_the_command_that_confirms_it() -> None:
     [
         ("RolloutStalled", "the others stay as they are until it runs; an edit starts the rollout anew"),
         ("PortBusy", "it starts when the port is free"),
+        ("WaitsFor", "it starts as soon as that is so; to start it alone, take the dependency out of its spec"),
+        (
+            "LimitUnsupported",
+            "it starts once the host can, or, without the limit, with `limits.enforce: best_effort`",
+        ),
         ("HostChanged", "nothing by itself until the spec is edited: set `host` back, or remove the worker first"),
         ("SourceHeld", "nothing is removed until the specs can be read again"),
         ("NoSpec", ""),
@@ -215,6 +274,21 @@ def test_a_guard_tells_the_command_that_confirms_it() -> None:
 def test_each_hold_has_its_own_next_step(reason: str, words: str) -> None:
     hold = Hold(worker_id="web", reason=reason, message="this is why")
     assert told(desired(WEB), observed(seen(WEB)), [hold])[1] == words
+
+
+def test_dependencies_are_told_with_what_they_lack() -> None:
+    web, stopped = worker(depends_on={"database": "ready"}), worker("database", desired_state="stopped")
+    assert told(desired(web, stopped), observed()) == (
+        (
+            "it should run and is not there yet; waits for database to be ready "
+            "(it is stopped: its spec says desired_state: stopped)"
+        ),
+        "it starts as soon as that is so; to start it alone, take the dependency out of its spec",
+    )
+    assert told(desired(web, stopped), observed(seen(web))) == (
+        "it runs as the spec asks; database, which it depends on, is stopped: its spec says desired_state: stopped",
+        "",
+    )
 
 
 def test_what_only_takes_its_time_is_told_too() -> None:

@@ -19,10 +19,11 @@ def field(path: str) -> Field:
 
 def test_every_field_of_the_language_is_there_once() -> None:
     paths = [one.path for one in SPEC.below()]
-    assert [one.path for one in SPEC.fields if not one.comes_with] == list(WorkerSpec.model_fields)
+    known = [name for name in WorkerSpec.model_fields if name not in NOT_YET]
+    assert [one.path for one in SPEC.fields if not one.comes_with] == known
     assert sorted(one.path for one in SPEC.fields if one.comes_with) == sorted(NOT_YET)
     assert len(paths) == len(set(paths))
-    assert [path for path in EFFECTS if path not in paths] == []
+    assert [path for path in EFFECTS if path not in paths and path.partition(".")[0] not in NOT_YET] == []
     assert [one.path for one in SPEC.below() if not one.description] == []
 
 

@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.dependencies import why_awaited
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.intents import Intents, RunIntent
 from controller.core.observed import HostView, Observed, ObservedInstance, Refusal, Status
 from controller.core.plan import ActionKind, Plan
 from controller.core.planner import plan
-from tests.core.core_builders import NOW, desired, problem, seen, worker
+from tests.core.core_builders import NOW, desired, picture, problem, seen, worker
 from tests.fakes.obedient_world import ObedientWorld
 
 NAMES = ("api", "mail", "web", "x1", "x2")
@@ -29,7 +30,13 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {"command": ["v1"], "desired_state": "stopped"},
     {"command": ["v2"], "auto_start": False},
     {"command": ["v1"], "auto_start": False},
+    {"command": ["v1"], "depends_on": {"web": "ready"}},
+    {"command": ["v2"], "depends_on": {"api": "started", "lost": "ready"}},
+    {"command": ["v1"], "limits": {"nice": 5}, "secrets": {"PASSWORD": {"env": "DB_PASSWORD"}}},
+    {"command": ["v1"], "limits": {"cpu": 1}},
 )
+LATEST = 7
+"""Variants up to this one wait for nobody and need no limit: they always get where they should."""
 
 
 def own_port(place: int, fields: dict[str, Any]) -> dict[str, Any]:
@@ -46,8 +53,8 @@ POOL: Mapping[tuple[str, int, int], DesiredWorker] = {
 
 
 @st.composite
-def any_worker(draw: st.DrawFn, name: str, *, least: int = 0) -> DesiredWorker:
-    return POOL[(name, draw(st.integers(0, len(VARIANTS) - 1)), draw(st.integers(least, 4)))]
+def any_worker(draw: st.DrawFn, name: str, *, least: int = 0, variants: int = len(VARIANTS) - 1) -> DesiredWorker:
+    return POOL[(name, draw(st.integers(0, variants)), draw(st.integers(least, 4)))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +81,8 @@ def slots(draw: st.DrawFn, name: str) -> list[ObservedInstance]:
                 run_request=draw(st.sampled_from([0, 5, 9])),
                 removing=draw(st.integers(0, 9)) == 0,
                 since=NOW - draw(st.sampled_from([0.0, 100.0])),
-                reason=draw(st.sampled_from(["", "Completed"])),
+                reason=draw(st.sampled_from(["", "Completed", "SecretsMissing"])),
+                ready=draw(st.sampled_from([None, False, True])),
             )
         )
     return made
@@ -110,7 +118,12 @@ def cases(draw: st.DrawFn) -> Case:
         if slot.split("/")[0] in workers and workers[slot.split("/")[0]].instances
     }
     hosts = {
-        name: HostView(reachable=draw(st.integers(0, 4)) > 0, instances=found, refusals=refusals)
+        name: HostView(
+            reachable=draw(st.integers(0, 4)) > 0,
+            instances=found,
+            refusals=refusals,
+            enforceable=draw(st.sampled_from([None, frozenset(), frozenset({"nice"}), frozenset({"cpu", "nice"})])),
+        )
         for name, found in instances.items()
         if draw(st.integers(0, 9)) > 0
     }
@@ -197,6 +210,38 @@ def test_at_most_one_running_instance_of_a_worker_is_disturbed(case: Case) -> No
     assert set(disturbed.values()) <= {1}
 
 
+@given(cases())
+def test_nothing_new_starts_before_what_it_depends_on(case: Case) -> None:
+    for action in case.plan().actions:
+        if action.kind in (ActionKind.CREATE, ActionKind.START) and action.wanted == "running":
+            needed = case.want.workers[action.worker_id].spec.depends_on
+            unmet = [name for name, what in needed.items() if why_awaited(picture(case.want, case.have, name), what)]
+            assert unmet == []
+
+
+@given(cases())
+def test_what_runs_already_waits_for_nobody(case: Case) -> None:
+    """Where nothing new is to be started, dependencies make no difference."""
+    alone = replace(case.want, workers={name: without_dependencies(of) for name, of in case.want.workers.items()})
+    free = [(action.kind, action.instance) for action in replace(case, want=alone).plan().actions]
+    if not any(kind in (ActionKind.CREATE, ActionKind.START) for kind, _ in free):
+        assert [(action.kind, action.instance) for action in case.plan().actions] == free
+
+
+def without_dependencies(of: DesiredWorker) -> DesiredWorker:
+    """The same revisions and digests: only the planner's view of the dependencies goes."""
+    return replace(of, spec=of.spec.model_copy(update={"depends_on": {}}))
+
+
+@given(cases())
+def test_nothing_starts_under_a_limit_that_its_host_cannot_enforce(case: Case) -> None:
+    for action in case.plan().actions:
+        is_new = action.kind not in (ActionKind.UPDATE, ActionKind.STOP, ActionKind.REMOVE)
+        if is_new and action.wanted == "running":
+            limits = case.want.workers[action.worker_id].spec.limits
+            assert limits is None or set(limits.names) <= (case.have.hosts[action.host].enforceable or frozenset())
+
+
 # --- turns in a world that obeys -------------------------------------------------------------------------------------
 
 
@@ -232,7 +277,7 @@ def target(want: Desired) -> dict[str, str]:
 
 @st.composite
 def fleets(draw: st.DrawFn) -> Desired:
-    workers = [draw(any_worker(name)) for name in NAMES if draw(st.integers(0, 3)) > 0]
+    workers = [draw(any_worker(name, variants=LATEST)) for name in NAMES if draw(st.integers(0, 3)) > 0]
     present = {entry.worker_id for entry in workers}
     return desired(*workers, removed=[name for name in NAMES if name not in present])
 
@@ -255,7 +300,7 @@ def test_turns_reach_what_is_wanted_whatever_came_before(history: list[Desired],
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 4), st.integers(0, 7))
+@given(st.integers(1, 4), st.integers(0, LATEST))
 def test_a_rollout_never_takes_more_than_one_instance_out_of_service(replicas: int, variant: int) -> None:
     world = ObedientWorld()
     before, after = POOL[("web", 0, replicas)], POOL[("web", variant, replicas)]

@@ -18,9 +18,11 @@ GOLDEN = json.loads(Path(__file__).with_name("golden_revisions.json").read_text(
 @pytest.mark.parametrize("entry", GOLDEN, ids=[entry["about"] for entry in GOLDEN])
 def test_an_upgrade_restarts_nothing(entry: dict[str, object]) -> None:
     """When this fails, running workers would be restarted by an upgrade. Do not change the file; mend the code."""
-    env_files = entry.get("env_files", {})
+    env_files, secrets = entry.get("env_files", {}), entry.get("secrets", {})
     assert isinstance(env_files, dict)
-    assert revision(WorkerSpec.model_validate(entry["spec"]), env_files=env_files) == entry["revision"]
+    assert isinstance(secrets, dict)
+    made = revision(WorkerSpec.model_validate(entry["spec"]), env_files=env_files, secrets=secrets)
+    assert made == entry["revision"]
 
 
 def test_fields_that_restart_nothing_leave_the_revision_as_it_is() -> None:
@@ -30,7 +32,8 @@ def test_fields_that_restart_nothing_leave_the_revision_as_it_is() -> None:
             name="Web", description="It serves.", labels={"a": "b"}, replicas=4, auto_start=False, max_accounts=3,
             desired_state="stopped", auto_restart="always", max_restart_attempts=None, restart_delay_ms=1,
             restart_backoff={"factor": 3}, restart_window_ms=5000, start_grace_ms=5, success_exit_codes=[3],
-            stop={"signal": "INT"}, logs={"archives": 1},
+            stop={"signal": "INT"}, logs={"archives": 1}, startup={"log_line": "up"}, readiness={"tcp": {"port": 1}},
+            liveness={"exec": ["check"]}, hooks={"pre_stop": {"exec": ["x"]}}, depends_on={"db": "ready"},
         )
     )  # fmt: skip
 
@@ -47,7 +50,8 @@ def test_null_and_empty_are_ways_to_say_not_set() -> None:
     "fields",
     [
         {"command": "run"}, {"working_dir": "/srv"}, {"env": {"A": "1"}}, {"port": 1}, {"host": "localhost"},
-        {"deployment_type": "local"},
+        {"deployment_type": "local"}, {"secrets": {"A": {"file": "/a"}}}, {"user": "app"}, {"group": "app"},
+        {"umask": "077"}, {"limits": {"nice": 1}},
     ],
 )  # fmt: skip
 def test_a_restart_relevant_field_that_is_set_changes_it(fields: dict[str, Any]) -> None:
@@ -61,3 +65,9 @@ def test_the_contents_of_env_files_change_it_and_must_be_known() -> None:
     assert one == revision(with_file, env_files={"a.env": "aa", "other.env": "cc"})
     with pytest.raises(KeyError):
         revision(with_file)
+
+
+def test_a_value_of_a_secret_changes_it() -> None:
+    with_secret = spec(secrets={"A": {"env": "A"}})
+    one, two = (revision(with_secret, secrets={"A": mac}) for mac in ("aa", "bb"))
+    assert len({one, two, revision(with_secret)}) == 3

@@ -202,3 +202,18 @@ def test_a_condition_keeps_the_time_at_which_its_status_changed() -> None:
     }  # fmt: skip
     fresh = conditions(made, (), now=NOW, previous={})
     assert {entry.since for entry in fresh} == {NOW}
+
+
+def test_running_is_ready_unless_an_instance_says_that_it_is_not() -> None:
+    unready = seen(WEB, 1, ready=False, notify_status="loading")
+    made = of(desired(WEB), observed(seen(WEB, ready=True), unready))
+    assert told(made)["Ready"] == "False NotReady: 1 of 2 ready; web/1 is running but not ready: loading"
+    assert (worker_status(made), told(made)["Progressing"]) == (Status.RUNNING, "False Settled")
+    assert told(of(desired(WEB), observed(*row(WEB, ready=True))))["Ready"] == "True Running: 2 of 2 running"
+
+
+@pytest.mark.parametrize("reason", ["WaitsFor", "LimitUnsupported"])
+def test_what_waits_for_others_or_for_its_host_is_stalled(reason: str) -> None:
+    hold = Hold(worker_id="web", reason=reason, message="why")
+    shown = told(of(desired(WEB), observed()), hold)
+    assert (shown["Stalled"], shown["Progressing"]) == (f"True {reason}: why", "False Settled")

@@ -52,6 +52,7 @@ def test_a_worker_is_shown_with_every_key() -> None:
         "revision": WEB.revision,
         "deployment_type": "local",
         "labels": {"a": "1", "b": "2"},
+        "depends_on": {},
         "source": {"file": "web.yaml", "line": 3, "commit": None},
         "restart_count": 3,
         "error_count": 4,
@@ -171,8 +172,9 @@ def test_the_list_remembers_since_when_a_condition_stands() -> None:
 
 def test_a_status_adds_the_explanation_and_one_process_figures() -> None:
     crashed = seen(
-        WEB, 0, Status.CRASHED, message="exited with code 3", next_retry_at=NOW + 5, last_exit=EXIT, run_number=3
-    )
+        WEB, 0, Status.CRASHED, message="exited with code 3", next_retry_at=NOW + 5, last_exit=EXIT, run_number=3,
+        notify_status="about to end",
+    )  # fmt: skip
     have = observed(crashed, seen(WEB, 1))
     hold = Hold(worker_id="web", reason="RolloutPaced", message="one at a time", until=NOW)
     told = Beside(holds=(hold,))
@@ -193,8 +195,23 @@ def test_a_status_adds_the_explanation_and_one_process_figures() -> None:
         "next_retry_at": "1970-01-12T13:46:45.000Z",
     }
     assert {key: value for key, value in shown["instances"][0].items() if key not in listed["instances"][0]} == {
-        "message": "exited with code 3", "since": "1970-01-12T13:45:40.000Z", "run_number": 3,
+        "message": "exited with code 3", "since": "1970-01-12T13:45:40.000Z", "run_number": 3, "ready": None,
+        "notify_status": "about to end",
     }  # fmt: skip
+
+
+def test_readiness_is_shown_as_long_as_it_is_known() -> None:
+    unready = seen(WEB, 0, ready=False, notify_status="waits for the queue")
+    want = desired(worker(replicas=2, depends_on={"queue": "ready", "disk": "started"}))
+    shown = status_view(picture(want, observed(unready, seen(WEB, 1))), Beside(), now=NOW)
+    assert [(entry["status"], entry["ready"]) for entry in shown["instances"]] == [
+        ("running", False),
+        ("running", None),
+    ]
+    assert shown["instances"][0]["notify_status"] == "waits for the queue"
+    assert (shown["status"], shown["depends_on"]) == ("running", {"disk": "started", "queue": "ready"})
+    memory = status_view(picture(want, observed(unready, reachable=False)), Beside(), now=NOW)
+    assert memory["instances"][0]["ready"] is None
 
 
 def test_a_status_without_any_process_has_every_key_all_the_same() -> None:

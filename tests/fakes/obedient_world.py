@@ -2,7 +2,8 @@
 that keeps the promises of its protocol (levels, generations, floors, run requests): the planner alone is under test.
 
 A starting run runs one step of time later, a stopping one has ended one step later. A revision in `bad` never runs: its
-starts end in `error`. `started` counts runs per instance, `least_in_service` the worst count per worker since `watch`.
+starts end in `error`. Workers in `slow` are ready one step after they run; of all others nothing is said. `started`
+counts runs per instance, `least_in_service` the worst count per worker since `watch`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from controller.core.desired import Desired
 from controller.core.observed import HostView, Observed, ObservedInstance, Status
 from controller.core.plan import Action, ActionKind, Plan
 from controller.core.spec import explicit_fields
+from controller.core.steps import SECRETS_MISSING
 
 LIVE = frozenset({Status.STARTING, Status.RUNNING, Status.STOPPING})
 
@@ -27,9 +29,10 @@ class Clock:
 class ObedientWorld:
     """One host. `reachable` may be switched off: then nothing is carried out and memories are shown."""
 
-    def __init__(self, *, bad: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, bad: frozenset[str] = frozenset(), slow: frozenset[str] = frozenset()) -> None:
         self.clock = Clock()
-        self.bad = bad
+        self.bad, self.slow = bad, slow
+        self.enforceable: frozenset[str] | None = frozenset({"nofile", "nice"})
         self.reachable = True
         self.slots: dict[str, ObservedInstance] = {}
         self.floors: dict[str, int] = {}
@@ -39,7 +42,10 @@ class ObedientWorld:
     # --- what the planner sees and says ---
 
     def observe(self) -> Observed:
-        view = HostView(reachable=self.reachable, instances=dict(self.slots), floors=dict(self.floors))
+        view = HostView(
+            reachable=self.reachable, instances=dict(self.slots), floors=dict(self.floors),
+            enforceable=self.enforceable,
+        )  # fmt: skip
         return Observed(hosts={"localhost": view})
 
     def execute(self, plan: Plan, desired: Desired) -> None:
@@ -62,7 +68,10 @@ class ObedientWorld:
             if slot.status is Status.STARTING:
                 ends = slot.running_revision in self.bad
                 change = self._ended(slot, Status.ERROR, "GaveUp") if ends else replace(slot, status=Status.RUNNING)
-                self._put(replace(change, since=self.clock.now))
+                ready = False if slot.worker_id in self.slow else None
+                self._put(replace(change, since=self.clock.now, ready=ready))
+            elif slot.ready is False:
+                self._put(replace(slot, ready=True))
             elif slot.status is Status.STOPPING:
                 self._settle(self._ended(slot, Status.STOPPED, "Stopped"))
         self._count()
@@ -78,6 +87,14 @@ class ObedientWorld:
     def retry(self, instance: str) -> None:
         """The supervisor's own restart after a crash."""
         self._put(self._begin(self.slots[instance]))
+
+    def reboot(self, *, with_secrets: frozenset[str] = frozenset()) -> None:
+        """All processes are gone; what should run is started again, but for workers whose secrets are gone too."""
+        for slot in list(self.slots.values()):
+            if slot.status in LIVE:
+                ended = self._ended(slot, Status.STOPPED, SECRETS_MISSING)
+                self._put(ended if slot.worker_id in with_secrets else self._begin(ended))
+        self._count()
 
     def watch(self) -> None:
         """Begin to note how few instances of each worker are in service."""
@@ -111,7 +128,7 @@ class ObedientWorld:
         if old.status in LIVE and new.wanted == "running" and (is_asked or is_other):
             new = replace(new, status=Status.STOPPING)
         # Whoever gave up or ended tries again after an edit of its command, a start or a restart.
-        retry = is_asked or old.revision != new.revision or old.wanted != new.wanted
+        retry = is_asked or old.revision != new.revision or old.wanted != new.wanted or old.reason == SECRETS_MISSING
         if old.status in (Status.CRASHED, Status.ERROR, Status.STOPPED) and new.wanted == "running" and retry:
             new = self._begin(new)
         self._settle(new)
@@ -134,14 +151,15 @@ class ObedientWorld:
         self.started[slot.instance] += 1
         number = slot.run_number + 1
         return replace(
-            slot, status=Status.STARTING, reason="", running_revision=slot.revision, run=f"{slot.instance}#{number}",
-            run_number=number, pid=1000 + number, since=self.clock.now, started_at=self.clock.now,
+            slot, status=Status.STARTING, reason="", ready=None, running_revision=slot.revision,
+            run=f"{slot.instance}#{number}", run_number=number, pid=1000 + number, since=self.clock.now,
+            started_at=self.clock.now,
         )  # fmt: skip
 
     def _ended(self, slot: ObservedInstance, status: Status, reason: str) -> ObservedInstance:
         return replace(
             slot, status=status, reason=reason, run=None, pid=None, started_at=None, running_revision=None,
-            since=self.clock.now,
+            since=self.clock.now, ready=None,
         )  # fmt: skip
 
     def _put(self, slot: ObservedInstance) -> None:

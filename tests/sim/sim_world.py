@@ -66,7 +66,7 @@ def _hook(timeout_ms: int) -> dict[str, Any]:
 MODES: dict[str, dict[str, Any]] = {
     "plain": {},
     "hooked": {
-        "hooks": {"pre_start": _hook(2000), "post_start": _hook(500), "pre_stop": _hook(1000), "post_stop": _hook(1000)},
+        "hooks": {name: _hook(1000) for name in ("pre_start", "post_start", "pre_stop", "post_stop")},
         "probes": [{"kind": "readiness", "check": "tcp"}],
     },
     "probed": {
@@ -432,7 +432,7 @@ class World:
             if not process.alive or slot is None or slot.run != process.run or slot.phase is not Phase.STARTING:
                 continue
             if process.healthy_at <= self.mono:
-                for probe in slot.wish.launch["probes"] if "probes" in slot.wish.launch else ():
+                for probe in slot.wish.launch.get("probes", ()):
                     self.feed(process.slot, ProbePassed(process.run, probe["kind"]))
 
     def keeper_spawns(self, name: str, run: str) -> None:

@@ -78,7 +78,7 @@ BUGS = (
     Bug(
         "a post_stop beside the rest of the group",
         "agent/machine.py",
-        "        self.move(Phase.DRAINING)\n        if self.slot.wish.launch[\"stop_kill\"] == \"main\":\n",
+        '        self.move(Phase.DRAINING)\n        if self.slot.wish.launch["stop_kill"] == "main":\n',
         "        self.move(Phase.DRAINING)\n        if True:\n",
     ),
     Bug(

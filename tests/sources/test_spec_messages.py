@@ -82,7 +82,7 @@ def judged(text: str, *defaults: str) -> list[str]:
             ),
         ),
         ("logs: {capture: pipe}", "2:17: capture: pipe is not yet supported"),
-        ("readiness: {http: {path: /}}", "2:1: `readiness` is not yet supported (it comes with processes)"),
+        ("update: {strategy: canary}", "2:1: `update` is not yet supported (it comes with rollouts)"),
         ("deployment_type: docker", "2:18: `deployment_type: docker` is not yet supported (only `local` is)"),
         (
             "deployment_type: dokcer",
@@ -118,7 +118,7 @@ def test_a_worker_needs_a_name(text: str, message: str) -> None:
 
 
 def test_all_faults_of_a_spec_are_told_at_once() -> None:
-    text = "worker_id: a\nprot: 1\nenv: {A: 1}\nreadiness: {}\nreplicas: x\n"
+    text = "worker_id: a\nprot: 1\nenv: {A: 1}\nupdate: {}\nreplicas: x\n"
     assert [line.split(" ")[0] for line in judged(text)] == [
         "f.yaml:4:1:",
         "f.yaml:3:10:",
