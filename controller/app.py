@@ -118,6 +118,7 @@ def _surroundings(settings: Settings, state: StateDir) -> Surroundings:
         interpreter=sys.executable,
         key=state.key,
         url="" if settings.listen.startswith("unix:") else f"http://{settings.listen}",
+        environment=dict(os.environ),
         allowed_env={name: os.environ.get(name) for name in settings.allow_env},
     )
 

@@ -270,9 +270,9 @@ class Logs:
             return False
         if file.stored >= file.end:
             return True
-        slot, is_hook = file.key.slot, _is_hook(file.key.run)
-        others = (other for other in self._known.values() if other.key.slot == slot)
-        return any(_is_hook(other.key.run) == is_hook and other.changed > file.changed for other in others)
+        slot, run = file.key.slot, file.key.run
+        others = (other for other in self._known.values() if other.key.slot == slot and other.key.run != run)
+        return any(_is_hook(other.key.run) == _is_hook(run) and other.changed > file.changed for other in others)
 
     def _take_archive(self, archive: Archive) -> None:
         """The file is compressed from now on."""

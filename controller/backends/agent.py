@@ -98,6 +98,7 @@ class AgentBackend:
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._epoch: int | None = None
+        self._enforceable: frozenset[str] | None = None
         self._adjourned_until = 0.0
 
     # --- what the loop asks ---
@@ -110,6 +111,7 @@ class AgentBackend:
             refusals=self._refusals.snapshot(),
             floors=self._floors.snapshot(),
             message=self._problem,
+            enforceable=self._enforceable,
         )
 
     async def apply(self, orders: Sequence[SlotOrder]) -> Sequence[Answer]:
@@ -242,6 +244,7 @@ class AgentBackend:
         hello = await link.expect("hello", version=protocol.VERSION, realm=self._realm_id)
         with reading("hello"):
             epoch = int(hello["epoch"])
+            self._enforceable = frozenset(str(name) for name in hello.get("enforceable") or ())
         if self._epoch is None or epoch < self._epoch:  # lower: its state was made anew, nobody has claimed it
             claimed = await link.expect("claim")
             with reading("claim"):

@@ -43,6 +43,7 @@ class SlotOrder:
     wanted: str
     launch: Launch
     fields: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 def slot_message(order: SlotOrder) -> dict[str, Any]:
     """SLOT of the protocol."""
-    return {
+    message: dict[str, Any] = {
         "slot": order.instance,
         "generation": order.generation,
         "revision": order.revision,
@@ -32,6 +32,9 @@ def slot_message(order: SlotOrder) -> dict[str, Any]:
         "launch": asdict(order.launch),
         "fields": dict(order.fields),
     }
+    if order.secrets:
+        message["secrets"] = dict(order.secrets)
+    return message
 
 
 @contextmanager
@@ -71,6 +74,8 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
             cpu_percent=_or_none(view.get("cpu_percent"), _finite),
             memory_bytes=_or_none(view.get("memory_bytes"), int),
             removing=bool(view.get("removing")),
+            ready=_or_none(view.get("ready"), bool),
+            notify_status=str(view.get("notify_status") or ""),
         )
 
 

@@ -53,6 +53,7 @@ def surroundings(allowed: tuple[str, ...], *, stand_in: str | None) -> Surroundi
         cpu_count=os.cpu_count() or 1,
         interpreter=sys.executable,
         key=b"",
+        environment=None,  # what is set here is not what is set where the controller runs
         allowed_env={name: os.environ.get(name, stand_in) for name in allowed},
     )
 

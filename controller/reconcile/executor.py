@@ -68,6 +68,7 @@ def _order(action: Action, desired: Desired) -> SlotOrder:
         wanted=action.wanted,
         launch=instance.launch,
         fields=explicit_fields(worker.spec),
+        secrets=instance.secrets,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.backends.base import Backend, Superseded
+from controller.core.dependencies import dependents_by_worker
 from controller.core.desired import Desired
 from controller.core.intents import Intents, RunIntent
 from controller.core.observed import Observed
@@ -49,6 +50,7 @@ class Loop:
         self, *, backends: Mapping[str, Backend], wishes: WishBook, queue: WorkQueue, clock: Clock
     ) -> None:  # fmt: skip
         self.desired: Desired | None = None
+        self._dependents: Mapping[str, frozenset[str]] = {}
         self.turns = 0
         self.last_turn_at = 0.0
         self.draining = False
@@ -92,6 +94,7 @@ class Loop:
     def accept(self, desired: Desired, changed: frozenset[str] | None) -> None:
         """A new Desired; `changed` are the workers that differ from the one before (None: all)."""
         self.desired = desired
+        self._dependents = dependents_by_worker(desired)
         if changed is None:
             self._failures.clear()
             self.queue.everything()
@@ -113,7 +116,7 @@ class Loop:
             if now >= self._resync_at or self._resync_at - now > RESYNC_S:
                 self.queue.everything()
                 self._resync_at = now + RESYNC_S
-            batch = self.queue.take(now)
+            batch = self._with_dependents(self.queue.take(now))
             try:
                 await self._turn(batch, now)
             except Superseded:
@@ -124,6 +127,12 @@ class Loop:
                 self._resync_at = now + _pause(broken)
             else:
                 broken = 0
+
+    def _with_dependents(self, batch: Batch) -> Batch:
+        """What became of a worker may be what others wait for."""
+        if batch.only is None:
+            return batch
+        return Batch(batch.only.union(*(self._dependents.get(worker_id, ()) for worker_id in batch.only)))
 
     def _next_at(self) -> float:
         later = self.queue.next_at()

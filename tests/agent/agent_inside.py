@@ -92,9 +92,14 @@ class Inside:
 
     async def begin(self) -> Watcher:
         """Start an agent and connect, claimed and watching."""
+        await self.restart()
+        return await self.connect()
+
+    async def restart(self) -> None:
+        """Start an agent that no controller speaks to."""
         self.agent = Agent(self.paths, await self.keeper.start(), lambda: self.lost.append(True))
         self._running = asyncio.ensure_future(self.agent.run())
-        return await self.connect()
+        await until(lambda: os.path.exists(self.paths.socket))
 
     async def connect(self, realm: str = "r1") -> Watcher:
         await until(lambda: os.path.exists(self.paths.socket))
