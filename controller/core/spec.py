@@ -2,8 +2,8 @@
 
 The JSON Schema, `workerctl explain`, the user documentation and the API's bodies come from these models, so every
 field carries its description. A field that the language reserves but this version cannot honour yet stands in
-`NOT_YET`; it is refused by name, never ignored. That may be one that has its model already, and waits for its
-supervisor. The groups around a process (probes, hooks, limits ...) are in spec_processes.py.
+`NOT_YET`; it is refused by name, never ignored. The groups around a process (probes, hooks, limits ...) are in
+spec_processes.py.
 
 What does not belong here: YAML (sources/), expansion of `${...}` (expansion.py), what a change of a field does to a
 running instance (effects.py).
@@ -37,13 +37,8 @@ __all__ = [
     "is_worker_id",
 ]
 
-_PROCESSES = (
-    "secrets", "user", "group", "umask", "startup", "readiness", "liveness", "hooks", "limits", "depends_on",
-)  # fmt: skip
-
 # Reserved fields and the part of the product that brings them. Refused with "not yet supported".
 NOT_YET: dict[str, str] = {
-    **dict.fromkeys(_PROCESSES, "processes"),  # the models and the core know them; this line waits for the agent
     "watch": "jobs",
     "schedule": "jobs",
     "run": "jobs",
