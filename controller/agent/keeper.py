@@ -46,7 +46,7 @@ from .spawn import (
     read_report,
     release,
 )
-from .start import LOCK_WAIT_S, lock_holder, role_argv, take_locks
+from .start import LOCK_WAIT_S, is_over, lock_holder, role_argv, take_locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,9 @@ POLL_S = 0.2
 
 BYE_S = 10.0
 """How long an agent that was told `bye` may take to go."""
+
+SPARE_AFTER_S = 0.1
+"""A keeper that waited longer for the lock was started beside another one, which may have ended its work meanwhile."""
 
 TURNS_BETWEEN_COLLECTIONS = 10_000
 
@@ -345,6 +348,7 @@ class Keeper:
 def main(find_paths: Callable[[], AgentPaths], options: Options) -> int:
     """A keeper's whole life in this process. Exit status: 0 done, or another keeper serves; 1 the lock is stuck."""
     setup = prepare_keeper()
+    asked_at = time.monotonic()
     try:
         paths, _locks = take_locks(find_paths, options.lock_wait_s)
     except BlockingIOError:
@@ -352,6 +356,9 @@ def main(find_paths: Callable[[], AgentPaths], options: Options) -> int:
         serves = holder is not None and procfs.is_alive(holder)
         log(f"keeper {os.getpid()} ends: the lock is held by {holder}, which is {'alive' if serves else 'not alive'}")
         return 0 if serves else 1
+    if time.monotonic() - asked_at > SPARE_AFTER_S and is_over(paths):
+        log(f"keeper {os.getpid()} ends: everything was stopped while it waited for the lock")
+        return 0
     paths.publish()
     return Keeper(paths, options, setup).run()
 

@@ -1,7 +1,7 @@
 """Ended log files, compressed: `<run>.<stream>.<start>.gz`, where `start` is the offset of the first byte in it.
 
-The name says where the content begins, so that one rename makes an archive what it is; whoever finds a plain file beside
-its archive knows that we died before we removed it. Blocks: called by logs.py in a thread.
+The name says where the content begins, so that one rename makes an archive what it is; whoever finds a plain file
+beside its archive knows that we died before we removed it. Blocks: called by logs.py in a thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import BinaryIO, NamedTuple, Optional
 
 from .log_files import Key, LogFiles
 
@@ -34,6 +34,11 @@ class Archive(NamedTuple):
     start: int
     size: int
     changed: float
+
+
+def is_hook(run: str) -> bool:
+    """Whether a run was a hook's: those are named after it. Hooks have archives of their own."""
+    return "-" in run
 
 
 def scan(files: LogFiles) -> Iterator[Archive]:
@@ -90,7 +95,7 @@ class ArchiveReader:
     def __init__(self, files: LogFiles) -> None:
         self._files = files
         self._lock = threading.Lock()
-        self._open: Optional[tuple[tuple[str, str], gzip.GzipFile]] = None
+        self._open: Optional[tuple[tuple[str, str], BinaryIO, gzip.GzipFile]] = None
 
     def read(self, slot: str, name: str, at: int, count: int) -> bytes:
         """`count` bytes of the content from `at` on, fewer at its end. Raises OSError."""
@@ -99,10 +104,10 @@ class ArchiveReader:
                 self._close()
                 with self._files.folder(slot) as folder:
                     file = os.fdopen(os.open(name, _FLAGS, dir_fd=folder), "rb")
-                self._open = ((slot, name), _closing(file))
+                self._open = ((slot, name), file, gzip.GzipFile(fileobj=file))
             try:
-                self._open[1].seek(at)
-                return self._open[1].read(count)
+                self._open[2].seek(at)
+                return self._open[2].read(count)
             except EOFError as error:
                 raise OSError(f"{name} ends too early: {error}") from None
 
@@ -113,12 +118,6 @@ class ArchiveReader:
 
     def _close(self) -> None:
         if self._open is not None:
+            self._open[2].close()
             self._open[1].close()
             self._open = None
-
-
-def _closing(file: object) -> gzip.GzipFile:
-    """A reader that closes its file with itself."""
-    packed = gzip.GzipFile(fileobj=file)  # type: ignore[call-overload]
-    packed.myfileobj = file
-    return packed

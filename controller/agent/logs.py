@@ -6,8 +6,8 @@ where a writer truncated its file, the new content goes on where the old one had
 before it went is a gap with its reason, in the answer to the next read; never silence, never a byte twice.
 
 Space: a file over its cap loses its head, bytes that are stored elsewhere first; unstored ones only at twice the cap.
-Ended runs are kept in number (`log_archives`, of the worker itself and of its hooks apart), and longer while they are not
-stored, up to twice the number. Those that are stored, or are not the newest, are compressed (log_archive.py).
+Ended runs are kept in number (`log_archives`, of the worker itself and of its hooks apart), and longer while they are
+not stored, up to twice the number. Those that are stored, or are not the newest, are compressed (log_archive.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Optional
 
 from . import log_archive
-from .log_archive import PACK_FROM, PACK_TO, Archive, ArchiveReader
+from .log_archive import PACK_FROM, PACK_TO, Archive, ArchiveReader, is_hook
 from .log_files import BLOCK, Key, LogFiles, first_data, punch
 from .log_index import IndexFile, TimeIndex
 from .log_watch import LogWatch
@@ -119,11 +120,15 @@ class Logs:
             else:
                 remembered.stored = max(remembered.stored, offset)
         for file in self._known.values():
-            if file.stored > file.end and not file.archive:
-                self._rebase(file, file.stored)
-                with contextlib.suppress(OSError):
-                    self._measure(file)
+            self._mend(file)
         self._memory.rewrite((file.key, file.stored, file.index) for file in self._known.values())
+
+    def _mend(self, file: _File) -> None:
+        """More is stored than there is: it was truncated while nobody looked."""
+        if file.stored > file.end and not file.archive:
+            self._rebase(file, file.stored)
+            with contextlib.suppress(OSError):
+                self._measure(file)
 
     def open_run(self, slot: str, run: str) -> tuple[str, str]:
         """Make room for a run that is about to start: the paths of its two files. Raises OSError."""
@@ -257,9 +262,9 @@ class Logs:
     async def pack(self) -> None:
         """Compress what has ended and is not likely to be read soon; one file after the other, in a thread."""
         for file in [file for file in self._known.values() if self._is_to_pack(file)]:
-            work = (log_archive.pack, self._files, file.key, file.base, file.head)
+            work = partial(log_archive.pack, self._files, file.key, file.base, file.head)
             with contextlib.suppress(OSError):
-                archive = await asyncio.get_running_loop().run_in_executor(None, *work)
+                archive = await asyncio.get_running_loop().run_in_executor(None, work)
                 if self._known.get((file.key.run, file.key.stream)) is file:
                     self._take_archive(archive)
                 else:
@@ -272,7 +277,7 @@ class Logs:
             return True
         slot, run = file.key.slot, file.key.run
         others = (other for other in self._known.values() if other.key.slot == slot and other.key.run != run)
-        return any(_is_hook(other.key.run) == _is_hook(run) and other.changed > file.changed for other in others)
+        return any(is_hook(other.key.run) == is_hook(run) and other.changed > file.changed for other in others)
 
     def _take_archive(self, archive: Archive) -> None:
         """The file is compressed from now on."""
@@ -303,8 +308,8 @@ class Logs:
             self._files.remove_folder(slot)
 
     def _tidy_archives(self, files: list[_File], archives: int) -> None:
-        for is_hook in (False, True):
-            self._tidy_kind([file for file in files if _is_hook(file.key.run) is is_hook], archives)
+        for kind in (False, True):
+            self._tidy_kind([file for file in files if is_hook(file.key.run) is kind], archives)
 
     def _tidy_kind(self, files: list[_File], archives: int) -> None:
         changed: dict[str, float] = {}
@@ -389,8 +394,3 @@ class Logs:
         file.base, file.head, file.size = base, 0, 0
         with contextlib.suppress(OSError):
             self._files.write_base(file.key, base)
-
-
-def _is_hook(run: str) -> bool:
-    """Runs of hooks are named after them."""
-    return "-" in run

@@ -58,7 +58,6 @@ class Tools:
     feed: Callable[[str, Heard], None]
     slot: Callable[[str], Optional[Slot]]
     open_logs: Callable[[str, str], tuple[str, str]]
-    close_logs: Callable[[str, str], None]
     notify: Callable[[str, Optional[int]], str]
 
 

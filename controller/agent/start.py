@@ -102,6 +102,19 @@ def lock_holder(paths: AgentPaths) -> procfs.Identity | None:
     return procfs.Identity(pid, start_time)
 
 
+def has_runs(paths: AgentPaths) -> bool:
+    """Whether there is a record of any run, live or not yet reaped."""
+    try:
+        return any(name.endswith(".json") for name in os.listdir(paths.runs))
+    except OSError:
+        return False
+
+
+def is_over(paths: AgentPaths) -> bool:
+    """Whether everything was told to stop, and has."""
+    return os.path.exists(f"{paths.state}/adjourned") and not has_runs(paths)
+
+
 def _lock(path: str, deadline: float) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

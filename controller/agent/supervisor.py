@@ -89,15 +89,28 @@ class Agent:
         self._journal = Journal(f"{paths.state}/journal", boot, self._flusher, self._publish)
         self._link = Link(keeper_fd, self._hear, self._keeper_ended)
         self._logs = Logs(paths.logs, f"{paths.runtime}/log_index", self._push, self._tell_of_logs)
-        dice = make_dice()
+        self._dice = make_dice()
         outside = Outside(
             clock=read_clock,
-            dice=dice,
+            dice=self._dice,
             push=self._push,
             close_logs=self._logs.close_run,
             drop_logs=self._logs.drop_slot,
         )
         self._fleet = Fleet(outside, records, self._journal, self._quiet)
+        self._host = Host(limiter)
+        self._wire(paths)
+        loaded = records.load()
+        until = self._marks.adjourned_until(self._started)
+        self._fleet.load(loaded, adjourned_until=until)
+        self._adoption.newest = {name: remembered.newest for name, remembered in loaded.slots.items()}
+        self._logs.load(self._limits)
+        self._server = Server(Commands(self._rooms()), self._journal)
+        self._socket = paths.socket
+        self._tell_of_start(loaded.quarantined)
+
+    def _wire(self, paths: AgentPaths) -> None:
+        """All that acts for the fleet, or follows it."""
         fleet = self._fleet
         self._secrets = BroughtSecrets(paths.runtime)
         self._notifications = Notifications(paths.runtime, fleet.slots.get, fleet.feed, self._tell_of_slot)
@@ -108,27 +121,22 @@ class Agent:
             feed=fleet.feed,
             slot=fleet.slots.get,
             open_logs=self._logs.open_run,
-            close_logs=self._logs.close_run,
             notify=self._notifications.open,
         )
-        self._host = Host(limiter)
         self._orders = Orders(tools, self._host, self._secrets, self._errands)
-        ground = Ground(fleet.slots.get, fleet.feed, dice, self._logs.read, f"{paths.state}/probes")
+        ground = Ground(fleet.slots.get, fleet.feed, self._dice, self._logs.read, f"{paths.state}/probes")
         self._probes = Probes(ground, self._orders)
         self._logs.on_new = self._probes.new_output
-        fleet.perform = self._orders.perform
-        fleet.followers += [self._notifications.follow, self._probes.follow, self._forget]
         self._adoption = Adoption(fleet, self._errands, self._link.send)
         self._adoption.preparing = self._orders.preparing
         self._adoption.has_died_of_oom = self._host.has_died_of_oom
         self._adoption.on_busy = self._busy
+        fleet.perform = self._orders.perform
+        fleet.followers += [self._notifications.follow, self._probes.follow, self._forget]
         fleet.on_new = self._adoption.offer
-        loaded = records.load()
-        until = self._marks.adjourned_until(self._started)
-        self._fleet.load(loaded, adjourned_until=until)
-        self._adoption.newest = {name: remembered.newest for name, remembered in loaded.slots.items()}
-        self._logs.load(self._limits)
-        rooms = Rooms(
+
+    def _rooms(self) -> Rooms:
+        return Rooms(
             fleet=self._fleet,
             adoption=self._adoption,
             journal=self._journal,
@@ -143,9 +151,6 @@ class Agent:
             enforceable=self._host.enforceable,
             is_ending=lambda: self._is_ending,
         )
-        self._server = Server(Commands(rooms), self._journal)
-        self._socket = paths.socket
-        self._tell_of_start(loaded.quarantined)
 
     async def run(self) -> None:
         """Live until there is nothing more to do, or the keeper is gone."""

@@ -7,14 +7,13 @@ left. What was started may be killed at once, so it is knocked at for a moment a
 from __future__ import annotations
 
 import asyncio
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from controller.agent import procfs
 from controller.agent.paths import AgentPaths
-from controller.agent.start import lock_holder, start_keeper
+from controller.agent.start import has_runs, lock_holder, start_keeper
 from controller.backends.base import Unavailable
 
 CONNECT_TIMEOUT_S = 10.0
@@ -63,11 +62,7 @@ class LocalDoorstep:
         holder = lock_holder(self._paths)
         if holder is not None and procfs.is_alive(holder):
             return Presence.ALIVE
-        try:
-            records = [name for name in os.listdir(self._paths.runs) if name.endswith(".json")]
-        except OSError:
-            records = []
-        return Presence.ORPHANED if records else Presence.GONE
+        return Presence.ORPHANED if has_runs(self._paths) else Presence.GONE
 
     async def start(self) -> None:
         """Start a keeper; harmless where one lives."""
@@ -81,24 +76,29 @@ async def connect(doorstep: Doorstep, *, was_there: bool, closing: bool) -> Stre
     except Unavailable:
         until = asyncio.get_running_loop().time() + CONNECT_TIMEOUT_S
     while True:
-        await _start_if_needed(doorstep, closing=closing)
+        was_started = await _start_if_needed(doorstep, closing=closing)
         try:
-            return await _knock(doorstep, LOOK_AGAIN_S)
+            return await _knock(doorstep, LOOK_AGAIN_S if was_started else RETURN_S / 2)
         except Unavailable:
             if asyncio.get_running_loop().time() >= until:
+                if not closing:
+                    # The lock may name a process of another boot, or a keeper that hangs: its lock decides.
+                    await doorstep.start()
                 raise
 
 
-async def _start_if_needed(doorstep: Doorstep, *, closing: bool) -> None:
+async def _start_if_needed(doorstep: Doorstep, *, closing: bool) -> bool:
+    """Start a keeper where none lives; whether it did."""
     presence = doorstep.presence()
     if closing and presence is Presence.GONE:
         raise Unavailable("the agent has left")
     if presence is Presence.ALIVE:
-        return
+        return False
     try:
         await doorstep.start()
     except Exception as error:  # one start: whatever hinders it is shown, and may be over at the next try
         raise Unavailable(f"the keeper cannot be started: {error}") from error
+    return True
 
 
 async def _knock(doorstep: Doorstep, patience_s: float) -> Streams:

@@ -123,9 +123,7 @@ class _Assembler:
         self._places = Places(files=snapshot.files)
         homes = {worker_id: known.document.file for worker_id, known in memory.workers.items()}
         self._claims: Claims = find_claims(snapshot, homes, self._places)
-        self._defaults: DefaultsFound = find_defaults(
-            snapshot.files, memory.defaults, self._places, not_yet=launcher.not_yet
-        )  # fmt: skip
+        self._defaults: DefaultsFound = find_defaults(snapshot.files, memory.defaults, self._places)
         self._faults: dict[str, list[Problem]] = {
             worker_id: list(problems) for worker_id, problems in self._claims.faults.items()
         }
@@ -156,7 +154,7 @@ class _Assembler:
         layers = self._defaults.over(document.folder)
         found = self._memo.recall(worker_id, document, layers.documents)
         if found is None:
-            judged = judge_worker(document, layers.documents, self._places, not_yet=self._launcher.not_yet)
+            judged = judge_worker(document, layers.documents, self._places)
             found = self._memo.keep(worker_id, _Remembered(document=document, defaults=layers.documents, judged=judged))
         problems = [*found.judged.problems, *(replace(one, worker_id=worker_id) for one in layers.problems)]
         if problems:
@@ -269,7 +267,7 @@ class _Assembler:
         key = f"last good {worker_id}"
         found = self._memo.recall(key, known.document, ())
         if found is None:
-            judged = judge_worker(known.document, (), self._places, not_yet=self._launcher.not_yet)
+            judged = judge_worker(known.document, (), self._places)
             found = self._memo.keep(key, _Remembered(document=known.document, defaults=(), judged=judged))
         problems = found.judged.problems
         launched = self._launched(found) if found.judged.spec is not None else None

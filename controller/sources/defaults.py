@@ -53,16 +53,16 @@ class DefaultsFound:
 
 
 def find_defaults(
-    files: Mapping[str, SpecFile], known: Mapping[str, Document], places: Places, *, not_yet: Mapping[str, str]
+    files: Mapping[str, SpecFile], known: Mapping[str, Document], places: Places
 ) -> DefaultsFound:
-    """Resolves the Defaults of all files. `known`: the last good ones, by file. `not_yet`: fields to refuse."""
+    """Resolves the Defaults of all files. `known`: the last good ones, by file."""
     found = DefaultsFound()
     candidates: dict[str, list[Document]] = {}
     broken: dict[str, list[Problem]] = {}
     for path, file in sorted(files.items()):
         documents = [document for document in file.documents if document.kind == DEFAULTS]
         for document in documents:
-            problems = judge_defaults(document, places, not_yet=not_yet) if file.is_usable else file.problems
+            problems = judge_defaults(document, places) if file.is_usable else file.problems
             if problems:
                 broken.setdefault(document.folder, []).extend(problems)
             else:

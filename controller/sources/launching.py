@@ -14,7 +14,7 @@ from controller.core.desired import DesiredInstance, DesiredWorker
 from controller.core.launch import EnvFile as LaunchEnvFile
 from controller.core.launch import LaunchContext, build
 from controller.core.problems import Fault, Problem
-from controller.core.spec import NOT_YET, WorkerSpec
+from controller.core.spec import WorkerSpec
 from controller.sources.documents import Document
 from controller.sources.env_files import EnvFile, env_path
 from controller.sources.places import Places
@@ -33,8 +33,7 @@ class Surroundings:
     `allowed_env`: each name that --allow-env gives, with its value in the controller's environment, None where it is
     not set there. `url`: the API's, empty where none is served. `interpreter`: of the demonstration worker.
     `environment`: the controller's, from which secrets are taken, and nothing else; None where a check knows of no
-    controller, so that it cannot say what is missing: what is built then is not to be run. `not_yet`: the fields that
-    the back ends at hand cannot honour, and the parts that bring them.
+    controller, so that it cannot say what is missing: what is built then is not to be run.
     """
 
     host: str
@@ -44,7 +43,6 @@ class Surroundings:
     url: str = ""
     allowed_env: Mapping[str, str | None] = field(default_factory=dict)
     environment: Mapping[str, str] | None = field(default_factory=dict, repr=False)
-    not_yet: Mapping[str, str] = field(default_factory=lambda: NOT_YET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

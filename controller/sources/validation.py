@@ -60,12 +60,10 @@ class Judged:
     problems: tuple[Problem, ...] = ()
 
 
-def judge_worker(
-    document: Document, defaults: Sequence[Document], places: Places, *, not_yet: Mapping[str, str] = NOT_YET
-) -> Judged:
-    """Validates one worker over its Defaults, nearest first. `not_yet`: fields to refuse, and what brings them."""
+def judge_worker(document: Document, defaults: Sequence[Document], places: Places) -> Judged:
+    """Validates one worker over its Defaults, nearest first."""
     data = layered(document.data, defaults)
-    spec, findings = _judge(data, document.data, not_yet)
+    spec, findings = _judge(data, document.data)
     if not findings:
         return Judged(spec=spec, data=data)
     owners = (document, *defaults)
@@ -73,9 +71,7 @@ def judge_worker(
     return Judged(spec=None, data=data, problems=tuple(dict.fromkeys(problems)))
 
 
-def judge_defaults(
-    document: Document, places: Places, *, not_yet: Mapping[str, str] = NOT_YET
-) -> tuple[Problem, ...]:  # fmt: skip
+def judge_defaults(document: Document, places: Places) -> tuple[Problem, ...]:
     """The problems of a `kind: Defaults` by itself. What only shows once merged is told per worker."""
     data = {key: value for key, value in document.data.items() if key != "kind"}
     findings = []
@@ -84,7 +80,7 @@ def judge_defaults(
         findings.append(
             Finding(path=("worker_id",), message="Defaults have no worker_id", hint="remove it", at_key=True)
         )
-    _, found = _judge({**data, "worker_id": "defaults"}, data, not_yet)
+    _, found = _judge({**data, "worker_id": "defaults"}, data)
     findings += [finding for finding in found if not finding.is_rule]
     return tuple(placed(finding, (document,), document.data, places, None) for finding in findings)
 
@@ -96,17 +92,15 @@ def judge_kind(document: Document, places: Places) -> Problem | None:
     kind = document.data["kind"]
     if document.kind in KINDS_NOT_YET:
         message = f"`kind: {document.kind}` is not yet supported"
-        finding = Finding(path=("kind",), message=message, hint=f"it comes with {KINDS_NOT_YET[kind]}", code="not_yet")
+        finding = Finding(path=("kind",), message=message, hint=LEAVE_OUT, code="not_yet")
     else:
         message = f"expected Worker or Defaults, got {in_words(kind)}"
         finding = Finding(path=("kind",), message=message, hint=suggestion(document.kind, [WORKER, DEFAULTS]))
     return placed(finding, (document,), document.data, places, document.worker_id)
 
 
-def _judge(
-    data: Mapping[str, Any], own: Mapping[str, Any], not_yet: Mapping[str, str]
-) -> tuple[WorkerSpec | None, list[Finding]]:
-    findings = [*_not_yet(data, not_yet)]
+def _judge(data: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[WorkerSpec | None, list[Finding]]:
+    findings = [*_not_yet(data)]
     refused = {finding.path[0] for finding in findings if finding.at_key}
     fields = {key: value for key, value in data.items() if key not in refused}
     try:
@@ -118,12 +112,12 @@ def _judge(
     return spec, findings
 
 
-def _not_yet(data: Mapping[str, Any], not_yet: Mapping[str, str]) -> Iterator[Finding]:
-    for name, part in {**not_yet, **WITHIN_NOT_YET}.items():
+def _not_yet(data: Mapping[str, Any]) -> Iterator[Finding]:
+    for name in (*NOT_YET, *WITHIN_NOT_YET):
         path = tuple(name.split("."))
-        if _has(data, path) and (len(path) == 1 or path[0] not in not_yet):
+        if _has(data, path):
             message = f"`{name}` is not yet supported"
-            yield Finding(path=path, message=message, hint=f"it comes with {part}", at_key=True, code="not_yet")
+            yield Finding(path=path, message=message, hint=INSTEAD.get(name, LEAVE_OUT), at_key=True, code="not_yet")
     deployment, host = data.get("deployment_type"), data.get("host")
     if deployment in {"ssh", "docker", "kubernetes"}:
         message = f"`deployment_type: {deployment}` is not yet supported"

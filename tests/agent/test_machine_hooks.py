@@ -157,7 +157,7 @@ def test_post_start_runs_aside_and_its_failure_is_an_event() -> None:
     assert life.slot.aside is not None
     life.hear(HookEnded(life.slot.aside.run, False, "exited with code 1", 1, None, 1.0))
     assert life.hear().slot.phase is Phase.STARTING
-    assert not life.slot.aside
+    assert life.hear().slot.aside is None
     assert "hook_failed" in life.told
 
 

@@ -117,16 +117,21 @@ async def test_what_hangs_does_not_keep_others_from_their_own_grace(inside: Insi
     await until(inside.agent.ended.is_set)
 
 
-async def test_after_a_boot_starts_wait_for_what_they_depend_on_and_say_so(inside: Inside) -> None:
-    watcher = await inside.begin()
-    await watcher.apply(*chain(start_grace_ms=300))
-    await all_run(inside, watcher)
-    await inside.end()
+def reboot(inside: Inside) -> None:
+    """All processes are gone, and what was written by this boot is of a former one."""
     inside.keeper.runs.clear()
     inside.keeper.orders.clear()
     Path(inside.paths.state, "boot").write_text("former")
     for path in Path(inside.paths.slots).glob("*.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "boot_id": "former"}))
+
+
+async def test_after_a_boot_starts_wait_for_what_they_depend_on_and_say_so(inside: Inside) -> None:
+    watcher = await inside.begin()
+    await watcher.apply(*chain(start_grace_ms=300))
+    await all_run(inside, watcher)
+    await inside.end()
+    reboot(inside)
     watcher = await inside.begin()
     view = await watcher.view("web/0")
     assert (view["status"], view["reason"], view["message"]) == (
