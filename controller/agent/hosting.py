@@ -13,8 +13,6 @@ from .accounts import AccountError, resolve
 from .limits import Limiter
 from .secret_values import SecretError, read_files
 
-_CGROUP = "cgroup"
-
 
 class HostError(Exception):
     """A launch cannot be carried out here. `transient`: only the host is at fault, and only now."""
@@ -33,17 +31,17 @@ class Place:
     secrets: Mapping[str, str] = field(default_factory=dict)
     uid: Optional[int] = None
 
-    @property
-    def errand_fields(self) -> dict[str, Any]:
-        """Those of a hook or a probe: no part of the worker's cgroup, because ending it must not end the worker."""
-        return {name: value for name, value in self.order_fields.items() if name != _CGROUP}
-
 
 class Host:
-    """One per agent. Without a limiter nothing is limited and nothing is proven."""
+    """One per agent. Without a limiter no control group limits anything or proves anything.
+
+    An errand (a hook or a probe) has the same user and the same limits per process, but no part of the worker's control
+    group: ending it must not end the worker, and the count of kills for memory is the worker's.
+    """
 
     def __init__(self, limiter: Optional[Limiter]) -> None:
         self._limiter = limiter
+        self._for_errands = Limiter("")
 
     def enforceable(self) -> list[str]:
         """The names of the limits that hold here."""
@@ -58,7 +56,7 @@ class Host:
         if self._limiter is not None:
             self._limiter.forget(slot)
 
-    def place(self, slot: str, launch: Mapping[str, Any]) -> Place:
+    def place(self, slot: str, launch: Mapping[str, Any], *, is_errand: bool) -> Place:
         """Raises HostError."""
         fields: dict[str, Any] = {}
         environment: dict[str, str] = {}
@@ -71,9 +69,10 @@ class Host:
             fields.update(account.order_fields())
             environment.update(account.environment())
             uid = account.uid
-        if self._limiter is not None:
+        limiter = self._for_errands if is_errand else self._limiter
+        if limiter is not None:
             try:
-                fields.update(self._limiter.order_fields(slot, launch))
+                fields.update(limiter.order_fields(slot, launch))
             except OSError as error:
                 raise HostError(f"Cannot set its limits: {error}", transient=True) from None
         try:

@@ -269,7 +269,7 @@ class _Machine(HookEvents, HealthEvents, Turn):
         """Its start waits for others: `Resumed` is what starts it."""
         if self.slot.phase is not Phase.IDLE or not wants_running(replace(self.slot, suspended=False)):
             return Step(self.slot)
-        self.set(suspended=True, reason="WaitsFor", message=event.message)
+        self.set(suspended=True, reason="WaitingForDependency", message=event.message)
         return self.done()
 
     def withheld(self, event: Withheld) -> Step:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Optional
 
 from . import views
@@ -149,7 +150,7 @@ class Orders:
         environ = {**self._environment(slot, place), "HOOK": name}
         order = views.spawn_order(slot, run, environ, outputs)
         argv = slot.wish.launch["hooks"][name]["argv"]
-        self._errands.begin_hook(slot.name, {**order, "argv": argv, **place.errand_fields})
+        self._errands.begin_hook(slot.name, {**order, "argv": argv, **place.order_fields})
         failpoint("agent.after_hook_order")
 
     def _hook_refused(self, slot: Slot, run: str, message: str, *, transient: bool) -> None:  # noqa: ARG002 - one shape for both
@@ -161,11 +162,11 @@ class Orders:
         if self.secrets.missing(slot.name, slot.wish.launch):
             return Outcome(False, "the values of its secrets are not known", is_known=False)
         try:
-            place = await self._place(slot)
+            place = await self._place(slot, is_errand=True)
         except (HostError, asyncio.TimeoutError) as error:  # noqa: UP041 - two classes before Python 3.11
             return Outcome(False, f"could not be started: {error}", is_known=False)
         order = views.spawn_order(slot, run, {**self._environment(slot, place), "HOOK": "probe"}, outputs)
-        answer = self._errands.begin_probe(slot.name, {**order, "argv": argv, **place.errand_fields})
+        answer = self._errands.begin_probe(slot.name, {**order, "argv": argv, **place.order_fields})
         try:
             return await answer
         except asyncio.CancelledError:
@@ -183,7 +184,7 @@ class Orders:
             task.add_done_callback(self._tasks.discard)
             return
         try:
-            place = self._host.place(slot.name, slot.wish.launch)
+            place = self._host.place(slot.name, slot.wish.launch, is_errand=run != slot.run)
         except HostError as error:
             refuse(slot, run, str(error), transient=error.transient)
         else:
@@ -191,7 +192,7 @@ class Orders:
 
     async def _later(self, slot: Slot, run: str, go: Callable[..., None], refuse: Callable[..., None]) -> None:
         try:
-            place = await self._place(slot)
+            place = await self._place(slot, is_errand=run != slot.run)
         except asyncio.TimeoutError:  # noqa: UP041 - two classes before Python 3.11
             text = f"Cannot look up its user and secrets: no answer within {PREPARE_S:.0f} s"
             refuse(slot, run, text, transient=True)
@@ -206,9 +207,9 @@ class Orders:
         finally:
             self.preparing.discard(run)
 
-    async def _place(self, slot: Slot) -> Place:
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._host.place, slot.name, slot.wish.launch)
-        return await asyncio.wait_for(work, PREPARE_S)
+    async def _place(self, slot: Slot, *, is_errand: bool) -> Place:
+        work = partial(self._host.place, slot.name, slot.wish.launch, is_errand=is_errand)
+        return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._pool, work), PREPARE_S)
 
     # --- signals ---
 

@@ -67,7 +67,8 @@ _HOOKS = ("hook", "aside")
 def field_of(value: Mapping[str, Any], name: str, kind: Any) -> Any:
     """`value[name]`, which must be of `kind`."""
     found = value.get(name)
-    if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+    takes_bool = kind is bool or (isinstance(kind, tuple) and bool in kind)
+    if not isinstance(found, kind) or (isinstance(found, bool) and not takes_bool):
         raise ValueError(f"{name}: {found!r} is not what is expected there")
     return found
 

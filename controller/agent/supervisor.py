@@ -16,6 +16,7 @@ import logging
 import logging.handlers
 import os
 import random
+import resource
 import secrets
 import time
 from collections.abc import Callable
@@ -322,6 +323,7 @@ def main(paths: AgentPaths, keeper_fd: int) -> int:
     """The agent's whole life in this process. Returns its exit status, or becomes the keeper."""
     os.umask(0o077)
     set_up_log(f"{paths.state}/agent.log")
+    raise_descriptor_limit()
     lock = take_lock(paths.agent_lock, LOCK_WAIT_S)
     if lock is None:
         _log.error("another agent holds %s", paths.agent_lock)
@@ -365,6 +367,13 @@ def take_lock(path: str, wait_s: float, pause: Callable[[float], None] = time.sl
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor
+
+
+def raise_descriptor_limit() -> None:
+    """A slot costs us a watch and a socket. What workers get was written down before (`agent_process`)."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def set_up_log(path: str) -> None:

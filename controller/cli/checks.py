@@ -24,6 +24,7 @@ FEW_WATCHES, FEW_INSTANCES = 8192, 64
 LITTLE_SPACE, NO_SPACE = 1 << 30, 64 << 20
 PROBE_S = 1.0
 UNITS = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+AGENT_UNIT, CONTROLLER_UNIT = "workerctl-agent.service", "workerctl.service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,14 @@ def python(version: Sequence[int]) -> Check:
 
 
 def user(uid: int) -> Check:
-    """Who we are: workers run as the same user."""
+    """Who we are: workers run as the same user, unless we are root and their specs name another."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         advice = "add the user to /etc/passwd; some programs need their name and home"
         return Check(name="user", level="warn", message=f"uid {uid}, which has no name", advice=advice)
-    return Check(name="user", level="ok", message=f"{name} (uid {uid}); workers run as this user")
+    whom = "workers run as this user unless their specs name another" if uid == 0 else "workers run as this user"
+    return Check(name="user", level="ok", message=f"{name} (uid {uid}); {whom}")
 
 
 def processes(mountinfo: str, uid: int) -> Check:
@@ -190,10 +192,21 @@ def agent(socket_path: str) -> Check:
 
 
 def boot_entry(root: Path, home: Path) -> Check:
-    """Whether something starts us after a reboot."""
-    folders = [root / folder for folder in UNITS] + [home / ".config/systemd/user"]
-    units = sorted(unit for folder in folders if folder.is_dir() for unit in folder.glob("workerctl*.service"))
-    if units:
-        return Check(name="boot", level="ok", message=f"{units[0]}")
-    advice = "install a systemd unit (see deploy/), or start `workerctl serve` from your own boot scripts"
-    return Check(name="boot", level="warn", message="no entry: after a reboot nothing starts by itself", advice=advice)
+    """Whether something starts us after a reboot: systemd units that are there, and enabled (linked from a target)."""
+    ours, users = [root / folder for folder in UNITS], home / ".config/systemd/user"
+    units = [unit for folder in [*ours, users] for unit in sorted(folder.glob("workerctl*.service"))]
+    enabled = {link.name for folder in [*ours, users] for link in folder.glob("*.wants/workerctl*.service")}
+    if not units:
+        advice = "install the units of deploy/systemd, or start `workerctl serve` from your own boot scripts"
+        return Check(
+            name="boot", level="warn", message="no entry: after a reboot nothing starts by itself", advice=advice
+        )
+    names = sorted({unit.name for unit in units})
+    command = "systemctl --user enable" if all(unit.parent == users for unit in units) else "systemctl enable"
+    if not enabled:
+        message = f"{', '.join(map(str, units))}: not enabled, so after a reboot nothing starts by itself"
+        return Check(name="boot", level="warn", message=message, advice=f"{command} {' '.join(names)}")
+    if AGENT_UNIT in enabled and CONTROLLER_UNIT in names and CONTROLLER_UNIT not in enabled:
+        message = f"{AGENT_UNIT} is enabled, {CONTROLLER_UNIT} is not: workers start, edits wait for a controller"
+        return Check(name="boot", level="warn", message=message, advice=f"{command} {CONTROLLER_UNIT}")
+    return Check(name="boot", level="ok", message=f"enabled: {', '.join(sorted(enabled))}")

@@ -9,7 +9,7 @@ import click
 
 from controller.cli import fleet, wording
 from controller.cli.client import Client, Item
-from controller.cli.common import client, echo_lines, examples, fetch_worker, server_option
+from controller.cli.common import client, echo_lines, examples, fetch_worker, fetch_workers, server_option
 from controller.cli.errors import CliError, Exit
 from controller.cli.events import event_table, fetch_events
 from controller.cli.human import age, clock, cpu, duration, memory, seconds_of
@@ -19,11 +19,13 @@ from controller.cli.table import Cell, Column, pairs, render
 from controller.cli.terminal import Terminal, neutralise, one_line, terminal
 
 LAST_EVENTS = 10
+_READY = {True: "yes", False: "no"}
 
 _CONDITIONS = tuple(Column(title=title) for title in ("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"))
 _INSTANCES = (
     Column(title="INSTANCE"),
     Column(title="STATUS"),
+    Column(title="READY", droppable=True),
     Column(title="PID", right=True),
     Column(title="UPTIME", right=True),
     Column(title="RESTARTS", right=True),
@@ -52,7 +54,7 @@ def describe(name: str) -> None:
     lines = [headline(item, screen, now)]
     if item.get("description"):
         lines.append(screen.paint(f"  {neutralise(str(item['description']).strip())}".replace("\n", "\n  "), dim=True))
-    lines += ["", *pairs(_facts(item, now), screen), ""]
+    lines += ["", *pairs([*_facts(item, now), *_dependencies(item, fetch_workers(api))], screen), ""]
     lines += pairs(
         [("Why", one_line(str(item.get("why") or ""))), ("Next", one_line(str(item.get("next") or "")))], screen
     )
@@ -89,6 +91,18 @@ def _facts(item: Item, now: float) -> list[tuple[str, str]]:
     return [(label, "" if value is None else one_line(str(value))) for label, value in rows]
 
 
+def _dependencies(item: Item, fleet_items: list[Item]) -> list[tuple[str, str]]:
+    """What it depends on, as each is now, and who depends on it."""
+    status = {str(other["worker_id"]): str(other["status"]) for other in fleet_items}
+    needed = [
+        f"{name} to be {awaited} ({'it is ' + status[name] if name in status else 'no spec has that name'})"
+        for name, awaited in sorted((item.get("depends_on") or {}).items())
+    ]
+    awaited_by = {str(other["worker_id"]): (other.get("depends_on") or {}) for other in fleet_items}
+    by = [f"{name} ({found[item['worker_id']]})" for name, found in awaited_by.items() if item["worker_id"] in found]
+    return [("Depends on", one_line(", ".join(needed))), ("Needed by", one_line(", ".join(sorted(by))))]
+
+
 def _conditions(item: Item, screen: Terminal, now: float) -> list[str]:
     rows: list[list[str | Cell]] = []
     for entry in item.get("conditions") or ():
@@ -113,6 +127,7 @@ def _instances(item: Item, screen: Terminal, now: float) -> list[str]:
             [
                 Cell(text=str(entry["instance"]), bold=True),
                 wording.status_cell(entry["status"], screen),
+                _READY.get(entry.get("ready"), "-"),
                 str(entry.get("pid") or "-"),
                 "-" if uptime is None else duration(uptime),
                 str(entry.get("restart_count") or 0),

@@ -34,6 +34,7 @@ VERBS: dict[str, Verb] = {
     "get": Verb(path="get:get", section=SEE, help="Show workers: status, figures, reasons."),
     "status": Verb(path="status:status", section=SEE, help="Tell how a worker, or the fleet, is doing."),
     "describe": Verb(path="describe:describe", section=SEE, help="Tell everything about one worker: why, what next."),
+    "tree": Verb(path="tree:tree", section=SEE, help="Draw what workers depend on, and who waits for whom."),
     "logs": Verb(path="logs:logs", section=SEE, help="Show what a worker printed."),
     "events": Verb(path="events:events", section=SEE, help="Show what happened, and why."),
     "plan": Verb(path="plan:plan", section=SEE, help="Show what the controller would do now, and what it holds."),

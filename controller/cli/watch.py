@@ -4,7 +4,7 @@ The controller tells what changes (`follow=1`), nothing is asked for again and a
 waited for; the last picture stays, with a note. On a terminal a thread listens while the main one draws: at once when
 something changed, but not more often than the eye can follow, and every second, because ages grow.
 
-What counts as a change in a pipe: status, reasons, revisions, problems, restarts; not the figures.
+What counts as a change in a pipe: status, readiness, reasons, revisions, problems, restarts; not the figures.
 """
 
 from __future__ import annotations
@@ -174,7 +174,8 @@ def _key(item: Item) -> str:
         for entry in wording.instances_of(item)
     ]
     fields = [item.get(field) for field in ("status", "desired_state", "revision", "restart_count", "problems")]
-    return json.dumps([fields, instances], sort_keys=True)
+    ready = (wording.condition(item, "Ready") or {}).get("status")
+    return json.dumps([fields, ready, instances], sort_keys=True)
 
 
 def _emitter(output: str) -> Callable[[Item], None]:

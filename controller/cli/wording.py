@@ -34,7 +34,14 @@ _CAUSES: dict[str, str] = {
     "spawn_failed": "could not start",
     "host_rebooted": "the host rebooted",
     "unknown": "ended unseen",
+    "start_timeout": "did not start in time",
+    "liveness": "its liveness probe failed",
+    "hook": "its hook pre_start failed",
+    "oom_killed": "killed, out of memory",
 }
+
+_WAITING = frozenset({"SecretsMissing", "WaitsFor"})
+"""Reasons of an instance that is stopped because it waits for something."""
 
 
 def severity(status: str) -> int:
@@ -140,7 +147,9 @@ def instance_reason(instance: Item, now: float) -> str:
     said = str(instance.get("message") or "") or plain_words(str(instance.get("reason") or ""))
     match status:
         case "running":
-            return ""
+            return _readiness_words(instance)
+        case "stopped" if instance.get("reason") in _WAITING:
+            return said
         case "stopped":
             return died if died not in {"", "stopped"} else ""
         case "crashed":
@@ -150,6 +159,14 @@ def instance_reason(instance: Item, now: float) -> str:
             return (said if died in said else "; ".join(part for part in (died, said) if part)) or "gave up"
         case _:
             return said
+
+
+def _readiness_words(instance: Item) -> str:
+    """Of one that runs: that it is not ready, and what is said of it, or what it says of itself."""
+    told = str(instance.get("message") or instance.get("notify_status") or "")
+    if instance.get("ready") is not False:
+        return told
+    return f"not ready: {told}" if told else "not ready"
 
 
 def plain_words(reason: str) -> str:
@@ -178,7 +195,10 @@ def reason(item: Item, now: float) -> str:
     # The problem itself stands beneath the table; what a row must say is what it means for the worker.
     meaning = "the last good spec is used" if item.get("revision") else "no good spec is known"
     note = f"{count(len(problems), 'problem')} in its file; {meaning}"
-    return f"{words}; {note}" if words and item["status"] not in {"running", "stopped"} else note
+    is_told = (
+        item["status"] not in {"running", "stopped"} or (condition(item, "Ready") or {}).get("reason") == "NotReady"
+    )
+    return f"{words}; {note}" if words and is_told else note
 
 
 def _stalled_words(item: Item) -> str:

@@ -15,7 +15,7 @@ from typing import assert_never
 from controller.agent import protocol
 from controller.core.desired import DesiredWorker
 from controller.core.observed import LastExit, ObservedInstance, Status
-from controller.core.picture import Picture
+from controller.core.picture import Picture, Slot
 from controller.core.plan import Hold
 from controller.core.spec import WorkerSpec
 from controller.core.status import (
@@ -69,7 +69,7 @@ def explain(picture: Picture, holds: Sequence[Hold], *, now: float) -> Explanati
     told = _explain_wanted(picture, picture.desired, now) if picture.desired is not None else _explain_unwanted(picture)
     hold = stalling_hold(holds)
     if hold is not None:
-        told = Explanation(why=f"{told.why}; {hold.message}", next=_next_of_hold(hold, told.next, now))
+        told = Explanation(why=f"{told.why}; {_message_of(hold, picture)}", next=_next_of_hold(hold, told.next, now))
     else:
         paced = next((entry for entry in holds if entry.reason in _TOLD_BESIDE), None)
         if paced is not None:
@@ -165,7 +165,7 @@ def _explain_waiting(seen: ObservedInstance) -> Explanation | None:
     if lacks_secrets(seen):
         why = f"{seen.instance} waits for its secrets, which its host keeps in memory only{_said(seen)}"
         return Explanation(why=why, next="the controller brings them in its next order, and it is started")
-    if seen.reason == "WaitingForDependency":
+    if seen.reason == "WaitsFor":
         why = f"{seen.instance} waits for what it depends on{_said(seen)}"
         return Explanation(why=why, next="its host starts it as soon as that runs")
     return None
@@ -185,9 +185,21 @@ def _explain_running(picture: Picture) -> Explanation:
 def _running(picture: Picture) -> str:
     running = sum(1 for slot in picture.slots if slot.status is Status.RUNNING)
     due = len(slots_to_run(picture)) + len(picture.missing)
+    former = sum(1 for slot in slots_to_run(picture) if _is_former(slot, picture.desired))
     if running < due:
         return f"{running} of {due} instances run"
+    if former:
+        return (
+            "it runs at its former revision" if due == 1 else f"all {due} instances run, {former} at a former revision"
+        )
     return "it runs as the spec asks" if running == 1 else f"all {running} instances run as the spec asks"
+
+
+def _is_former(slot: Slot, worker: DesiredWorker | None) -> bool:
+    """Whether a revision is wanted of it that it does not have."""
+    instances = () if worker is None else worker.instances
+    ordinal = slot.seen.ordinal
+    return ordinal < len(instances) and slot.seen.revision != instances[ordinal].revision
 
 
 def _explain_stopped(picture: Picture, worker: DesiredWorker) -> Explanation:
@@ -261,6 +273,16 @@ def _when(at: float | None, now: float) -> str:
     if left <= 0:
         return "now"
     return f"in {left:.0f} s" if left >= 1 else "within a second"
+
+
+def _message_of(hold: Hold, picture: Picture) -> str:
+    """What a hold says, behind the state. That a refused edit leaves the process alone, the state has told already."""
+    if hold.reason != "CannotStart":
+        return hold.message
+    refusals = [slot.refusal.message for slot in picture.slots if slot.refusal is not None]
+    why = next((message for message in refusals if hold.message.endswith(message)), hold.message)
+    what = "the edit" if any(_is_former(slot, picture.desired) for slot in picture.slots) else "the restart"
+    return f"{what} cannot be carried out: {why}"
 
 
 def _next_of_hold(hold: Hold, otherwise: str, now: float) -> str:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.core.effects import effect_of
-from controller.core.schema import KINDS, SUPPORTED, Schema, worker_schema
-from controller.core.spec import NOT_YET, WorkerSpec
+from controller.core.schema import KINDS, SUPPORTED, Schema, narrowed, reserved_within, worker_schema
+from controller.core.spec import NOT_YET, WITHIN_NOT_YET, WorkerSpec
 
 GROUP = "group"
 
@@ -27,7 +27,8 @@ class Field:
 
     `default` is the value as it would be written, empty where there is none. `effect` is `restart`, `in_place` or
     `none`, and empty for a group whose fields differ. `comes_with` names the part of the product that will bring a
-    reserved field, and is empty for all others. `fields` are those of a group.
+    reserved field, and is empty for all others. `fields` are those of a group, and of the groups in a mapping, where
+    `NAME` stands for each name.
     """
 
     path: str
@@ -65,7 +66,7 @@ def whole_spec() -> Field:
 
 
 def find(path: str, spec: Field) -> Field | None:
-    """The field at a dotted path. An entry of a mapping (`env.QUEUE`, `labels.team`) is the mapping itself."""
+    """The field at a dotted path. An entry of a mapping (`env.QUEUE`, `secrets.DB`) is the mapping itself."""
     fields = {field.path: field for field in spec.below()}
     found = fields.get(path)
     if found is None:
@@ -92,13 +93,9 @@ def _reserved(name: str, part: str) -> Field:
 
 def _field(path: str, node: Schema, required: bool = False) -> Field:
     notes = _unsupported(path, node)
-    if path in SUPPORTED:
-        node = {**node, "enum": list(SUPPORTED[path])}
+    node = narrowed(path, node)
     group = _group_of(node)
-    fields: tuple[Field, ...] = ()
-    if group is not None:
-        needed = frozenset(group.get("required", ()))
-        fields = tuple(_field(f"{path}.{name}", inner, name in needed) for name, inner in group["properties"].items())
+    fields = _fields_of(path, group) if group is not None else _fields_of(f"{path}.NAME", _value_of(node))
     effects = {effect_of(field.path).value for field in _leaves(fields)} or {effect_of(path).value}
     return Field(
         path=path,
@@ -112,9 +109,18 @@ def _field(path: str, node: Schema, required: bool = False) -> Field:
     )
 
 
+def _fields_of(path: str, group: Schema) -> tuple[Field, ...]:
+    """Those of the group at `path`, reserved ones last; none where it is no group."""
+    needed = frozenset(group.get("required", ()))
+    known = [_field(f"{path}.{name}", inner, name in needed) for name, inner in group.get("properties", {}).items()]
+    names = [f"{path}.{name}" for name in reserved_within(path)]
+    return (*known, *(_reserved(name, WITHIN_NOT_YET[name]) for name in names))
+
+
 def _leaves(fields: tuple[Field, ...]) -> Iterator[Field]:
     for field in fields:
-        yield from _leaves(field.fields) if field.fields else (field,)
+        if not field.comes_with:
+            yield from _leaves(field.fields) if field.fields else (field,)
 
 
 def _choices(node: Schema) -> list[Schema]:
@@ -175,14 +181,19 @@ def _bounds(node: Schema) -> list[str]:
     low, high = node.get("minimum"), node.get("maximum")
     shortest, longest = node.get("minLength", node.get("minItems")), node.get("maxLength", node.get("maxItems"))
     found: list[str] = []
+    if "exclusiveMinimum" in node:
+        found.append(f"more than {node['exclusiveMinimum']:g}")
     if low is not None and high is not None:
         found.append(f"{low:g} to {high}" if isinstance(high, int) else f"{low:g} to {high:g}")
     elif low is not None or high is not None:
         found.append(f"at least {low}" if low is not None else f"at most {high}")
+    unit = "characters" if "maxLength" in node else "entries"
     if shortest:
-        found.append("not empty")
+        found.append("not empty" if shortest == 1 else f"at least {shortest} {unit}")
     if longest is not None:
-        found.append(f"at most {longest} {'characters' if 'maxLength' in node else 'entries'}")
+        found.append(f"at most {longest} {unit}")
+    if longest is not None and shortest == longest:
+        found[-2:] = [f"exactly {longest} {unit}"]
     if "pattern" in node:
         found.append(f"matches {node['pattern']}")
     return found
@@ -190,9 +201,11 @@ def _bounds(node: Schema) -> list[str]:
 
 def _unsupported(path: str, node: Schema) -> tuple[str, ...]:
     """What of a field's values this version cannot honour."""
-    if path not in SUPPORTED:
+    supported = SUPPORTED.get(path) or SUPPORTED.get(f"{path}.*")
+    if supported is None:
         return ()
-    others = [str(value) for value in node.get("enum", ()) if value not in SUPPORTED[path]]
+    known = node if path in SUPPORTED else _value_of(node)
+    others = [str(value) for value in known.get("enum", ()) if value not in supported]
     return (f"not yet supported: {', '.join(others) or 'all others'}",)
 
 

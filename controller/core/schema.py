@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core.effects import Effect, effect_of
-from controller.core.spec import NOT_YET, WorkerSpec
+from controller.core.spec import NOT_YET, WITHIN_NOT_YET, WorkerSpec
 
 Schema = dict[str, Any]
 
@@ -28,9 +28,15 @@ SCHEMA_ID = "urn:workerctl:spec:1"
 KINDS = ("Worker", "Defaults")
 
 SUPPORTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"deployment_type": ("local",), "host": ("localhost",), "logs.capture": ("file",)}
+    {
+        "deployment_type": ("local",),
+        "host": ("localhost",),
+        "depends_on.*": ("started", "ready"),
+        "logs.capture": ("file",),
+    }
 )
-"""Fields of which this version supports some values only. The others are refused as not yet supported."""
+"""Fields of which this version supports some values only (`.*`: the values of a mapping). The others are refused as
+not yet supported."""
 
 _EFFECT_WORDS: Mapping[Effect, str] = MappingProxyType(
     {
@@ -65,7 +71,7 @@ def editor_schema() -> Schema:
     properties = {name: _for_editors(name, node) for name, node in worker["properties"].items()}
     properties["kind"] = {**properties["kind"], "type": "string", "enum": list(KINDS)}
     properties["kind"].pop("const", None)
-    properties |= {name: _reserved(name, part) for name, part in NOT_YET.items()}
+    properties |= {name: _reserved(name) for name in NOT_YET}
     return {
         "$schema": DRAFT,
         "$id": SCHEMA_ID,
@@ -114,17 +120,18 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 def _for_editors(path: str, node: Schema) -> Schema:
     """One field, and the fields of a group: narrowed to what works, with the effect of a change said."""
-    found = _plain_union({key: value for key, value in node.items() if key != "required"})
+    found = narrowed(path, _plain_union({key: value for key, value in node.items() if key != "required"}))
     if found.get("default", ...) is None:
         del found["default"]
-    if path in SUPPORTED:
-        found["enum"] = list(SUPPORTED[path])
     if "patternProperties" in found:
         found.setdefault("additionalProperties", False)
+        found["patternProperties"] = {
+            pattern: _for_editors(f"{path}.*", inner) for pattern, inner in found["patternProperties"].items()
+        }
     if "properties" in found:
         found["properties"] = {
             name: _for_editors(f"{path}.{name}", inner) for name, inner in found["properties"].items()
-        }
+        } | {name: _reserved(f"{path}.{name}") for name in reserved_within(path)}
     elif "anyOf" in found:
         found["anyOf"] = [_for_editors(path, part) for part in found["anyOf"]]
     is_group = any("properties" in part for part in found.get("anyOf", [found]))
@@ -134,19 +141,44 @@ def _for_editors(path: str, node: Schema) -> Schema:
     return found
 
 
+def narrowed(path: str, node: Schema) -> Schema:
+    """The node with those values only that this version supports."""
+    if path in SUPPORTED:
+        return {**node, "enum": list(SUPPORTED[path])}
+    values = SUPPORTED.get(f"{path}.*")
+    if values is None:
+        return node
+    patterns = {pattern: {**inner, "enum": list(values)} for pattern, inner in node["patternProperties"].items()}
+    return {**node, "patternProperties": patterns}
+
+
+def reserved_within(path: str) -> tuple[str, ...]:
+    """The names that the language reserves within the group at `path`."""
+    return tuple(name.rpartition(".")[2] for name in WITHIN_NOT_YET if name.rpartition(".")[0] == path)
+
+
 def _plain_union(node: Schema) -> Schema:
     """`{"type": ["integer", "null"], ...}` instead of a choice: editors then name the type in their messages."""
     parts = node.get("anyOf", [])
-    simple = [part for part in parts if part.get("type") in _SCALARS and "enum" not in part and "const" not in part]
+    simple = [part for part in parts if _is_group(part) or (part.get("type") in _SCALARS and not _is_choice(part))]
     if len(parts) != 2 or len(simple) != 1 or {"type": "null"} not in parts:
         return node
     kept = {key: value for key, value in node.items() if key != "anyOf"}
-    return {**simple[0], "type": [simple[0]["type"], "null"], **kept}
+    whole = {key: value for key, value in simple[0].items() if key != "required"}
+    return {**whole, "type": [simple[0]["type"], "null"], **kept}
 
 
-def _reserved(name: str, part: str) -> Schema:
+def _is_group(part: Schema) -> bool:
+    return part.get("type") == "object" and "properties" in part
+
+
+def _is_choice(part: Schema) -> bool:
+    return "enum" in part or "const" in part
+
+
+def _reserved(name: str) -> Schema:
     """A field that the language reserves: never offered, and refused with the reason where an editor can show it."""
-    message = f"`{name}` is not yet supported: it comes with {part}."
+    message = f"`{name}` is not yet supported: leave it out."
     return {
         "description": message,
         "not": {},

@@ -159,7 +159,9 @@ class WorkerSpec(Model):
     restart_delay_ms: int = Field(5000, ge=0, le=DAY_MS, description="Before the first restart; 0 is at once.")
     restart_backoff: Backoff = Field(default_factory=Backoff, description="How the delay grows.")
     restart_window_ms: int = Field(600_000, ge=1000, le=7 * DAY_MS, description="The sliding window of the budget.")
-    start_grace_ms: int = Field(1000, ge=0, le=DAY_MS, description="Alive this long is running.")
+    start_grace_ms: int = Field(
+        1000, ge=0, le=DAY_MS, description="Alive this long is running, where no startup or readiness probe says more."
+    )
     success_exit_codes: list[Annotated[int, Field(ge=0, le=255)]] = Field(
         default_factory=lambda: [0], description="What counts as a clean exit."
     )

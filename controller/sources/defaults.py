@@ -52,9 +52,7 @@ class DefaultsFound:
         return self._layers[folder]
 
 
-def find_defaults(
-    files: Mapping[str, SpecFile], known: Mapping[str, Document], places: Places
-) -> DefaultsFound:
+def find_defaults(files: Mapping[str, SpecFile], known: Mapping[str, Document], places: Places) -> DefaultsFound:
     """Resolves the Defaults of all files. `known`: the last good ones, by file."""
     found = DefaultsFound()
     candidates: dict[str, list[Document]] = {}

@@ -176,13 +176,22 @@ def type_hint(path: Path, expected: str, value: object) -> str:
         return f'write `{name}""` for an empty string, or remove the line' if expected == "a string" else "give a value"
     if expected == "a string" and isinstance(value, bool | int | float):
         return f'write `{name}"{{text}}"`'
+    if expected.startswith("a list") and not isinstance(value, dict | list):
+        return _item_hint(path, name, value)
     if isinstance(value, str):
         return _unquoted_hint(name, expected, value.strip())
     if expected == "an integer" and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"write `{name}{int(value)}`"
-    if expected.startswith("a list") and not isinstance(value, dict | list):
-        return f'write `{name}["{{text}}"]`'
     return ""
+
+
+def _item_hint(path: Path, name: str, value: object) -> str:
+    """One value where a list of such is expected."""
+    text = value.strip() if isinstance(value, str) else "{text}"
+    if _bare(_annotation_at((*path, 0))) is not int:
+        return f'write `{name}["{excerpt(text)}"]`' if text else ""
+    is_number = text.isascii() and text.isdigit() if isinstance(value, str) else type(value) is int
+    return f"write `{name}[{text}]`" if is_number else ""
 
 
 def _special_hint(path: Path, value: object) -> str:
@@ -229,8 +238,6 @@ def _unquoted_hint(name: str, expected: str, text: str) -> str:
     meant = _YAML_1_1_BOOLS.get(text.lower(), text.lower())
     if expected.startswith("true") and meant in {"true", "false"}:
         return f"write `{name}{meant}`"
-    if expected == "a list":
-        return f'write `{name}["{excerpt(text)}"]`'
     return ""
 
 

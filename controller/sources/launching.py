@@ -67,11 +67,6 @@ class Launcher:
         self._root = os.path.abspath(root)
         self._surroundings = surroundings
 
-    @property
-    def not_yet(self) -> Mapping[str, str]:
-        """Fields that specs must not use here."""
-        return self._surroundings.not_yet
-
     def launch(self, judged: Judged, owners: Sequence[Document], places: Places, lookup: EnvLookup) -> Launched:
         """Builds the worker of `owners[0]`, whose Defaults are the others, nearest first."""
         spec, document = judged.spec, owners[0]

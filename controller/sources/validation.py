@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,6 +35,19 @@ from controller.sources.expected import (
 from controller.sources.places import Places
 from controller.sources.strict_yaml import Path
 from controller.sources.syntax import excerpt
+
+LEAVE_OUT = "leave it out; `workerctl help not-yet` tells what there is meanwhile"
+"""What to do about a reserved name. `INSTEAD`: where there is more to say."""
+
+INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "liveness.heartbeat": "ask with `http`, `tcp`, `exec` or `log_line` instead",
+        "run": "leave it out; a command that ends with 0 is not run again unless `auto_restart: always`",
+        "watch": "leave it out; `workerctl restart NAME` when files have changed",
+        "schedule": "leave it out; let cron call `workerctl restart NAME`",
+        "update": "leave it out; replicas are replaced one at a time, and a failed one stops the rest",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +75,12 @@ class Judged:
 
 
 def judge_worker(document: Document, defaults: Sequence[Document], places: Places) -> Judged:
-    """Validates one worker over its Defaults, nearest first."""
+    """Validates one worker over its Defaults, nearest first. What is wrong with its kind, `judge_kind` tells."""
     data = layered(document.data, defaults)
-    spec, findings = _judge(data, document.data)
+    if document.kind in KINDS_NOT_YET:
+        return Judged(spec=None, data=data)
+    spec, found = _judge(data, document.data)
+    findings = [finding for finding in found if finding.path != ("kind",)]
     if not findings:
         return Judged(spec=spec, data=data)
     owners = (document, *defaults)
@@ -89,12 +106,11 @@ def judge_kind(document: Document, places: Places) -> Problem | None:
     """What is wrong with the document's kind, or None."""
     if document.kind in {WORKER, DEFAULTS}:
         return None
-    kind = document.data["kind"]
     if document.kind in KINDS_NOT_YET:
         message = f"`kind: {document.kind}` is not yet supported"
         finding = Finding(path=("kind",), message=message, hint=LEAVE_OUT, code="not_yet")
     else:
-        message = f"expected Worker or Defaults, got {in_words(kind)}"
+        message = f"expected Worker or Defaults, got {in_words(document.data['kind'])}"
         finding = Finding(path=("kind",), message=message, hint=suggestion(document.kind, [WORKER, DEFAULTS]))
     return placed(finding, (document,), document.data, places, document.worker_id)
 

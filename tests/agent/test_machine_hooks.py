@@ -269,7 +269,7 @@ def test_a_slot_whose_secrets_nobody_brought_rests_until_it_is_applied_again() -
 def test_a_start_waits_for_others_until_it_is_resumed() -> None:
     assert Life(wanted="stopped").hear(Waiting("waits for db")).slot.reason == ""
     waiting = Life(hooks=PRE).hear(Adjourned(0.0)).hook_ends(None, signal=9).hear(Waiting("waits for db"))
-    assert (waiting.slot.phase, waiting.slot.reason) == (Phase.IDLE, "WaitsFor")
+    assert (waiting.slot.phase, waiting.slot.reason) == (Phase.IDLE, "WaitingForDependency")
     assert waiting.hear(Resumed()).slot.phase is Phase.PREPARING
 
 

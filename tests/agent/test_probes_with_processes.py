@@ -197,3 +197,13 @@ def test_a_stalled_agent_makes_no_failures(site: Site, port: int) -> None:
 def wait(seconds: float) -> None:
     """Time in which something must not happen."""
     signal.sigtimedwait([], seconds)
+
+
+def test_what_is_known_of_readiness_survives_the_death_of_the_agent(site: Site, port: int) -> None:
+    client = site.start()
+    client.apply(server(site, port, probes=[probe("readiness", "http", port=port, period_ms=60_000)]))
+    eventually(lambda: view(client)["ready"])
+    site.kill(client.hello["agent_pid"])
+    client = site.client(not_agent=client.hello["agent_pid"])
+    assert (view(client)["ready"], view(client)["status"]) == (True, "running")
+    assert [event["type"] for event in client.events() if event["type"] in ("adopted", "record_quarantined")] == []

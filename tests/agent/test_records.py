@@ -14,12 +14,14 @@ from agent_builders import wish
 
 from controller.agent.flusher import Flusher
 from controller.agent.records import TOMBSTONES_KEPT, Records, Tombstone, expired, file_name
-from controller.agent.states import Exit, Phase, Slot
+from controller.agent.states import Exit, HookRun, Phase, Slot
 
 ENDED = Exit("exited", 1, None, 5.0, "r0")
 RUNNING = Slot(
     name="web/0", wish=wish(3), phase=Phase.RUNNING, run="r1", run_number=2, running_revision="1-a", ran_revision="1-a",
     pid=7, started_mono=1.5, started_wall=2.5, since=3.5, attempts=(1.0, 2.0), restart_count=4, last_exit=ENDED,
+    hook=HookRun("pre_stop", "r2-pre_stop", 9.5, "timeout"), aside=HookRun("post_start", "r3-post_start", 8.5),
+    ready=True, notify_status="half way", ended_mono=0.5,
 )  # fmt: skip
 
 
@@ -37,6 +39,21 @@ async def test_a_slot_is_read_back_as_it_was(tmp_path: Path) -> None:
     loaded = after.load()
     assert (loaded.slots["web/0"].slot, loaded.slots["web/0"].newest) == (RUNNING, RUNNING.wish)
     assert (loaded.tombstones, loaded.quarantined) == ({}, [])
+    await flusher.close()
+
+
+async def test_a_record_of_the_first_version_is_read_with_defaults(tmp_path: Path) -> None:
+    before, flusher = await records(tmp_path)
+    before.save_runtime(RUNNING)
+    await flusher.close()
+    path = tmp_path / "runtime" / file_name("web/0")
+    value = json.loads(path.read_text())
+    for name in ("hook", "aside", "ready", "notify_status", "ended_mono"):
+        del value["state"][name]
+    path.write_text(json.dumps(value))
+    after, flusher = await records(tmp_path)
+    expected = replace(RUNNING, hook=None, aside=None, ready=None, notify_status="", ended_mono=0.0)
+    assert after.load().slots["web/0"].slot == expected
     await flusher.close()
 
 

@@ -136,7 +136,7 @@ async def test_after_a_boot_starts_wait_for_what_they_depend_on_and_say_so(insid
     view = await watcher.view("web/0")
     assert (view["status"], view["reason"], view["message"]) == (
         "stopped",
-        "WaitsFor",
+        "WaitingForDependency",
         "waits for app to have started",
     )
     await until(lambda: len(inside.keeper.live()) == 3)
@@ -153,6 +153,6 @@ async def test_a_newer_wish_of_a_controller_starts_what_waits(inside: Inside) ->
     await inside.end()
     watcher = await inside.begin()
     await until(lambda: sorted(inside.keeper.live()) == ["db/0"])
-    assert (await watcher.view("app/0"))["reason"] == "WaitsFor"
+    assert (await watcher.view("app/0"))["reason"] == "WaitingForDependency"
     await watcher.apply(slot("app/0", 2, digest="d2", depends_on=["db"]))
     await until(lambda: sorted(inside.keeper.live()) == ["app/0", "db/0"])

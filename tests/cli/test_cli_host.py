@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,30 @@ def test_a_boot_entry_is_a_unit_of_the_system_or_the_user(tmp_path: Path) -> Non
     unit = tmp_path / "home/.config/systemd/user/workerctl.service"
     unit.parent.mkdir(parents=True)
     unit.touch()
-    assert checks.boot_entry(tmp_path, tmp_path / "home").message == str(unit)
+    found = checks.boot_entry(tmp_path, tmp_path / "home")
+    assert (found.level, found.advice) == ("warn", "systemctl --user enable workerctl.service")
+    enable(unit, "default.target")
+    assert checks.boot_entry(tmp_path, tmp_path / "home").message == "enabled: workerctl.service"
+
+
+def test_the_units_that_come_with_it_are_to_be_enabled_both(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/systemd/system"
+    folder.mkdir(parents=True)
+    for name in ("workerctl-agent.service", "workerctl.service"):
+        (folder / name).touch()
+    look = partial(checks.boot_entry, tmp_path, tmp_path / "home")
+    assert (look().level, look().advice) == ("warn", "systemctl enable workerctl-agent.service workerctl.service")
+    enable(folder / "workerctl-agent.service", "multi-user.target")
+    assert (look().level, look().advice) == ("warn", "systemctl enable workerctl.service")
+    enable(folder / "workerctl.service", "multi-user.target")
+    assert (look().level, look().message) == ("ok", "enabled: workerctl-agent.service, workerctl.service")
+
+
+def enable(unit: Path, target: str) -> None:
+    """What `systemctl enable` does."""
+    wants = unit.parent / f"{target}.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / unit.name).symlink_to(unit)
 
 
 def diagnosis(api: FakeApi, tmp_path: Path) -> tuple[int, dict[str, dict[str, str]]]:

@@ -51,7 +51,9 @@ _SIMPLE: Mapping[str, Callable[[Any, Any], bool]] = {
     "minLength": _is("string", lambda bound, value: len(value) >= bound),
     "maxLength": _is("string", lambda bound, value: len(value) <= bound),
     "pattern": _is("string", lambda pattern, value: re.search(pattern, value) is not None),
+    "exclusiveMinimum": _is("number", lambda bound, value: bool(value > bound)),
     "minItems": _is("array", lambda bound, value: len(value) >= bound),
+    "maxItems": _is("array", lambda bound, value: len(value) <= bound),
     "required": _is("object", lambda names, value: all(name in value for name in names)),
 }
 

@@ -185,7 +185,7 @@ def test_a_cause_that_tells_more_than_a_code_is_told_first(cause: str, message: 
 
 
 def test_what_its_host_holds_back_after_a_boot_is_told() -> None:
-    assert of_slot(Status.STOPPED, reason="WaitingForDependency", message="database is not started") == (
+    assert of_slot(Status.STOPPED, reason="WaitsFor", message="database is not started") == (
         "web/0 waits for what it depends on: database is not started",
         "its host starts it as soon as that runs",
     )
@@ -242,8 +242,16 @@ def test_a_refused_launch_tells_why_and_when_it_is_tried_again() -> None:
     new = worker(command=["v2"])
     have = observed(seen(WEB), **refusals(new, 0, at=NOW - 18))
     assert told(desired(new), have) == (
-        "it runs as the spec asks; web/0 stays as it is: no such command: run",
+        "it runs at its former revision; the edit cannot be carried out: no such command: run",
         "it is tried again in 12 s; an edit is tried at once",
+    )
+
+
+def test_a_refused_restart_is_no_refused_edit() -> None:
+    have = observed(seen(WEB), **refusals(WEB, 0, at=NOW - 18))
+    want = desired(WEB)
+    assert told(want, have, planned(want, have, wish()).holds)[0] == (
+        "it runs as the spec asks; the restart cannot be carried out: no such command: run"
     )
 
 
@@ -294,7 +302,7 @@ def test_dependencies_are_told_with_what_they_lack() -> None:
 def test_what_only_takes_its_time_is_told_too() -> None:
     new = worker(replicas=2, command=["v2"])
     assert told(desired(new), observed(*row(TWO))) == (
-        "all 2 instances run as the spec asks; one at a time: web/1 after web/0",
+        "all 2 instances run, 2 at a former revision; one at a time: web/1 after web/0",
         "",
     )
     stopped = worker(desired_state="stopped")

@@ -51,6 +51,16 @@ def test_a_field_is_told_in_full() -> None:
         ("stop", "group"),
         ("deployment_type", "local"),
         ("restart_backoff.factor", "number"),
+        ("secrets", "mapping of groups"),
+        ("secrets.NAME.file", "string or null"),
+        ("user", "string, integer or null"),
+        ("startup", "group"),
+        ("startup.http", "group"),
+        ("readiness.http.status", "integer or list of integers"),
+        ("liveness.heartbeat", "not yet supported"),
+        ("hooks.pre_start.exec", "list of strings"),
+        ("limits.cpu", "number or null"),
+        ("depends_on", "mapping of started or ready"),
     ],
 )
 def test_a_type_is_told_in_words(path: str, words: str) -> None:
@@ -69,6 +79,10 @@ def test_a_type_is_told_in_words(path: str, words: str) -> None:
         ("env", ("names match ^[A-Za-z_][A-Za-z0-9_]*$",)),
         ("success_exit_codes", ("each 0 to 255",)),
         ("command", ("not empty",)),
+        ("limits.cpu", ("more than 0", "at most 10000")),
+        ("readiness.http.status", ("100 to 599", "exactly 2 entries", "each 100 to 599")),
+        ("umask", ("matches ^0?[0-7]{3}$",)),
+        ("depends_on", ("names match ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "not yet supported: completed")),
         ("host", ("not yet supported: all others",)),
         ("logs.capture", ("not yet supported: pipe",)),
     ],
@@ -82,8 +96,23 @@ def test_a_reserved_field_names_what_it_comes_with() -> None:
     assert (field(name).comes_with, field(name).effect) == (part, "")
 
 
+def test_a_group_may_lack_and_its_fields_have_the_effect_of_the_whole() -> None:
+    startup = field("startup")
+    assert (startup.default, startup.required, startup.effect) == ("", False, "in_place")
+    assert [one.name for one in startup.fields] == [
+        "http", "tcp", "exec", "log_line", "period_ms", "timeout_ms", "failures", "successes",
+    ]  # fmt: skip
+    assert (field("liveness.heartbeat").comes_with, field("liveness").effect) == ("monitoring", "in_place")
+    assert field("limits").effect == ""
+    assert (field("secrets").effect, [one.path for one in field("secrets").fields]) == (
+        "restart",
+        ["secrets.NAME.file", "secrets.NAME.env"],
+    )
+
+
 def test_an_entry_of_a_mapping_is_the_mapping() -> None:
     assert find("env.QUEUE", SPEC) is find("env", SPEC)
+    assert find("secrets.DB", SPEC) is find("secrets", SPEC)
     assert find("labels.team", SPEC) is find("labels", SPEC)
     assert find("stop.team", SPEC) is None
     assert find("nothing.at.all", SPEC) is None

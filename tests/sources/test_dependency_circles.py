@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.dependencies import circular_dependencies
-from controller.core.spec import NOT_YET
 from controller.sources.assembly import Assembly, LastGood, Memo, Memory, assemble
 from controller.sources.claims import Snapshot
 from controller.sources.documents import read_spec_file
 from controller.sources.launching import Launcher
 from tests.sources.specs_builder import SURROUNDINGS
 
-OPEN = {name: part for name, part in NOT_YET.items() if part != "processes"}
-LAUNCHER = Launcher("/specs", replace(SURROUNDINGS, not_yet=OPEN))
+LAUNCHER = Launcher("/specs", SURROUNDINGS)
 
 
 def assembled(memory: Memory | None = None, /, **files: str) -> Assembly:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.spec import NOT_YET
 from controller.sources.documents import read_spec_file
 from controller.sources.expected import bound_words
 from controller.sources.offline import validate
@@ -15,10 +14,7 @@ from controller.sources.places import Places
 from controller.sources.validation import judge_defaults, judge_worker
 from tests.sources.specs_builder import SURROUNDINGS, SpecsDirectory, states, told, worker
 
-OPEN = {name: part for name, part in NOT_YET.items() if part != "processes"}
-"""What is refused where these fields are honoured."""
-
-AROUND = replace(SURROUNDINGS, not_yet=OPEN, environment={"DB_PASSWORD": "hunter2"})
+AROUND = replace(SURROUNDINGS, environment={"DB_PASSWORD": "hunter2"})
 DB = "secrets: {DB: {env: DB_PASSWORD}}\n"
 
 
@@ -28,7 +24,7 @@ def judged(text: str, *defaults: str) -> list[str]:
     files = {name: read_spec_file(name, one.encode()) for name, one in texts.items()}
     documents = [file.documents[0] for file in files.values()]
     unread = [str(problem) for file in files.values() for problem in file.problems]
-    result = judge_worker(documents[0], documents[1:], Places(files=files), not_yet=OPEN)
+    result = judge_worker(documents[0], documents[1:], Places(files=files))
     return [*unread, *(str(problem) for problem in result.problems)]
 
 
@@ -171,11 +167,11 @@ def judged(text: str, *defaults: str) -> list[str]:
         ),
         (
             "liveness: {heartbeat: {timeout_ms: 5}}",
-            "2:12: `liveness.heartbeat` is not yet supported (it comes with monitoring)",
+            "2:12: `liveness.heartbeat` is not yet supported (ask with `http`, `tcp`, `exec` or `log_line` instead)",
         ),
         (
             "liveness: {tcp: {}, heartbeat: {timeout_ms: 5}}",
-            "2:21: `liveness.heartbeat` is not yet supported (it comes with monitoring)",
+            "2:21: `liveness.heartbeat` is not yet supported (ask with `http`, `tcp`, `exec` or `log_line` instead)",
         ),
         (
             "startup: {heartbeat: {}}",
@@ -305,7 +301,7 @@ def test_defaults_may_hold_a_part_of_a_group_that_workers_complete() -> None:
         "secrets: {A: {}}\nstartup: {log_line: '(a+)+', period_ms: 1}\n"
     )
     file = read_spec_file("d.yaml", text.encode())
-    problems = judge_defaults(file.documents[0], Places(files={"d.yaml": file}), not_yet=OPEN)
+    problems = judge_defaults(file.documents[0], Places(files={"d.yaml": file}))
     assert [str(problem) for problem in problems] == [
         (
             "d.yaml:6:21: could take for ever: a choice or repetition is repeated "
@@ -318,17 +314,6 @@ def test_defaults_may_hold_a_part_of_a_group_that_workers_complete() -> None:
 def test_a_fault_of_a_probe_in_defaults_is_told_there() -> None:
     assert judged("worker_id: a\nreadiness: {tcp: {}}\n", "kind: Defaults\nreadiness: {failures: 0}\n") == [
         "d0.yaml:2:23: expected at least 1, got 0 (an integer)"
-    ]
-
-
-def test_where_they_are_not_honoured_each_is_refused_by_name_and_once() -> None:
-    text = "worker_id: a\nuser: root\nliveness: {heartbeat: {}}\n"
-    file = read_spec_file("f.yaml", text.encode())
-    refused = {**OPEN, "user": "processes", "liveness": "processes"}
-    problems = judge_worker(file.documents[0], (), Places(files={"f.yaml": file}), not_yet=refused).problems
-    assert [str(problem) for problem in problems] == [
-        "f.yaml:2:1: `user` is not yet supported (it comes with processes)",
-        "f.yaml:3:1: `liveness` is not yet supported (it comes with processes)",
     ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from controller.sources.documents import read_spec_file
+from controller.sources.offline import validate
 from controller.sources.places import Places
 from controller.sources.validation import judge_defaults, judge_kind, judge_worker
 
@@ -46,6 +48,10 @@ def judged(text: str, *defaults: str) -> list[str]:
         ("command: []", "2:10: expected a list of strings or a string, not empty, got a list"),
         ("command: ''", '2:10: expected a list of strings or a string, not empty, got "" (a string)'),
         ("env_files: a.env", '2:12: expected a list, got "a.env" (a string) (write `env_files: ["a.env"]`)'),
+        ("success_exit_codes: 0", "2:21: expected a list, got 0 (an integer) (write `success_exit_codes: [0]`)"),
+        ("success_exit_codes: '0'", '2:21: expected a list, got "0" (a string) (write `success_exit_codes: [0]`)'),
+        ("success_exit_codes: ok", '2:21: expected a list, got "ok" (a string)'),
+        ("success_exit_codes: true", "2:21: expected a list, got true (a boolean)"),
         ("working_dir: ''", "2:14: must not be empty"),
         ("port: '4000'", '2:7: expected an integer, got "4000" (a string) (write `port: 4000`)'),
         ("port: 1_000", '2:7: expected an integer, got "1_000" (a string) (write `port: 1000`)'),
@@ -82,7 +88,13 @@ def judged(text: str, *defaults: str) -> list[str]:
             ),
         ),
         ("logs: {capture: pipe}", "2:17: capture: pipe is not yet supported"),
-        ("update: {strategy: canary}", "2:1: `update` is not yet supported (it comes with rollouts)"),
+        (
+            "update: {strategy: canary}",
+            (
+                "2:1: `update` is not yet supported "
+                "(leave it out; replicas are replaced one at a time, and a failed one stops the rest)"
+            ),
+        ),
         ("deployment_type: docker", "2:18: `deployment_type: docker` is not yet supported (only `local` is)"),
         (
             "deployment_type: dokcer",
@@ -169,7 +181,13 @@ def test_defaults_are_checked_by_themselves() -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Host", "f.yaml:2:7: `kind: Host` is not yet supported (it comes with hosts)"),
+        (
+            "Host",
+            (
+                "f.yaml:2:7: `kind: Host` is not yet supported "
+                "(leave it out; `workerctl help not-yet` tells what there is meanwhile)"
+            ),
+        ),
         ("Wroker", 'f.yaml:2:7: expected Worker or Defaults, got "Wroker" (a string) (did you mean `Worker`?)'),
         ("5", "f.yaml:2:7: expected Worker or Defaults, got 5 (an integer)"),
     ],
@@ -193,3 +211,31 @@ def test_a_last_good_document_has_a_line_but_no_column() -> None:
     assert [str(problem) for problem in judge_worker(kept, (), Places(files={})).problems] == [
         'f.yaml:2: expected an integer, got "x" (a string)'
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        (
+            "worker_id: a\nkind: Host\naddress: 10.0.0.1\n",
+            [
+                (
+                    "f.yaml:2:7: `kind: Host` is not yet supported "
+                    "(leave it out; `workerctl help not-yet` tells what there is meanwhile)"
+                )
+            ],
+        ),
+        ("worker_id: a\nkind: Job\n", ['f.yaml:2:7: expected Worker or Defaults, got "Job" (a string)']),
+        (
+            "worker_id: a\nkind: Job\nreplica: 1\n",
+            [
+                'f.yaml:2:7: expected Worker or Defaults, got "Job" (a string)',
+                "f.yaml:3:1: unknown field `replica` (did you mean `replicas`?)",
+            ],
+        ),
+        ("kind: Job\n", ['f.yaml:1:7: expected Worker or Defaults, got "Job" (a string)']),
+    ],
+)
+def test_a_wrong_kind_is_told_once(tmp_path: Path, text: str, messages: list[str]) -> None:
+    (tmp_path / "f.yaml").write_text(text)
+    assert [str(problem) for problem in validate(str(tmp_path)).problems] == messages
