@@ -19,7 +19,7 @@ from controller.cli.table import Cell, Column, pairs, render
 from controller.cli.terminal import Terminal, neutralise, one_line, terminal
 
 LAST_EVENTS = 10
-_READY = {True: "yes", False: "no"}
+_READY: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
 
 _CONDITIONS = tuple(Column(title=title) for title in ("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"))
 _INSTANCES = (
@@ -127,7 +127,7 @@ def _instances(item: Item, screen: Terminal, now: float) -> list[str]:
             [
                 Cell(text=str(entry["instance"]), bold=True),
                 wording.status_cell(entry["status"], screen),
-                _READY.get(entry.get("ready"), "-"),
+                _READY[entry.get("ready")],
                 str(entry.get("pid") or "-"),
                 "-" if uptime is None else duration(uptime),
                 str(entry.get("restart_count") or 0),

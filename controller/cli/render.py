@@ -34,8 +34,8 @@ from controller.cli.terminal import neutralise, terminal
 def render(name: str, directory: Path, output: str, allow_env: tuple[str, ...]) -> None:
     """Show what would be executed for one worker: Defaults merged, texts expanded, per instance.
 
-    Values that look like secrets, and all that come from env files, are shown as ***. PATH HOME USER LANG TZ and
-    WORKER_RUN come at each start and are not shown.
+    Values that look like secrets, and all that come from env files, are shown as ***; of `secrets` only where they
+    come from. PATH HOME USER LANG TZ, WORKER_RUN and NOTIFY_SOCKET come at each start and are not shown.
     """
     from controller.sources.offline import validate  # noqa: PLC0415 - brings YAML and pydantic
     from controller.sources.rendering import rendered  # noqa: PLC0415 - the same

@@ -1,7 +1,7 @@
 """The page about specs, made from the models themselves: `python -m controller.cli.spec_docs > .../docs/specs.md`.
 
-Fields, types, defaults and meanings come from `core.spec`, effects from the table in `core.effects`, the names of
-`${...}` from `core.expansion`; so none of them can be forgotten here, and a test makes the page again and compares.
+Fields, types, defaults, meanings and effects come from `core.fields`, the names of `${...}` from `core.expansion`; so
+none of them can be forgotten here, and a test makes the page again and compares.
 What those cannot tell (how files, Defaults and environments work) stands in the texts below.
 
 What does not belong here: messages about wrong specs (docs/error-messages.md), how a plan is carried out
@@ -10,17 +10,15 @@ What does not belong here: messages about wrong specs (docs/error-messages.md), 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Iterator
 
 import click
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from controller.core.effects import Effect, effect_of
 from controller.core.expansion import NAMES
-from controller.core.spec import KINDS_NOT_YET, NOT_YET, WorkerSpec
+from controller.core.fields import GROUP, Field, find, whole_spec
+from controller.core.spec import KINDS_NOT_YET, NOT_YET, WITHIN_NOT_YET
+from controller.core.spec_processes import PROBES
 
 _PREFACE = """\
 # Specs: what a worker file may say
@@ -79,9 +77,39 @@ Units stand in the names: `_ms` milliseconds, `_days` days, `_bytes` bytes. A gr
 `stop: {grace_ms: 5000}` or as an indented block.
 """
 
+_PROBES = """\
+## Probes
+
+`startup`, `readiness` and `liveness` are written alike, with exactly one of `http`, `tcp`, `exec` and `log_line`:
+
+```yaml
+worker_id: web
+command: [python3, web.py]
+port: 8080
+startup: {log_line: "listening on"}
+readiness: {http: {path: /ready}, period_ms: 5000}
+liveness: {tcp: {}, period_ms: 30000, failures: 5}
+```
+
+What each of them decides: `workerctl help processes`.
+
+"""
+
+_HOOKS = """\
+## Hooks
+
+`hooks.pre_start`, `hooks.post_start`, `hooks.pre_stop` and `hooks.post_stop` are written alike. When each runs:
+`workerctl help processes`.
+
+"""
+
 _NOTES = {
     "deployment_type": "Only `local` is supported yet.",
     "host": "Only `localhost` is supported yet.",
+    "user": "Another user than that of the agent needs an agent that runs as root.",
+    "limits.memory_bytes": "Needs a control group.",
+    "limits.cpu": "Needs a control group.",
+    "limits.pids": "Needs a control group.",
     "logs.capture": "`pipe` is not yet supported.",
     "max_accounts": "Stored and shown; nothing assigns accounts yet.",
     "max_restart_attempts": "A number that the delays alone could never reach within the window is refused.",
@@ -127,7 +155,8 @@ count.
 _EXPANSION = """\
 ## Expansion
 
-In every element of `command`, in `working_dir` and in the values of `env`:
+In every element of `command` and of `exec` (of probes and hooks), in `working_dir`, `user`, `group`, in the values of
+`env`, in the files of `secrets` and in the `path` of an `http` probe:
 
 | Write | Get |
 |---|---|
@@ -182,15 +211,17 @@ A process never gets the controller's own environment. It gets, later lines winn
 | us | `PYTHONUNBUFFERED=1`, so that Python workers print line by line |
 | `env_files` | in their order |
 | `env` | |
+| `secrets` | read at each start |
 | us | `WORKER_ID`, `WORKER_INSTANCE` (`mailer/0`), `WORKER_ORDINAL`, `WORKER_REVISION`, \
-`WORKER_RUN` (the run's random id), `PORT` where the spec has a port, `WORKERCTL_URL` where the API listens on TCP |
+`WORKER_RUN` (the run's random id), `PORT` where the spec has a port, `WORKERCTL_URL` where the API listens on TCP, \
+`NOTIFY_SOCKET` |
 
 An env file holds `NAME=value` lines. Blank lines and lines that begin with `#` are skipped, one pair of quotes around a
 value is dropped, nothing is expanded. Its path is relative to the spec file and stays inside the specs directory.
 When a value in it changes, the workers that use it are replaced; a changed comment does nothing.
 
-Every process leads a session of its own; standard input is `/dev/null`, output goes to files, the umask is 022, and
-it runs as the user who started the controller.
+With `user`, `HOME`, `USER` and `LOGNAME` are that user's. Every process leads a session of its own; standard input is
+`/dev/null`, output goes to files.
 """
 
 _NOT_YET = """\
@@ -205,14 +236,21 @@ These names are reserved. A spec that uses one is refused with `not yet supporte
 
 def page() -> str:
     """The whole page."""
-    fields = "\n".join(["| Field | Type | Default | Effect | Meaning |", "|---|---|---|---|---|", *_rows()])
+    spec = whole_spec()
+    probe, hook = find("readiness", spec), find("hooks.pre_start", spec)
+    assert probe is not None
+    assert hook is not None
+    fields = "\n".join(["| Field | Type | Default | Effect | Meaning |", "|---|---|---|---|---|", *_rows(spec)])
     names = "".join(f"| `${{{name}}}` | {_MEANINGS[name]} |\n" for name in NAMES)
-    not_yet = "".join(f"| `{name}` | {part} |\n" for name, part in sorted(NOT_YET.items()))
+    reserved = {**NOT_YET, **WITHIN_NOT_YET, "depends_on: completed": "jobs"}
+    not_yet = "".join(f"| `{name}` | {part} |\n" for name, part in sorted(reserved.items()))
     kinds = "".join(f"| `kind: {name}` | {part} |\n" for name, part in sorted(KINDS_NOT_YET.items()))
     return "\n".join(
         [
             _PREFACE,
             f"## Fields\n\n{fields}\n\n{_UNITS}",
+            _PROBES + _table_of(probe),
+            _HOOKS + _table_of(hook),
             _EFFECTS,
             _RUNNING,
             _RESTARTS,
@@ -225,58 +263,56 @@ def page() -> str:
     ).rstrip("\n") + "\n"  # fmt: skip
 
 
-def _rows() -> Iterator[str]:
-    """One row per field; the fields of a group stand under their dotted names."""
-    schema = WorkerSpec.model_json_schema()
-    for name, info in WorkerSpec.model_fields.items():
-        model = info.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            inner = schema["$defs"][model.__name__]["properties"]
-            for part, part_info in model.model_fields.items():
-                yield _row(f"{name}.{part}", part_info, inner[part])
+def _rows(spec: Field) -> Iterator[str]:
+    """One row per field. The fields of a group stand under their dotted names, those of probes and hooks apart."""
+    for field in spec.fields:
+        if field.comes_with:
+            continue
+        if field.path in PROBES:
+            yield _row(field, kind="[probe](#probes)")
+        elif field.path == "hooks":
+            yield from (_row(hook, kind="[hook](#hooks)") for hook in field.fields)
+        elif field.type == GROUP:
+            yield from map(_row, field.fields)
         else:
-            yield _row(name, info, schema["properties"][name])
+            yield _row(field)
+            yield from map(_row, field.fields)
 
 
-def _row(path: str, info: FieldInfo, schema: Mapping[str, Any]) -> str:
-    effect = effect_of(path)
-    shown = "in place" if effect is Effect.IN_PLACE else effect.value
-    meaning = " ".join(part for part in (info.description, _NOTES.get(path)) if part)
-    return f"| `{path}` | {_type(schema)} | {_default(info)} | {shown} | {meaning} |".replace("  ", " ")
+def _row(field: Field, kind: str = "") -> str:
+    effect = "in place" if field.effect == "in_place" else field.effect
+    return f"| `{field.path}` | {kind or _type(field)} | {_default(field)} | {effect} | {_meaning(field)} |"
 
 
-def _default(info: FieldInfo) -> str:
-    if info.is_required():
+def _table_of(group: Field) -> str:
+    """The fields of one group, by their names within it."""
+    known = [field for field in group.below() if field.type != GROUP and not field.comes_with]
+    rows = [
+        f"| `{field.path.removeprefix(group.path + '.')}` | {_type(field)} | {_default(field)} | {_meaning(field)} |"
+        for field in known
+    ]
+    return "\n".join(["| Field | Type | Default | Meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _meaning(field: Field) -> str:
+    return " ".join(part for part in (field.description, _NOTES.get(field.path)) if part)
+
+
+def _default(field: Field) -> str:
+    if field.required:
         return "required"
-    value = info.get_default(call_default_factory=True)
-    if value is None or value in ("", {}, []):
-        return "none"
-    return f"`{json.dumps(value) if not isinstance(value, str) else value}`"
+    return f"`{field.default}`" if field.default not in ("", "{}", "[]") else "none"
 
 
-def _type(schema: Mapping[str, Any]) -> str:
-    """A JSON Schema in words."""
-    if "anyOf" in schema:
-        return " or ".join(_type(part) for part in schema["anyOf"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return ", ".join(f"`{word}`" for word in schema["enum"])
-    match schema["type"]:
-        case "array":
-            bounds = _bounds(schema["items"])
-            return f"list of {schema['items']['type']}s{bounds}"
-        case "object":
-            return "mapping of strings"
-        case kind:
-            return f"{kind}{_bounds(schema)}"
-
-
-def _bounds(schema: Mapping[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
-        return f", {low} to {high}"
-    return f", at least {low}" if low is not None else ""
+def _type(field: Field) -> str:
+    """Type and bounds. Patterns, and the bounds of fields of several types, are told in the meaning."""
+    words = field.type
+    if words.endswith(" or null"):
+        first, comma, last = words.removesuffix(" or null").rpartition(", ")
+        words = f"{first} or {last}" if comma else last
+    if " or " in words:
+        return words
+    return ", ".join([words, *(bound for bound in field.constraints if not re.search("match|not yet", bound))])
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ _CAUSES: dict[str, str] = {
     "oom_killed": "killed, out of memory",
 }
 
-_WAITING = frozenset({"SecretsMissing", "WaitsFor"})
+_WAITING = frozenset({"SecretsMissing", "WaitingForDependency"})
 """Reasons of an instance that is stopped because it waits for something."""
 
 

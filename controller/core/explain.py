@@ -45,15 +45,15 @@ _AFTER_HOLDS: Mapping[str, str] = MappingProxyType(
 )
 """What comes next where a hold stands in the way."""
 
-_CAUSES: Mapping[str, str] = MappingProxyType(
+_CAUSES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        protocol.CAUSE_START_TIMEOUT: "did not start in time: its startup probe did not succeed",
-        protocol.CAUSE_LIVENESS: "was ended because its liveness probe failed",
-        protocol.CAUSE_HOOK: "did not start: its pre_start hook failed",
-        protocol.CAUSE_OOM: "was killed by the kernel: its memory reached limits.memory_bytes",
+        protocol.CAUSE_START_TIMEOUT: ("did not start in time", "its startup probe did not succeed"),
+        protocol.CAUSE_LIVENESS: ("was ended by its supervisor", "its liveness probe failed"),
+        protocol.CAUSE_HOOK: ("did not start", "its pre_start hook failed"),
+        protocol.CAUSE_OOM: ("was killed by the kernel", "its memory reached limits.memory_bytes"),
     }
 )
-"""How a run ended, where the cause says more than an exit code or a signal."""
+"""How a run ended, where the cause says more than an exit code or a signal; and why, where nobody says more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ def _explain_waiting(seen: ObservedInstance) -> Explanation | None:
     if lacks_secrets(seen):
         why = f"{seen.instance} waits for its secrets, which its host keeps in memory only{_said(seen)}"
         return Explanation(why=why, next="the controller brings them in its next order, and it is started")
-    if seen.reason == "WaitsFor":
+    if seen.reason == "WaitingForDependency":
         why = f"{seen.instance} waits for what it depends on{_said(seen)}"
         return Explanation(why=why, next="its host starts it as soon as that runs")
     return None
@@ -252,9 +252,9 @@ def _after_stop(seen: ObservedInstance) -> str:
 
 def _died(last_exit: LastExit | None, message: str) -> str:
     """The cause, where it tells more than the rest; the supervisor's own words; else those of the last exit."""
-    cause = "" if last_exit is None else _CAUSES.get(last_exit.cause, "")
-    if cause:
-        return f"{cause}: {message}" if message else cause
+    cause = None if last_exit is None else _CAUSES.get(last_exit.cause)
+    if cause is not None:
+        return f"{cause[0]}: {message or cause[1]}"
     if message:
         return f"died: {message}"
     if last_exit is None:

@@ -54,6 +54,7 @@ _MEANT = {
     "process_healthy": "ready",
 }
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*(%|m)")
 _MS = {"ms": 1, "s": 1000, "sec": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _BYTES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -242,7 +243,10 @@ def _unquoted_hint(name: str, expected: str, text: str) -> str:
 
 
 def _unit_hint(name: str, text: str) -> str:
-    """`10s` and `512M` in the unit that the field's name tells."""
+    """`10s`, `512M` and `150%` of a processor in the unit that the field tells."""
+    share = _SHARE.fullmatch(text) if name == "cpu: " else None
+    if share is not None:
+        return f"write `cpu: {float(share[1]) / (100 if share[2] == '%' else 1000):g}`"
     found = _AMOUNT.fullmatch(text)
     if found is None:
         return ""

@@ -1,18 +1,20 @@
 """One worker as it will be executed: Defaults merged, texts expanded, per instance. As plain data, for people.
 
 Called by `workerctl render`. What looks like a secret is hidden, and so is every value that an env file brings: such
-files are where secrets belong, whatever the names are. The revision of a worker with env files is not told, because it
-is made with the key of the controller that runs it.
+files are where secrets belong, whatever the names are. Of `secrets` only the place is told. The revision of a worker
+with env files or secrets from the controller's environment is not told, because it is made with the key of the
+controller that runs it.
 
-What the agent adds at each spawn (PATH HOME USER LANG TZ, WORKER_RUN) is not there.
+What the agent adds at each spawn (PATH HOME USER LANG TZ, WORKER_RUN, NOTIFY_SOCKET) is not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from controller.core.desired import DesiredInstance, DesiredWorker, Launch
+from controller.core.desired import DesiredInstance, DesiredWorker, Launch, Probe
 from controller.core.redaction import HIDDEN, redacted
 
 _OURS = frozenset({"PYTHONUNBUFFERED", "WORKER_ID", "WORKER_INSTANCE", "WORKER_ORDINAL", "WORKER_REVISION"})
@@ -21,17 +23,17 @@ _OURS = frozenset({"PYTHONUNBUFFERED", "WORKER_ID", "WORKER_INSTANCE", "WORKER_O
 def rendered(worker: DesiredWorker) -> dict[str, Any]:
     """The document that `render` prints."""
     spec = worker.spec
-    has_revision = not spec.env_files
     return {
         "worker_id": worker.worker_id,
         "source": str(worker.source),
-        "revision": worker.revision if has_revision else None,
+        "revision": worker.revision if _has_revision(worker) else None,
         "wanted": spec.wanted,
         "deployment_type": spec.deployment_type,
         "host": spec.host,
         "replicas": spec.replicas,
         "labels": dict(spec.labels),
         "env_files": list(spec.env_files),
+        "depends_on": dict(spec.depends_on),
         "policy": _policy(worker),
         "instances": [_instance(worker, one) for one in worker.instances],
     }
@@ -48,6 +50,11 @@ def _policy(worker: DesiredWorker) -> dict[str, Any]:
     return {"auto_restart": spec.restart_policy, **{name: fields[name] for name in names}}
 
 
+def _has_revision(worker: DesiredWorker) -> bool:
+    """Whether its revision is the same wherever it is made."""
+    return not worker.spec.env_files and all(source.env is None for source in worker.spec.secrets.values())
+
+
 def _instance(worker: DesiredWorker, one: DesiredInstance) -> dict[str, Any]:
     launch = one.launch
     shown: dict[str, Any] = {
@@ -58,14 +65,49 @@ def _instance(worker: DesiredWorker, one: DesiredInstance) -> dict[str, Any]:
     }
     if launch.port is not None:
         shown["port"] = launch.port
-    return shown
+    return shown | {name: value for name, value in _surroundings(worker, launch).items() if value}
+
+
+def _surroundings(worker: DesiredWorker, launch: Launch) -> dict[str, Any]:
+    """What is around the process, as far as its spec says anything of it."""
+    secrets = worker.spec.secrets
+    return {
+        "user": launch.user,
+        "group": launch.group,
+        "umask": worker.spec.umask and f"{launch.umask:03o}",
+        "secrets": {
+            name: f"from file {launch.secret_files[name]}"
+            if name in launch.secret_files
+            else f"from the controller's {source.env}"
+            for name, source in sorted(secrets.items())
+        },
+        **{probe.kind: _probe(probe) for probe in launch.probes},
+        "hooks": {
+            moment: {"argv": redacted("command", list(hook.argv)), "timeout_ms": hook.timeout_ms}
+            for moment, hook in launch.hooks.items()
+        },
+        "limits": {} if launch.limits is None else _without_none(asdict(launch.limits)),
+    }
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    fields = _without_none(asdict(probe))
+    del fields["kind"]
+    return {
+        **fields,
+        **({"argv": redacted("command", list(probe.argv))} if probe.argv else {}),
+        **({"status": list(probe.status)} if probe.status is not None else {}),
+    }
+
+
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, ())}
 
 
 def _env(worker: DesiredWorker, launch: Launch) -> Mapping[str, str]:
     own = worker.spec.env.keys() | _OURS | ({"PORT"} if launch.port is not None else set())
-    has_revision = not worker.spec.env_files
     return {
         name: redacted(f"env.{name}", value) if name in own else HIDDEN
         for name, value in sorted(launch.env.items())
-        if name != "WORKER_REVISION" or has_revision
+        if name != "WORKER_REVISION" or _has_revision(worker)
     }

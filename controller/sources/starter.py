@@ -37,6 +37,18 @@ command: |
 # max_restart_attempts: 5
 # success_exit_codes: [0]
 
+# Whether it can do its work now; `startup` and `liveness` are written alike. While it is not ready, others may wait.
+# readiness: {{http: {{path: /ready}}, period_ms: 5000}}
+# depends_on: {{database: ready}}
+
+# Before each start; a failure is a failed start. Also post_start, pre_stop and post_stop.
+# hooks: {{pre_start: {{exec: [./migrate, --all]}}}}
+
+# What is around the process. Another user needs a controller that runs as root.
+# secrets: {{SMTP_PASSWORD: {{file: /run/secrets/smtp}}}}
+# user: mailer
+# limits: {{nofile: 4096, memory_bytes: 536870912}}
+
 # To end it: SIGTERM, then up to 10 s, then SIGKILL, for the process and all its children.
 # stop: {{signal: TERM, grace_ms: 10000}}
 """

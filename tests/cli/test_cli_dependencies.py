@@ -141,7 +141,7 @@ def test_each_cause_of_an_exit_has_its_words(cause: str, words: str) -> None:
     ("entry", "words"),
     [
         (instance("web/0", "stopped", reason="SecretsMissing"), "secrets missing"),
-        (instance("web/0", "stopped", reason="WaitsFor", message="waits for db"), "waits for db"),
+        (instance("web/0", "stopped", reason="WaitingForDependency", message="waits for db"), "waits for db"),
         (instance("web/0", ready=False), "not ready"),
         (instance("web/0", ready=True), ""),
     ],

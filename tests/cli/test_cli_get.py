@@ -173,7 +173,7 @@ def test_the_reason_says_what_a_person_wants_to_know(item: Item, words: str) -> 
         ({"cause": "signaled", "signal": None}, "killed by a signal"),
         ({"cause": "signaled", "signal": "SIGBUS"}, "killed by SIGBUS"),
         ({"cause": "host_rebooted"}, "the host rebooted"),
-        ({"cause": "oom_killed"}, "oom killed"),
+        ({"cause": "oom_killed"}, "killed, out of memory"),
         ({}, "ended unseen"),
     ],
 )

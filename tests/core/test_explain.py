@@ -171,9 +171,10 @@ def test_running_but_not_ready_is_told_in_its_supervisors_words_or_its_own() -> 
     ("cause", "message", "words"),
     [
         ("start_timeout", "", "did not start in time: its startup probe did not succeed"),
-        ("liveness", "GET /live: 500", "was ended because its liveness probe failed: GET /live: 500"),
-        ("hook", "exited with code 2", "did not start: its pre_start hook failed: exited with code 2"),
+        ("liveness", "the liveness probe failed: 500", "was ended by its supervisor: the liveness probe failed: 500"),
+        ("hook", "the hook pre_start exited with code 2", "did not start: the hook pre_start exited with code 2"),
         ("oom_killed", "", "was killed by the kernel: its memory reached limits.memory_bytes"),
+        ("oom_killed", "ran out of memory", "was killed by the kernel: ran out of memory"),
     ],
 )
 def test_a_cause_that_tells_more_than_a_code_is_told_first(cause: str, message: str, words: str) -> None:
@@ -185,7 +186,7 @@ def test_a_cause_that_tells_more_than_a_code_is_told_first(cause: str, message: 
 
 
 def test_what_its_host_holds_back_after_a_boot_is_told() -> None:
-    assert of_slot(Status.STOPPED, reason="WaitsFor", message="database is not started") == (
+    assert of_slot(Status.STOPPED, reason="WaitingForDependency", message="database is not started") == (
         "web/0 waits for what it depends on: database is not started",
         "its host starts it as soon as that runs",
     )

@@ -14,15 +14,19 @@ from controller.api.routes import TABLE
 from controller.cli import spec_docs
 from controller.cli.lazy import VERBS
 from controller.cli.main import root
+from controller.cli.offline import surroundings
 from controller.config import Settings
 from controller.core.expansion import NAMES
 from controller.core.spec import NOT_YET
+from controller.core.spec_processes import PROBES
+from controller.sources.offline import validate
 from controller.store.tables import metadata
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "controller" / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 PLACEHOLDER = re.compile(r"[A-Z]+|\.\.\.")
+DIRECTORIES = {"DIR", "/srv/specs"}  # stand for one that is there
 INTERNAL_TABLES = {"log_cursors", "event_cursors"}
 
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -52,10 +56,12 @@ def commands_in(text: str) -> Iterator[str]:
 
 def words_of(command: str) -> list[str]:
     """The arguments of the first simple command: up to a pipe, a redirection, `&&` or `;`."""
-    words = []
+    words: list[str] = []
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     for word in lexer:
+        if word == "$":  # `$(...)` stands for files
+            return [*words[1:], "specs"]
         if set(word) <= set("();<>|&"):
             break
         words.append(word)
@@ -64,7 +70,7 @@ def words_of(command: str) -> list[str]:
 
 def parse(words: list[str]) -> None:
     """Reads the words as the command line would. Raises click's own errors; runs nothing."""
-    parent = root.make_context("workerctl", ["specs" if word == "DIR" else word for word in words])
+    parent = root.make_context("workerctl", ["specs" if word in DIRECTORIES else word for word in words])
     name, command, rest = root.resolve_command(parent, [*parent._protected_args, *parent.args])
     assert command is not None
     if not any(PLACEHOLDER.fullmatch(word) for word in (name or "", *rest[:1])):
@@ -141,6 +147,28 @@ def test_every_reserved_field_stands_among_what_is_missing() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_documented(verb: str) -> None:
     assert f"workerctl {verb}" in page_named("getting-started") or f"## {verb}\n" in page_named("cli")
+
+
+@by_name
+def test_every_spec_that_is_shown_is_valid(page: Path, tmp_path: Path) -> None:
+    refused = {}
+    for number, block in enumerate(specs_in(text_of(page))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "a.yaml").write_text(block, "utf-8")
+        refused[block] = [str(problem) for problem in validate(str(folder), surroundings((), stand_in=None)).problems]
+    assert {block: said for block, said in refused.items() if said} == {}
+
+
+def specs_in(text: str) -> list[str]:
+    """The YAML of a page that stands as a whole file."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [block for block in blocks if re.search("^(worker_id|kind):", block, re.MULTILINE)]
+
+
+def test_the_page_about_processes_shows_specs_of_every_kind() -> None:
+    fields = set(re.findall(r"^([a-z_]+):", "\n".join(specs_in(page_named("processes"))), re.MULTILINE))
+    assert {*PROBES, "hooks", "secrets", "user", "group", "umask", "limits", "depends_on", "stop"} <= fields
 
 
 def test_the_readme_sets_up_with_one_line_and_tests_with_one_line() -> None:

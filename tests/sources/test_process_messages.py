@@ -218,6 +218,8 @@ def judged(text: str, *defaults: str) -> list[str]:
         ("limits: {memory_bytes: 1000}", "2:24: expected at least 4194304, got 1000 (an integer)"),
         ("limits: {cpu: 0}", "2:15: expected more than 0, got 0 (an integer)"),
         ("limits: {cpu: '2'}", '2:15: expected a number, got "2" (a string) (write `cpu: 2`)'),
+        ("limits: {cpu: 150%}", '2:15: expected a number, got "150%" (a string) (write `cpu: 1.5`)'),
+        ("limits: {cpu: 500m}", '2:15: expected a number, got "500m" (a string) (write `cpu: 0.5`)'),
         ("limits: {cpu: .nan}", "2:15: expected a finite number, got nan (a number)"),
         ("limits: {nice: 20}", "2:16: expected at most 19, got 20 (an integer)"),
         ("limits: {nofile: 1}", "2:18: expected at least 16, got 1 (an integer)"),

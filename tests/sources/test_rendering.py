@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,34 @@ def test_the_revision_of_a_worker_with_env_files_is_its_controllers_business(tmp
     (tmp_path / "a.env").write_text("A=1\n")
     shown = document(tmp_path, worker("web", "env_files: [a.env]\n"))
     assert (shown["revision"], "WORKER_REVISION" in shown["instances"][0]["env"]) == (None, False)
+
+
+def test_what_is_around_the_process_is_told_per_instance_and_only_where_it_is_set(tmp_path: Path) -> None:
+    text = """worker_id: web
+command: [run]
+port: 4000
+replicas: 2
+user: www-data
+umask: "027"
+secrets: {DB: {file: secrets/db}, SMTP: {env: SMTP_PASSWORD}}
+readiness: {http: {path: "/ready/${ordinal}", status: 204}}
+hooks: {pre_start: {exec: [migrate, --token, hunter2]}}
+limits: {memory_bytes: 536870912}
+depends_on: {database: ready}
+"""
+    around = replace(AROUND, environment=None)
+    shown = document(tmp_path, text, around)
+    one = shown["instances"][1]
+    assert (shown["depends_on"], shown["revision"]) == ({"database": "ready"}, None)
+    assert {name: one[name] for name in ("user", "umask", "secrets", "readiness", "hooks", "limits")} == {
+        "user": "www-data",
+        "umask": "027",
+        "secrets": {"DB": f"from file {tmp_path}/secrets/db", "SMTP": "from the controller's SMTP_PASSWORD"},
+        "readiness": {
+            "check": "http", "port": 4001, "path": "/ready/1", "status": [204, 204], "period_ms": 10_000,
+            "timeout_ms": 3000, "failures": 3, "successes": 1,
+        },
+        "hooks": {"pre_start": {"argv": ["migrate", "--token", "***"], "timeout_ms": 30_000}},
+        "limits": {"memory_bytes": 536_870_912, "enforce": "strict"},
+    }  # fmt: skip
+    assert "group" not in one
