@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from keeper_harness import PYTHON, Bench, Peer, wait_until
 
 from controller.agent import cgroups, procfs
 from controller.agent.limits import Limiter
+from tests.agent.keeper_harness import PYTHON, Bench, Peer, wait_until
 from tests.fakes.cgroupfs import FakeCgroupfs
 
 

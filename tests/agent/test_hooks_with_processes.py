@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from agent_builders import hook, slot
-from agent_site import Client, Site, eventually
+
+from tests.agent.agent_builders import hook, slot
+from tests.agent.agent_site import Client, Site, eventually
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeper_harness import Bench, Peer, everybodys_python, wait_until
 
 from controller.agent import procfs
+from tests.agent.keeper_harness import Bench, Peer, everybodys_python, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run workers as another user")
 

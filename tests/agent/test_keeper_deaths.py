@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeper_harness import PYTHON, Bench, wait_until
 
 from controller.agent import procfs
 from controller.agent.protocol import encode
+from tests.agent.keeper_harness import PYTHON, Bench, wait_until
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeper_harness import PYTHON, Bench, wait_until
 
 from controller.agent import procfs
 from controller.agent.paths import AgentPaths, PathsError
 from controller.agent.protocol import encode
 from controller.agent.start import lock_holder, start_keeper
+from tests.agent.keeper_harness import PYTHON, Bench, wait_until
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from keeper_harness import PYTHON, Bench, Peer, wait_until
 
 from controller.agent import procfs
+from tests.agent.keeper_harness import PYTHON, Bench, Peer, wait_until
 
 # A worker that leaves a process of its own group behind in its session, says its pid, and goes on.
 GRANDCHILD = "sleep 60 & echo $!; exec sleep 60"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_builders import hook, launch, probe
 
 from controller.agent.launches import secrets_of
 from controller.agent.shapes import launch_from
+from tests.agent.agent_builders import hook, launch, probe
 
 
 def test_a_launch_without_them_and_one_with_all_of_them_pass() -> None:

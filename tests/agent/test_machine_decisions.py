@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from agent_builders import hook, wish
 
 from controller.agent.decisions import Dice, describe_exit
 from controller.agent.machine import accepts, must_replace, next_deadline, step
@@ -37,6 +36,7 @@ from controller.agent.states import (
     StopSent,
     Ticked,
 )
+from tests.agent.agent_builders import hook, wish
 
 
 class Life:

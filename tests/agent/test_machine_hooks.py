@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from agent_builders import hook, probe
-from test_machine_decisions import Life
 
 from controller.agent.machine import next_deadline
 from controller.agent.states import (
@@ -31,6 +29,8 @@ from controller.agent.states import (
     Waiting,
     Withheld,
 )
+from tests.agent.agent_builders import hook, probe
+from tests.agent.test_machine_decisions import Life
 
 PRE = {"pre_start": hook(timeout_ms=5000)}
 STOP = {"pre_stop": hook(timeout_ms=3000)}

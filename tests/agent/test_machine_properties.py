@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent_builders import hook, probe, wish
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +40,7 @@ from controller.agent.states import (
     Wish,
     Withheld,
 )
+from tests.agent.agent_builders import hook, probe, wish
 
 HOOKS = ("pre_start", "post_start", "pre_stop", "post_stop")
 MODES: tuple[dict[str, Any], ...] = (

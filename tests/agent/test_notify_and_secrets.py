@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_builders import hook, probe, slot
-from agent_site import Client, Site, eventually
 
 from controller.agent.notify import Word, parse
 from controller.agent.protocol import encode
 from controller.agent.secret_values import FILE_LIMIT, BroughtSecrets, SecretError, read_files
+from tests.agent.agent_builders import hook, probe, slot
+from tests.agent.agent_site import Client, Site, eventually
 
 SAY = """
 import os, socket, sys

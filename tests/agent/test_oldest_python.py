@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_builders import slot
-from agent_site import Site, eventually
+
+from tests.agent.agent_builders import slot
+from tests.agent.agent_site import Site, eventually
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_builders import launch
 
 from controller.agent.preflight import check
+from tests.agent.agent_builders import launch
 
 BASE = {"PATH": "/usr/bin:/bin"}
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from agent_builders import probe, slot
-from agent_site import Client, Site, eventually
+
+from tests.agent.agent_builders import probe, slot
+from tests.agent.agent_site import Client, Site, eventually
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from agent_builders import wish
 
 from controller.agent.flusher import Flusher
 from controller.agent.records import TOMBSTONES_KEPT, Records, Tombstone, expired, file_name
 from controller.agent.states import Exit, HookRun, Phase, Slot
+from tests.agent.agent_builders import wish
 
 ENDED = Exit("exited", 1, None, 5.0, "r0")
 RUNNING = Slot(

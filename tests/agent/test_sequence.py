@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from agent_builders import slot, wish
-from agent_inside import Inside, Watcher, until
 
 from controller.agent.sequence import awaited, free_to_stop
 from controller.agent.states import Phase, Slot
+from tests.agent.agent_builders import slot, wish
+from tests.agent.agent_inside import Inside, Watcher, until
 
 
 @pytest_asyncio.fixture

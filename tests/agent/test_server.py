@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 import pytest_asyncio
-from agent_builders import launch, slot
-from agent_inside import Inside, Watcher, until
 
 from controller.agent.protocol import VERSION, encode
+from tests.agent.agent_builders import launch, slot
+from tests.agent.agent_inside import Inside, Watcher, until
 
 
 @pytest_asyncio.fixture

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keeper_harness import everybodys_python, wait_until
 
 from controller.agent.child import ChildSetup
 from controller.agent.request import SpawnError, SpawnRequest
@@ -27,6 +26,7 @@ from controller.agent.spawn import (
     read_report,
     release,
 )
+from tests.agent.keeper_harness import everybodys_python, wait_until
 
 # Signals that a Python process ignores or handles, and one that the test itself ignores.
 SETUP = ChildSetup((signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGUSR1), (77, 88))

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from agent_builders import slot
-from agent_inside import Inside, Watcher, until
 
 from controller.agent.protocol import VERSION
 from controller.agent.records import file_name
 from controller.agent.supervisor import take_lock
+from tests.agent.agent_builders import slot
+from tests.agent.agent_inside import Inside, Watcher, until
 
 
 @pytest_asyncio.fixture

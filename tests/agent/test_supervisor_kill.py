@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from agent_builders import slot
-from agent_site import Client, Site, eventually
+
+from tests.agent.agent_builders import slot
+from tests.agent.agent_site import Client, Site, eventually
 
 
 @pytest.fixture

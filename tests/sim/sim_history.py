@@ -1,6 +1,6 @@
 """One seeded history: edits, wishes and faults for a while, then quiet; then the world must be as the specs ask.
 
-`run(seed)` raises `Broken` with the whole story. A failing seed replays: `python tests/sim/sim_history.py SEED`.
+`run(seed)` raises `Broken` with the whole story. A failing seed replays: `python -m tests.sim.sim_history SEED`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World
-
 from controller.agent.states import Phase, ProbeFailed
 from controller.core.desired import Removal
 from controller.core.intents import RunIntent
 from controller.core.problems import Source
 from controller.core.spec import WorkerSpec
+from tests.sim.sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World
 
 STEPS = 30
 SETTLE_S = 400.0

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import sim_history
+from tests.sim import sim_history
 
 PINNED = (
     323,  # an order to spawn that failed after the edit that mended it: the failure belongs to the old revision

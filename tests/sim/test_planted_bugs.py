@@ -99,8 +99,10 @@ def test_a_planted_bug_breaks_a_history(bug: Bug, tmp_path: Path) -> None:
     text = target.read_text()
     assert text.count(bug.right) == 1, f"{bug.file} no longer holds what this bug replaces"
     target.write_text(text.replace(bug.right, bug.wrong))
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT / 'tests' / 'sim'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, str(ROOT / "tests" / "sim" / "sim_history.py"), "1", HISTORIES]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=110)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "tests.sim.sim_history", "1", HISTORIES]
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=110
+    )
     assert result.returncode != 0, f"{HISTORIES} histories did not notice {bug.name}"
     assert "Broken" in result.stderr or "IllegalMoveError" in result.stderr, result.stderr[-2000:]
