@@ -7,6 +7,7 @@ in one task group: a part that dies of a bug ends the program with its story, an
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -183,9 +184,17 @@ async def _run(program: _Program) -> None:
             group.create_task(program.specs.follow(_hints(program, stop)), name="watch")
             group.create_task(program.loop.run(), name="loop")
             group.create_task(program.ingest.run(), name="logs")
+            group.create_task(_set_aside(program.specs), name="memory")
             group.create_task(keep_house(program.store, program.specs, program.clock), name="upkeep")
     finally:
         stop.set()
+
+
+async def _set_aside(specs: SpecFeed) -> None:
+    """What the first scan made mostly lives as long as we do: later collections need not look at it."""
+    await specs.consistent()
+    gc.collect()
+    gc.freeze()
 
 
 def _hints(program: _Program, stop: asyncio.Event) -> AsyncIterator[None]:

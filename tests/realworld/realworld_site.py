@@ -1,4 +1,4 @@
-"""One conversion, copied into an installation and served: its workers, their processes, what happened and in what order.
+"""One conversion, copied into an installation and served: its workers, their processes, what happened in what order.
 
 The copy differs from the original in two things only, so that many can run at once and by anybody: ports are moved to
 free ones (`Case.ports` names all that the specs use), and where the tests do not run as root, `user` is left out.
@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Served:
         (site.root / "run").chmod(0o711)  # So that workers of another user reach NOTIFY_SOCKET.
         for path in site.specs.glob("*.yaml"):
             path.write_text(self._adapted(path.read_text("utf-8")), "utf-8")
-        site.serve(*case.flags, **case.environment)
+        site.serve(*case.flags, ready=True, **case.environment)
 
     def port(self, number: int) -> int:
         """Where the port that the specs call `number` really is."""
@@ -109,10 +110,6 @@ class Served:
         lines = Path(f"/proc/{self.process(instance).pid}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
-    def happened(self, *types: str) -> list[tuple[str, str]]:
-        """(worker, type) of these events, in order."""
-        return [(event["worker_id"], event["type"]) for event in self.site.events(None, *types)]
-
     def until_event(self, worker_id: str, type_: str, holds: Callable[[Item], bool] = lambda _: True) -> Item:
         """Wait for an event; the first such."""
 
@@ -139,11 +136,11 @@ class Served:
 
     def ended(self) -> list[Item]:
         """Stop the controller gracefully; the events that tell of the end of all instances, in order."""
-        newest = max(event["seq"] for event in self.site.events())
+        asked_at = time.time()
         self.site.stop()
         with contextlib.closing(sqlite3.connect(self.site.state / "workerctl.db")) as database:
             rows = database.execute(
-                "select worker_id, instance, type, cause, data from events where seq > ? order by seq", [newest]
+                "select worker_id, instance, type, cause, data from events where at >= ? order by seq", [asked_at]
             ).fetchall()
         names = ("worker_id", "instance", "type", "cause")
         return [dict(zip(names, row, strict=False)) | {"data": json.loads(row[4])} for row in rows]

@@ -117,7 +117,7 @@ def test_a_celery_pool_begins_a_warm_shutdown_and_loses_no_task(serve: Serve) ->
 def test_a_procfile_runs_its_release_before_web_and_worker_and_again_when_it_changes(serve: Serve) -> None:
     here = serve(PROCFILE)
     for worker_id in ("web", "worker"):
-        _in_order(here, ("release", "became_running"), (worker_id, "started"))
+        _in_order(here, ("release", "started"), (worker_id, "started"))
     assert here.printed("release").count("migrations done") == 1
     assert here.get(8001, "/env/PORT") == str(here.port(8001))
     assert "--workers 3" in here.process("web/0").command
@@ -173,9 +173,13 @@ def test_a_systemd_service_says_when_it_is_ready_and_is_given_up_after_its_burst
         here.reborn("reports/0")
     os.kill(here.instance("reports/0")["pid"], signal.SIGKILL)
     assert "GaveUp" in str(here.site.until_status("reports", "error")["conditions"])
-    hooks = [event["data"]["hook"] for event in here.site.events("reports", "hook_succeeded")]
-    assert (hooks.count("pre_start"), hooks.count("post_stop")) == (5, 5)
-    here.ended()
+
+    def hooks() -> list[str]:
+        return [event["data"]["hook"] for event in here.site.events("reports", "hook_succeeded")]
+
+    eventually(lambda: len(hooks()) == 10, told=f"all hooks ran: {hooks()}")
+    assert hooks() == ["pre_start", "post_stop"] * 5
+    assert here.ended() == []
 
 
 @pytest.mark.e2e
@@ -204,8 +208,7 @@ def test_a_pm2_app_has_a_port_for_each_instance_and_comes_back_at_once(serve: Se
     assert [here.get(4000 + n, "/env/PORT") for n in (0, 1)] == [str(here.port(4000 + n)) for n in (0, 1)]
     assert here.get(4001, "/env/NODE_ENV") == "production"
     here.reborn("api/1")
-    crashed = here.until_event("api", "crashed")
-    assert "next try in 0.1 s" in crashed["message"]
+    assert "0.1 s" in here.until_event("api", "restart_scheduled")["message"]
 
     assert here.printed("digest") == "digest sent\n"
     assert here.site.run("restart", "digest", "--wait", "30").code == 0
@@ -229,7 +232,7 @@ def test_a_nomad_task_is_restarted_when_its_check_fails(serve: Serve) -> None:
     ends = here.ended()
     assert _exits(ends) == [("billing-api/0", "stopped"), ("billing-api/1", "stopped")]
     assert _hooks(ends) == [("billing-api/0", "pre_stop"), ("billing-api/1", "pre_stop")]
-    assert here.printed("billing-api").count("got SIGINT") == 2
+    assert here.printed("billing-api").count("got SIGINT") == 3
 
 
 @pytest.mark.e2e
