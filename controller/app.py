@@ -40,7 +40,7 @@ from controller.reconcile.wishes import WishBook
 from controller.sources.directory import DirectorySource
 from controller.sources.launching import Surroundings
 from controller.sources.watch import hints
-from controller.store import Store, StoreError, open_store
+from controller.store import Store, StoreError, locate, open_store
 from controller.store.records import Heads
 
 HOST = "localhost"
@@ -51,6 +51,17 @@ log = logging.getLogger("workerctl")
 def serve(settings: Settings) -> int:
     """Run until told to end. The exit code: 0, 1 when something of ours failed, 6 when another controller is here."""
     configure(settings.log_format)
+    try:
+        parse_listen(settings.listen)
+        locate(settings.db)
+    except (ListenError, StoreError) as error:
+        log.error("%s", error)  # noqa: TRY400 - a setting that cannot be used, said before anything is made
+        return 2
+    if settings.specs.is_file():
+        log.error("%s is a file; serve wants a directory of specs", settings.specs)
+        return 2
+    if not settings.specs.exists():
+        log.warning("there is no directory %s yet; it is read as soon as it is there", settings.specs)
     try:
         state = open_state_dir(settings.state_dir)
     except StateError as error:
@@ -104,6 +115,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     desk = Desk(Parts(store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock))
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
+    specs.tell_scans(desk.specs_read)
     loop.publish_to(lambda turn: _published(turn, desk, specs))
     api = ApiServer(desk, parse_listen(settings.listen), allowed_hosts=settings.allowed_host)
     return _Program(

@@ -30,7 +30,7 @@ from controller.reconcile.operations import ENDED, Operation, OperationBook, jud
 from controller.reconcile.specs import SpecFeed
 from controller.reconcile.wishes import WishBook
 from controller.shelf import Shelf
-from controller.sources.editor import Conflict, EditRefused, set_field, write_atomically
+from controller.sources.editor import Conflict, EditRefused, get_field, set_field, write_atomically
 from controller.store import Store
 from controller.store.records import Event
 
@@ -65,6 +65,7 @@ class Desk(Shelf):
         self._loop, self._specs, self._wishes = parts.loop, parts.specs, parts.wishes
         self._archive, self._clock = parts.archive, parts.clock
         self._operations = OperationBook()
+        self._tickets: dict[str, int] = {}
         self._conditions: dict[str, dict[str, Condition]] = {}
         self._changed: set[str] | None = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -112,7 +113,9 @@ class Desk(Shelf):
 
     def _tell_hold(self, hold: Hold, now: float) -> None:
         """A new hold, as a line and an event. Not what the spec feed told already, nor that a host is still silent."""
-        if hold.reason in ("SpecInvalid", "HostUnknown") or (self._loop.turns <= 1 and hold.worker_id is None):
+        if hold.reason in ("SpecInvalid", "SourceHeld", "HostUnknown") or (
+            self._loop.turns <= 1 and hold.worker_id is None
+        ):
             return
         log.info("%s", hold)
         self._archive.keep_own(
@@ -166,13 +169,21 @@ class Desk(Shelf):
         if worker is None:
             return False
         wanted = worker.spec.wanted
+        if self._specs.settled < self._tickets.get(operation.operation_id, 0):
+            return True  # What the file says now has not been read, or not twice.
         if operation.action == "stop":
             return wanted != "stopped"
         intent = self._wishes.intents.runs.get(operation.worker_id)
         is_unserved = intent is not None and intent.number == operation.number
         return is_unserved or (operation.action == "start" and wanted != "running")
 
+    def specs_read(self) -> None:
+        """A scan is over, whatever it found: what waited for it may be done."""
+        self._judge(None)
+
     def _put(self, operation: Operation) -> None:
+        if operation.state in ENDED:
+            self._tickets.pop(operation.operation_id, None)
         self._operations.put(operation)
         self._archive.keep_operation(operation)
         self.tower.ring(Topic.OPERATIONS)
@@ -246,24 +257,34 @@ class Desk(Shelf):
         if refused := self._refusal(wish, picture):
             return refused
         now = self._clock.now()
-        number = 0  # of the intent, where one is made
+        number, is_edited = 0, False  # the number of the intent, where one is made
         assert picture.desired is not None
-        if wish.action != "restart" and not _says_so(picture.desired, wish.action):
-            # The edit is the wish: what it starts begins with a fresh budget.
-            if refused := await self._write_state(picture.desired, _STATES[wish.action]):
-                return refused
+        if wish.action != "restart":
+            edited = await self._write_state(picture.desired, _STATES[wish.action])
+            if isinstance(edited, Refused):
+                return edited
+            is_edited = edited
             failpoint("controller.after_spec_write")
-        elif wish.action != "stop":
-            number = self._wishes.next_number(wish.worker_id, now, served=_served(picture))
-            intent = RunIntent(
-                worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason
-            )
-            await asyncio.to_thread(self._wishes.wish, intent)
-        if wish.action == "stop":
-            await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
+        try:
+            if wish.action == "stop":
+                await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
+            elif not is_edited:  # An edit is the wish itself: what it starts begins with a fresh budget.
+                number = await self._record(wish, now, _served(picture))
+        except OSError as error:
+            return Refused(code="state_unwritable", message=f"cannot write to the state directory: {error.strerror}")
         operation = self._enter(wish, number, now)
         self._loop.queue.add([wish.worker_id])
         return Accepted(operation=operation.document())
+
+    async def _record(self, wish: ActionWish, now: float, served: int) -> int:
+        """Make an intent of the wish; its number."""
+        assert wish.action != "stop"
+        number = self._wishes.next_number(wish.worker_id, now, served=served)
+        intent = RunIntent(
+            worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason
+        )
+        await asyncio.to_thread(self._wishes.wish, intent)
+        return number
 
     def _refusal(self, wish: ActionWish, picture: Picture) -> Refused | None:
         if self._loop.draining:
@@ -276,9 +297,8 @@ class Desk(Shelf):
         problems = worker.problems if worker is not None else picture.broken or ()
         if worker is None or (problems and wish.action != "restart"):
             message = "its file must be corrected first" if problems else "it has no spec any more"
-            return Refused(
-                code="broken_file", message=message, hint="correct the file, then try again", problems=problems
-            )
+            hint = f"correct {problems[0].file}, then try again" if problems else ""
+            return Refused(code="broken_file", message=message, hint=hint, problems=problems)
         if wish.action == "restart" and worker.spec.wanted == "stopped":
             return Refused(
                 code="stopped", message="it is stopped by its spec", hint=f"workerctl start {wish.worker_id}"
@@ -290,6 +310,8 @@ class Desk(Shelf):
             operation_id=secrets.token_hex(8), worker_id=wish.worker_id, action=wish.action, state="accepted",
             detail="", actor=wish.actor, reason=wish.reason, number=number, created_at=now,
         )  # fmt: skip
+        if wish.action != "restart":
+            self._tickets[operation.operation_id] = self._specs.ticket()
         for changed in (*self._operations.add(operation), operation):
             self._archive.keep_operation(changed)
         because = f": {wish.reason}" if wish.reason else ""
@@ -300,12 +322,15 @@ class Desk(Shelf):
         )  # fmt: skip
         return operation
 
-    async def _write_state(self, worker: DesiredWorker, state: str) -> Refused | None:
-        """Set `desired_state` in the person's file, surgically."""
+    async def _write_state(self, worker: DesiredWorker, state: str) -> Refused | bool:
+        """Have the person's file ask for `state`; whether it had to be edited. What the file says now counts.
+
+        The accepted spec may be older than the file: an edit of a moment ago, a person's or ours, is not read yet.
+        """
         path = Path(self._specs.source.root) / worker.source.file
         for _ in range(EDIT_TRIES):
             try:
-                await asyncio.to_thread(_edit_state, path, worker.worker_id, state)
+                is_edited = await asyncio.to_thread(_edit_state, path, worker, state)
             except Conflict:
                 continue  # Somebody wrote at the same moment: read again, edit again.
             except EditRefused as error:
@@ -314,7 +339,7 @@ class Desk(Shelf):
                 message = f"cannot write {worker.source.file}: {error.strerror}"
                 return Refused(code="read_only_source", message=message, hint=f"set desired_state: {state} in the file")
             self._specs.look()
-            return None
+            return is_edited
         return Refused(code="conflict", message=f"{worker.source.file} is being changed by others", hint="try again")
 
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
@@ -348,11 +373,11 @@ def _served(picture: Picture) -> int:
     return max((slot.seen.run_request for slot in picture.slots), default=0)
 
 
-def _says_so(worker: DesiredWorker, action: str) -> bool:
-    """Whether the spec asks for it already."""
-    return worker.spec.wanted == _STATES[action]
-
-
-def _edit_state(path: Path, worker_id: str, state: str) -> None:
+def _edit_state(path: Path, worker: DesiredWorker, state: str) -> bool:
+    """Edit the file unless it asks for `state` already. Raises EditRefused, Conflict, OSError."""
     before = path.read_bytes()
-    write_atomically(str(path), set_field(before, worker_id, "desired_state", state), before)
+    own = get_field(before, worker.worker_id, "desired_state")
+    if own == state or (own is None and worker.spec.desired_state is None and worker.spec.wanted == state):
+        return False
+    write_atomically(str(path), set_field(before, worker.worker_id, "desired_state", state), before)
+    return True

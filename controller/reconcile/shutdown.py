@@ -8,9 +8,12 @@ from typing import Protocol
 
 from controller.backends.base import BackendError
 from controller.core.observed import HostView, ObservedInstance, Status
+from controller.core.stopping import stop_seconds
 from controller.reconcile.specs import SpecFeed
 
 PROGRESS_S = 1.0
+QUIET_S = 10.0
+"""The same number left is told again this often only."""
 LAST_S = 5.0
 """After the longest grace, this much more for the kills to be seen."""
 
@@ -38,25 +41,27 @@ def _alive(view: HostView) -> list[ObservedInstance]:
 def keep_all(agent: Stoppable) -> None:
     """`--on-exit keep`: the agent goes on without us."""
     agent.closing = True
-    log.info("workers keep running", extra={"fields": {"count": len(_alive(agent.view()))}})
+    view = agent.view()
+    log.info("workers keep running", extra={"fields": {"count": len(_alive(view)) if view.reachable else None}})
 
 
 async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: asyncio.Event) -> bool:
     """Adjourn the agent and wait until it has stopped everything and left.
 
-    Every worker gets the grace of its spec, at most `timeout_s`; `insist` (a second signal) kills at once. Ends at
-    the longest grace plus a few seconds in any case, naming what is left. Whether all has stopped.
+    Every worker gets its hooks and the grace of its spec, all of them together at most `timeout_s`; `insist` (a second
+    signal) kills at once. Ends a few seconds after the longest of these in any case, naming what is left. Whether all
+    has stopped.
     """
     alive = _alive(agent.view())
-    limit = min(timeout_s, _longest_grace(alive, specs, timeout_s))
+    limit = min(timeout_s, _needed(alive, specs, timeout_s))
     log.info("stopping all workers", extra={"fields": {"count": len(alive), "within_s": limit}})
     try:
-        await agent.adjourn(limit)
+        await agent.adjourn(timeout_s)
     except BackendError as error:
         log.error("the agent cannot be reached; its workers keep running", extra={"fields": {"error": str(error)}})  # noqa: TRY400
         return False
     until = asyncio.get_running_loop().time() + limit + LAST_S
-    killed = False
+    killed, told, told_at = False, len(alive), 0.0
     while not agent.gone.is_set() and asyncio.get_running_loop().time() < until:
         waits = [asyncio.create_task(agent.gone.wait())]
         if not killed:
@@ -69,7 +74,10 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
             log.warning("killing what still stops")
             await _kill(agent)
         elif not agent.gone.is_set():
-            _progress(agent.view())
+            left, now = _alive(agent.view()), asyncio.get_running_loop().time()
+            if left and (len(left) != told or now - told_at >= QUIET_S):
+                told, told_at = len(left), now
+                _progress(left, until - LAST_S - now)
     if agent.gone.is_set():
         log.info("all workers have stopped")
         return True
@@ -79,12 +87,13 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
     return False
 
 
-def _longest_grace(alive: list[ObservedInstance], specs: SpecFeed, unknown_s: float) -> float:
-    """In seconds; `unknown_s` for what lives without a spec that we know."""
+def _needed(alive: list[ObservedInstance], specs: SpecFeed, unknown_s: float) -> float:
+    """In seconds; `unknown_s` where something lives without a spec that we know."""
     workers = specs.desired.workers
-    known = {instance.worker_id for instance in alive} & workers.keys()
-    graces = [workers[worker_id].spec.stop.grace_ms / 1000 for worker_id in known]
-    return max(graces, default=0.0) if len(known) == len({i.worker_id for i in alive}) else unknown_s
+    living = {instance.worker_id for instance in alive}
+    if living - workers.keys():
+        return unknown_s
+    return stop_seconds(workers[worker_id].spec for worker_id in living)
 
 
 async def _kill(agent: Stoppable) -> None:
@@ -94,8 +103,7 @@ async def _kill(agent: Stoppable) -> None:
         log.debug("the agent left meanwhile", extra={"fields": {"error": str(error)}})
 
 
-def _progress(view: HostView) -> None:
-    left = _alive(view)
-    if left:
-        names = ", ".join(instance.instance for instance in left[:5]) + (", ..." if len(left) > 5 else "")
-        log.info("still stopping", extra={"fields": {"left": len(left), "names": names}})
+def _progress(left: list[ObservedInstance], time_left_s: float) -> None:
+    names = ", ".join(instance.instance for instance in left[:5]) + (", ..." if len(left) > 5 else "")
+    fields = {"left": len(left), "names": names, "killed_within_s": round(max(0.0, time_left_s))}
+    log.info("still stopping", extra={"fields": fields})

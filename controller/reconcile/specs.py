@@ -93,11 +93,16 @@ class SpecFeed:
         self.source = source
         self.desired = Desired()
         self.scans = 0
-        self._begun = self._over = 0
+        self._begun = self._over = self.settled = 0
         self._clock, self._archive, self._accept = clock, archive, accept
         self._wake = asyncio.Event()
         self._scanned = asyncio.Condition()
         self._warning = ""
+        self._scan_over: Callable[[], None] = lambda: None
+
+    def tell_scans(self, scan_over: Callable[[], None]) -> None:
+        """Whom to tell that a scan is over, after what it found was accepted."""
+        self._scan_over = scan_over
 
     def look(self) -> None:
         """Scan soon."""
@@ -109,6 +114,10 @@ class SpecFeed:
         self._wake.set()
         async with self._scanned:
             await self._scanned.wait_for(lambda: self._over >= wanted)
+
+    def ticket(self) -> int:
+        """The number of the first scan that begins after now; `settled` reaches it once no file is still too young."""
+        return self._begun + 1
 
     async def consistent(self) -> Desired:
         """The newest snapshot, once there is one that is not held."""
@@ -144,6 +153,9 @@ class SpecFeed:
         self._warn(found.warning)
         self._hand_on(found.desired, first=self.scans == 0)
         self.scans += 1
+        if found.again_at is None:
+            self.settled = self._begun
+        self._scan_over()
         return found.again_at
 
     def _warn(self, warning: str) -> None:
@@ -156,7 +168,8 @@ class SpecFeed:
         found = difference(before, desired)
         self._tell_problems(before.problems, desired.problems)
         if desired.hold_reason and desired.hold_reason != before.hold_reason:
-            log.warning("specs are held: %s", desired.hold_reason, extra={"fields": {"confirm": desired.hold_digest}})
+            fields = {"confirm": desired.hold_digest or None}
+            log.warning("specs are held: %s", desired.hold_reason, extra={"fields": fields})
         elif before.hold_reason and not desired.hold_reason:
             log.info("specs are no longer held")
         for worker_id in sorted(found.accepted):

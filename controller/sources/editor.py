@@ -62,6 +62,14 @@ def set_field(content: bytes, worker_id: str, field: str, value: Scalar) -> byte
     raise _refused(root, field, value, "it cannot be set without changing more of the file")
 
 
+def get_field(content: bytes, worker_id: str, field: str) -> object:
+    """What the worker's document itself says of a top-level field, None where nothing. Raises EditRefused."""
+    parsed = parse(content, "the file")
+    if parsed.problems:
+        raise EditRefused(f"the file must be corrected first: {parsed.problems[0]}")
+    return parsed.documents[_position(parsed, worker_id)].data.get(field)
+
+
 def _position(parsed: Parsed, worker_id: str) -> int:
     found = [
         position

@@ -12,6 +12,7 @@ import ast
 import http.client
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,12 +93,13 @@ class Life:
 def test_a_kill_there_costs_no_worker_and_makes_no_second(site: Installation, name: str) -> None:
     life = Life(site, name)
     site.add("calm")
-    site.add("web", "--lines=3", restart_delay_ms=100)
+    web: dict[str, Any] = {"restart_delay_ms": 100, "hooks": {"pre_start": {"exec": ["/bin/true"]}}}
+    site.add("web", "--lines=3", **web)
     life.serve()
     life.runs("calm")
     life.runs("web")
     calm = site.living()["calm/0"]
-    site.add("web", "--lines=3", "--mark=v2", "--child", restart_delay_ms=100, stop={"grace_ms": 500})
+    site.add("web", "--lines=3", "--mark=v2", "--child", stop={"grace_ms": 500}, **web)
     life.runs("web", "v2", 2)
     site.kill_worker("web/0")
     life.runs("web", "v2", 3)
