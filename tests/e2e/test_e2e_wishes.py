@@ -55,6 +55,22 @@ def test_stop_and_start_change_one_word_of_the_file_and_nothing_else(web: Instal
     assert web.living()["api/0"] == api
 
 
+@pytest.mark.parametrize(("first", "second", "file_says", "status"), [
+    ("stop", "start", "running", "running"),
+    ("start", "stop", "stopped", "stopped"),
+])  # fmt: skip
+def test_of_two_wishes_in_a_moment_the_later_one_wins(
+    web: Installation, first: str, second: str, file_says: str, status: str
+) -> None:
+    if first == "start":
+        assert web.run("stop", "web", "--wait", "10").code == 0
+    assert web.run(first, "web").code == 0
+    assert web.run(second, "web", "--wait", "10").code == 0
+    assert f"desired_state: {file_says}   # set by hand" in file_of(web).read_text()
+    web.until_status("web", status)
+    assert web.workers()["web"]["desired_state"] == file_says
+
+
 def test_stop_appends_the_scalar_where_there_is_none(site: Installation) -> None:
     site.add("web")
     site.serve()
