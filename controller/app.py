@@ -161,6 +161,7 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
         return 1
     told = _Told(asyncio.get_running_loop())
     _ring_on_commit(program)
+    _begin_anew_with(program)
     await program.archive.recall()
     await program.desk.take_up()
     log.info(
@@ -223,6 +224,24 @@ def _ring_on_commit(program: _Program) -> None:
                     loop.call_soon_threadsafe(tower.ring, topic)
 
     program.store.writer.subscribe(ring)
+
+
+def _begin_anew_with(program: _Program) -> None:
+    """A database file that was deleted under us is made anew: fill it with what is known."""
+    loop = asyncio.get_running_loop()
+
+    def fill() -> None:
+        log.warning("the database was made anew; its history is lost, the rest is told again")
+        program.ingest.begin_anew()
+        program.archive.begin_anew()
+        for worker in program.specs.desired.workers.values():
+            program.archive.keep_spec(worker)
+
+    def recreated() -> None:
+        with suppress(RuntimeError):  # the event loop has ended
+            loop.call_soon_threadsafe(fill)
+
+    program.store.on_recreated(recreated)
 
 
 def _story(ended: asyncio.Task[None]) -> int:

@@ -1,27 +1,33 @@
 """Guards: a change so large that it is probably a mistake waits for a person.
 
-Called by the planner, only in a turn that would remove a worker or replace a running one: one pass over everything
-observed is then worth its cost, and all other turns pay nothing. A guard looks at the whole fleet, whatever part of it
-the turn is about, so a mistake does not slip through in small turns.
+Called by the planner, only in a turn that would remove a worker or give one another revision: one pass over everything
+observed is then worth its cost. A guard looks at the whole fleet, whatever part of it the turn is about, so a mistake
+does not slip through in small turns. Guards remember nothing: the same input gives the same guard.
 
 PruneGuard        more than half of the known workers, and more than three, would be removed.
-MassRestartGuard  more than half of the running workers, and more than three, would be replaced.
+MassRestartGuard  more than half of the workers in use, and more than three, would get another revision.
 
-Each has a digest that names exactly what is confirmed: another change needs another confirmation. What a confirmation
-let through once counts no longer: a removed worker from the moment its slots are on their way out, a replaced one as
-soon as one of its instances has the new revision. A confirmation is therefore followed by a full turn, which brings
-all of its workers that far at once.
+What is counted must not shrink by itself while a guard holds. So a worker counts by the revision that its slots were
+given, whether they run, crashed, wait, or live on a host that is silent now; and one that was stopped meanwhile (which
+gave it the newest spec) still counts where its spec has the very values that another one waits for. A worker with an
+instance that was let on to the new revision no longer counts: its rollout was allowed, and goes on.
+
+A digest names the fleet that a confirmation lets be: all workers with their revisions for a restart, the workers that
+remain for a removal. It is the same from the first step to the last, and void after any further edit of that.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from controller.core.desired import Desired, DesiredWorker
-from controller.core.observed import Observed, ObservedInstance, Status
+from controller.core.effects import Effect, effect_of, flatten
+from controller.core.observed import Observed, ObservedInstance
+from controller.core.spec import explicit_fields
 
 PRUNE = "PruneGuard"
 MASS_RESTART = "MassRestartGuard"
@@ -49,47 +55,84 @@ def prune_guard(desired: Desired, observed: Observed) -> Guard | None:
             known.add(seen.worker_id)
             if seen.worker_id in going and not seen.removing:
                 pending.add(seen.worker_id)
-    # The digest covers all that is gone from the sources, done or not, so that it lasts until the last one is done.
-    proofs = {worker_id: _proof(desired, worker_id) for worker_id in going}
-    return _guard(PRUNE, pending, len(known), proofs)
+    # Not of what goes: that is forgotten worker by worker while it is carried out.
+    remaining = sorted({*desired.workers, *desired.broken})
+    return _guard(PRUNE, pending, len(known), remaining)
 
 
 def mass_restart_guard(desired: Desired, observed: Observed) -> Guard | None:
-    """The guard against replacing most of the running workers; None where what is pending is harmless."""
-    running: set[str] = set()
-    behind: set[str] = set()
+    """The guard against replacing most of the workers; None where what is pending is harmless.
+
+    It stands only while at least one process, running or to be started again, would be replaced.
+    """
+    in_use: set[str] = set()
+    behind: dict[str, ObservedInstance] = {}
     begun: set[str] = set()
+    replaced: set[str] = set()
+    for worker, seen in _wanted_slots(desired, observed):
+        goes_on = {worker.worker_id} if _goes_on(worker, seen) else set()
+        in_use |= goes_on
+        if seen.revision == worker.revision:
+            begun |= goes_on
+        else:
+            behind.setdefault(worker.worker_id, seen)
+            replaced |= goes_on
+    if not replaced - begun:
+        return None
+    waiting = {worker_id: seen for worker_id, seen in behind.items() if worker_id not in begun}
+    pending = {*waiting, *_stopped_meanwhile(desired, observed, waiting)}
+    fleet = sorted((worker_id, worker.revision) for worker_id, worker in desired.workers.items())
+    return _guard(MASS_RESTART, pending, len(in_use | pending), fleet)
+
+
+def _wanted_slots(desired: Desired, observed: Observed) -> Iterator[tuple[DesiredWorker, ObservedInstance]]:
+    """All slots that the specs ask for, also those that are only remembered of a host that is silent now."""
     for host, view in observed.hosts.items():
-        for seen in view.instances.values() if view.reachable else ():
-            is_running = seen.status is Status.RUNNING
-            if is_running:
-                running.add(seen.worker_id)
+        for seen in view.instances.values():
             worker = desired.workers.get(seen.worker_id)
-            if worker is None or worker.spec.host != host or seen.ordinal >= len(worker.instances):
-                continue
-            if seen.revision == worker.revision:
-                begun.add(seen.worker_id)
-            elif is_running and _goes_on(worker, seen):
-                behind.add(seen.worker_id)
-    pending = behind - begun
-    return _guard(
-        MASS_RESTART, pending, len(running), {worker_id: desired.workers[worker_id].revision for worker_id in pending}
-    )
+            if worker is not None and worker.spec.host == host and seen.ordinal < len(worker.instances):
+                yield worker, seen
 
 
 def _goes_on(worker: DesiredWorker, seen: ObservedInstance) -> bool:
+    """A process is there, or its supervisor will start one, and none of it is to end for good."""
+    return seen.wanted == "running" and not _is_stopped(worker, seen)
+
+
+def _is_stopped(worker: DesiredWorker, seen: ObservedInstance) -> bool:
     wanted = worker.spec.wanted
-    return wanted == "running" or (wanted == "unless_stopped" and seen.wanted == "running")
+    return wanted == "stopped" or (wanted == "unless_stopped" and seen.wanted == "stopped")
 
 
-def _proof(desired: Desired, worker_id: str) -> str:
-    source = desired.removed[worker_id].source
-    return f"{source}@{source.commit or ''}"
+def _stopped_meanwhile(desired: Desired, observed: Observed, waiting: dict[str, ObservedInstance]) -> set[str]:
+    """Workers that are stopped for good and have all new values that one of the waiting ones is to get."""
+    bundles = {
+        tuple(sorted((path, repr(value)) for path, value in _new_values(desired.workers[worker_id], seen).items()))
+        for worker_id, seen in waiting.items()
+    } - {()}
+    found: set[str] = set()
+    for worker, seen in _wanted_slots(desired, observed) if bundles else ():
+        if worker.worker_id in waiting or worker.worker_id in found or not _is_stopped(worker, seen):
+            continue
+        has = {(path, repr(value)) for path, value in flatten(explicit_fields(worker.spec)).items()}
+        if any(has.issuperset(bundle) for bundle in bundles):
+            found.add(worker.worker_id)
+    return found
 
 
-def _guard(reason: str, pending: set[str], total: int, marks: Mapping[str, str]) -> Guard | None:
+def _new_values(worker: DesiredWorker, seen: ObservedInstance) -> dict[str, Any]:
+    """What the spec sets now, and did not when the slot was given its revision, of all that is worth a restart."""
+    before, after = flatten(seen.fields), flatten(explicit_fields(worker.spec))
+    return {
+        path: value
+        for path, value in after.items()
+        if effect_of(path) == Effect.RESTART and (path not in before or before[path] != value)
+    }
+
+
+def _guard(reason: str, pending: set[str], total: int, identity: Sequence[object]) -> Guard | None:
     if len(pending) <= HARMLESS or len(pending) * 2 <= total:
         return None
-    text = json.dumps([reason, sorted(marks.items())], separators=(",", ":"))
+    text = json.dumps([reason, identity], separators=(",", ":"))
     digest = hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
     return Guard(reason=reason, worker_ids=frozenset(pending), total=total, digest=digest)

@@ -6,7 +6,8 @@ its surroundings. Out: the steps to take, and a hold for everything that is deli
 What is in service is replaced or restarted one instance at a time, in ordinal order, the next one only when nothing of
 the worker is on its way and nothing has failed at the new revision. What is out of service (stopped, starting,
 stopping, crashed, error) is brought to the new revision at once: there is nothing to protect, and it shows early
-whether the new revision works. A slot that is not known is left alone, and nothing in service is touched beside it.
+whether the new revision works. Under a guard nothing is: what is out of service now and then would undo the guard.
+A slot that is not known is left alone, and nothing in service is touched beside it.
 
 What is new or was stopped also waits for the workers that it depends on. What runs, and what replaces it, never does: a
 dependency that goes away takes nobody with it. Nothing begins under a limit that its host cannot enforce.
@@ -126,15 +127,19 @@ class _Decision:
         return replace(step, cause=step.cause.replace("not there yet", counts))
 
     def _guarded(self, steps: list[Step]) -> list[Step]:
-        """Without a confirmation nothing brings the new revision of a guarded worker, not even a new slot."""
-        if not any(step.kind is ActionKind.REPLACE and step.disturbs for step in steps):
-            return steps
-        guard = self._around.unconfirmed_restarts()
+        """Without a confirmation nothing brings the new revision of a guarded worker, whatever state it is in.
+
+        What crashed is started again by its supervisor, as it was. A stop is never held up; it replaces nothing.
+        """
+        bringing = [step for step in steps if step.brings_revision]
+        # Where nothing is there yet, nothing can be replaced.
+        guard = self._around.unconfirmed_restarts() if bringing and self._slots else None
         if guard is None or self._worker.worker_id not in guard.worker_ids:
             return steps
-        message = f"one change would restart {len(guard.worker_ids)} of {guard.total} running workers"
+        message = f"one change would give {len(guard.worker_ids)} of {guard.total} workers another revision"
+        message += " and restart what runs; all of them stay as they are until it is confirmed or undone"
         self._hold(guard.reason, message, confirm=guard.digest)
-        return [step for step in steps if step.slot and step.slot.seen.revision == step.instance.revision]
+        return [step for step in steps if not step.brings_revision]
 
     def _accepted(self, steps: list[Step]) -> list[Step]:
         """What the supervisor's preflight refused is not offered again for a while."""

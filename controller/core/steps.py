@@ -56,6 +56,12 @@ class Step:
         return in_service and self.kind in (ActionKind.REPLACE, ActionKind.RESTART)
 
     @property
+    def brings_revision(self) -> bool:
+        """Its slot gets a revision that it does not have, for a process now or later. A stop is for none."""
+        is_new = self.slot is None or self.slot.seen.revision != self.instance.revision
+        return is_new and self.kind is not ActionKind.STOP
+
+    @property
     def starts(self) -> bool:
         """A new run comes out of it."""
         return self.wanted == "running" and self.kind not in (ActionKind.UPDATE, ActionKind.STOP)

@@ -57,6 +57,7 @@ class Archive:
         self._timer: asyncio.TimerHandle | None = None
         self._is_refused = False
         self._accepted: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._generation: dict[str, int] = {}
 
     # --- events of hosts ---
 
@@ -65,6 +66,7 @@ class Archive:
 
         None, also while the database cannot be read: everything is told again, and the writer leaves out what it has.
         """
+        self._generation[host] = self._store.generation
         with contextlib.suppress(StoreError):
             if host not in self._rows:
                 rows = await self._read(self._store.reader.worker_runtime)
@@ -126,7 +128,9 @@ class Archive:
                 journal_id, group = next(itertools.groupby(first, key=attrgetter("journal_id")))
                 same = list(group)
                 cursor = JournalCursor(host=host, journal_id=journal_id, seq=same[-1].seq)
-                rows = EventRows(events=[self._event(event) for event in same], cursor=cursor)
+                rows = EventRows(
+                    events=[self._event(event) for event in same], cursor=cursor, generation=self._generation.get(host)
+                )
                 if not self._store.writer.submit(rows):
                     self._is_refused = True
                     self._timer = asyncio.get_running_loop().call_later(AGAIN_S, self._hand_over)
@@ -152,6 +156,14 @@ class Archive:
             data=event.data,
             journal_seq=event.seq,
         )
+
+    def begin_anew(self) -> None:
+        """The database was made anew while we ran: what it is to hold is told again, by the hosts from the start."""
+        hosts = sorted(self._generation)
+        for known in (self._taken, self._pending, self._accepted, self._rows):
+            known.clear()
+        for host in hosts:
+            self._ask_again(host)
 
     # --- instances ---
 

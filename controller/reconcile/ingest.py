@@ -88,6 +88,10 @@ class LogIngest:
             known.file = replace(file, ended=file.ended or known.file.ended)
         self._want(known)
 
+    def begin_anew(self) -> None:
+        """The database was made anew: files that were done with are read again when they are listed."""
+        self._finished.clear()
+
     async def run(self) -> None:
         """Read until cancelled. Raises Superseded."""
         async with asyncio.TaskGroup() as group:

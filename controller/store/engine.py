@@ -12,7 +12,8 @@ Settings of SQLite, and why:
   together and read again from its log file or journal, which are the originals; wishes and specs are fsynced files
   of their own. FULL would add one fsync per commit (0.1 to 170 ms) to protect copies.
 - auto_vacuum=INCREMENTAL: so that retention can give space back in slices. Only an empty file can be told.
-- mode=rw: a file that went away is an error, never silently replaced by an empty one that anyone may read.
+- mode=rw: a file that went away is an error, never silently replaced by an empty one that anyone may read; it is
+  begun anew by `prepare` only, see presence.
 """
 
 from __future__ import annotations

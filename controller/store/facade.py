@@ -7,8 +7,8 @@ decision. Once open, the store outlives the database's absence by itself; see wr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +16,7 @@ from controller.store import migrate as migrations
 from controller.store.backlog import Limits
 from controller.store.engine import BUSY_TIMEOUT_S, Database, locate, prepare, reader_engine, writer_engine
 from controller.store.errors import StoreUnavailable, explained
+from controller.store.presence import Opening
 from controller.store.queries import Reader
 from controller.store.retention import Policy, Swept, sweep
 from controller.store.writer import Writer
@@ -33,12 +34,27 @@ class Settings:
 class Store:
     """An open database. `close` it once; nothing of it may be used after."""
 
-    def __init__(self, database: Database, settings: Settings, schema: str) -> None:
+    def __init__(self, opening: Opening, database: Database, settings: Settings, schema: str) -> None:
         """Made by `open_store`."""
         self.database = database
         self.schema = schema
-        self.writer = Writer(partial(writer_engine, database), name=str(database), limits=settings.limits)
         self.reader = Reader(reader_engine(database, settings.readers), name=str(database))
+        self._opening = opening
+        opening.on_recreated(lambda: self.reader.reopen(reader_engine(database, settings.readers)))
+        self.writer = Writer(opening, name=str(database), limits=settings.limits)
+
+    @property
+    def generation(self) -> int:
+        """How many times the file was deleted or replaced, and another one begun, since the store was opened."""
+        return self._opening.generation
+
+    def on_recreated(self, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever another file was begun: all cursors and rows that are known of it are void.
+
+        In the writer's thread, after `reader` and `generation` are those of the new file and before anything is
+        written to it; it must return at once.
+        """
+        self._opening.on_recreated(callback)
 
     def sweep(self, policy: Policy, now: float) -> Swept:
         """Delete what `policy` no longer keeps. Blocks for as long as that takes; see retention."""
@@ -65,9 +81,9 @@ def open_store(url: str | None = None, *, migrate: bool = True, settings: Settin
     except (SQLAlchemyError, ImportError) as error:
         # A driver that is not installed, or a URL whose options it does not know.
         raise StoreUnavailable(str(explained(error, "open", str(database)))) from error
+    ready = migrations.upgrade if migrate else migrations.verify
     try:
-        ready = migrations.upgrade if migrate else migrations.verify
         schema = ready(engine, str(database))
     finally:
         engine.dispose()
-    return Store(database, settings, schema)
+    return Store(Opening(database, ready), database, settings, schema)

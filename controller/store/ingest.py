@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from controller.store.backlog import Dropped
 from controller.store.dialect import insert_many, upsert
+from controller.store.presence import GENERATION
 from controller.store.records import (
     Conflict,
     Event,
@@ -24,6 +25,7 @@ from controller.store.records import (
     JournalCursor,
     LogBatch,
     Outcome,
+    Rejected,
     Replayed,
     Stored,
 )
@@ -68,6 +70,7 @@ def lines_verdict(batch: LogBatch, offset: int, seq: int) -> Stored | Replayed |
 def store_events(connection: Connection, batches: Sequence[EventRows | Dropped], now: float) -> list[Outcome]:
     """Write the events of all batches, those from journals only above their cursor; one outcome per batch."""
     cursors = _event_cursors(connection, batches)
+    generation = connection.get_execution_options().get(GENERATION, 0)
     moved: dict[str, JournalCursor] = {}
     rows: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
@@ -75,6 +78,9 @@ def store_events(connection: Connection, batches: Sequence[EventRows | Dropped],
         fresh: Sequence[Event]
         if isinstance(batch, Dropped):
             fresh = [_dropped_event(batch, now)]
+        elif batch.generation not in (None, generation):
+            outcomes.append(Rejected(message="the database was begun anew; the journal is asked again"))
+            continue
         elif batch.cursor is None:
             fresh = batch.events
         else:

@@ -78,6 +78,11 @@ class Reader:
         self._name = name
         self._max_characters = max_characters
 
+    def reopen(self, engine: Engine) -> None:
+        """Ask `engine` from now on. What is being answered is answered by the former one."""
+        former, self._engine = self._engine, engine
+        former.dispose()
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         self._engine.dispose()

@@ -85,10 +85,13 @@ class EventRows:
     """Events in order. With a cursor they come from an agent's journal, which keeps them until they are stored.
 
     Every event at or below the stored cursor is left out, and the cursor moves to this one in the same transaction.
+    `generation` is `Store.generation` when the journal was asked for its events. Those asked for on behalf of a former
+    file are rejected: in the present one they would leave a hole that nobody fills. None: not checked.
     """
 
     events: Sequence[Event]
     cursor: JournalCursor | None = None
+    generation: int | None = None
 
 
 # --- batches: the last known state of things, where a newer row replaces an older one that still waits -----------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from controller.core.effects import EFFECTS, Effect, changes, effect_of, flatten
+from controller.core.plan import FieldChange
 from controller.core.redaction import names_a_secret, redacted
 from controller.core.spec import WorkerSpec, explicit_fields
 from tests.core.core_builders import spec
@@ -59,9 +60,9 @@ def test_changes_are_sorted_by_path_and_name_their_effect() -> None:
     before = explicit_fields(spec(env={"A": "1", "B": "2"}, replicas=3, stop={"grace_ms": 1}))
     after = explicit_fields(spec(env={"A": "1", "C": "3"}, replicas=5, stop={"grace_ms": 2}, port=4000))
     assert [str(change) for change in changes(before, after)] == [
-        "env.B: '2' -> None (restart)",
-        "env.C: None -> '3' (restart)",
-        "port: None -> 4000 (restart)",
+        "env.B: '2' -> unset (restart)",
+        "env.C: unset -> '3' (restart)",
+        "port: unset -> 4000 (restart)",
         "replicas: 3 -> 5 (none)",
         "stop.grace_ms: 1 -> 2 (in_place)",
     ]
@@ -70,7 +71,7 @@ def test_changes_are_sorted_by_path_and_name_their_effect() -> None:
 
 def test_an_explicit_null_differs_from_a_field_that_is_not_set() -> None:
     before, after = explicit_fields(spec()), explicit_fields(spec(max_restart_attempts=None))
-    assert [str(change) for change in changes(before, after)] == ["max_restart_attempts: None -> 'null' (in_place)"]
+    assert [str(change) for change in changes(before, after)] == ["max_restart_attempts: unset -> 'null' (in_place)"]
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,18 @@ def test_other_variables_are_shown(name: str) -> None:
 )
 def test_secrets_inside_other_values_are_hidden(value: object, shown: object) -> None:
     assert redacted("command", value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "unset"),
+        (True, "true"),
+        (3, "3"),
+        ("None", "'None'"),
+        (["a", True], "['a', true]"),
+        ({"file": "x", "env": None}, "{file: 'x', env: null}"),
+    ],
+)
+def test_values_are_shown_in_no_language_of_programs(value: Any, text: str) -> None:
+    assert str(FieldChange(path="f", before=value, after=1, effect="none")) == f"f: {text} -> 1 (none)"

@@ -96,7 +96,8 @@ def test_replacing_most_of_the_running_workers_waits_for_a_confirmation() -> Non
     guard = mass_restart_guard(want, have)
     assert guard is not None
     assert str(plan) == "\n".join(
-        f"hold     {name}: MassRestartGuard: one change would restart 6 of 6 running workers [confirm {guard.digest}]"
+        f"hold     {name}: MassRestartGuard: one change would give 6 of 6 workers another revision and restart what "
+        f"runs; all of them stay as they are until it is confirmed or undone [confirm {guard.digest}]"
         for name in NAMES
     )
     assert kinds(planned(want, have, confirm(plan))) == [f"replace {name}/0" for name in NAMES]
@@ -124,12 +125,76 @@ def test_a_guard_leaves_other_changes_of_the_same_turn_alone() -> None:
     assert [hold.worker_id for hold in plan.holds] == list(NAMES[:4])
 
 
-def test_what_is_stopped_or_not_running_is_no_mass_restart() -> None:
-    before = fleet(replicas=1)
+def test_stopping_everything_is_no_mass_restart() -> None:
     stopping = fleet(env={"A": "1"}, desired_state="stopped")
-    assert mass_restart_guard(desired(*stopping), observed(*running(before))) is None
-    crashed = [seen(entry, status=Status.CRASHED) for entry in before]
-    assert mass_restart_guard(desired(*fleet(env={"A": "1"})), observed(*crashed)) is None
+    plan = planned(desired(*stopping), observed(*running(fleet())))
+    assert kinds(plan) == [f"stop {name}/0" for name in NAMES]
+    stopped = [seen(entry, status=Status.STOPPED, wanted="stopped") for entry in fleet()]
+    assert kinds(planned(desired(*stopping), observed(*stopped))) == [f"update {name}/0" for name in NAMES]
+
+
+@pytest.mark.parametrize("status", [Status.CRASHED, Status.STARTING, Status.ERROR, Status.STOPPED, Status.UNKNOWN])
+@pytest.mark.parametrize("killed", [2, 5])
+def test_a_hold_does_not_dissolve_while_its_workers_are_down(killed: int, status: Status) -> None:
+    before, after = fleet(NAMES[:5]), [*fleet(NAMES[:4], env={"A": "1"}), *fleet(NAMES[4:5])]
+    guard = mass_restart_guard(desired(*after), observed(*running(before)))
+    assert guard is not None
+    slots = [seen(entry, status=status) for entry in before[:killed]] + running(before[killed:])
+    assert mass_restart_guard(desired(*after), observed(*slots)) == guard
+    assert kinds(planned(desired(*after), observed(*slots))) == []
+    assert kinds(planned(desired(*after), observed(*slots), only=frozenset({"w0"}))) == []
+
+
+def test_stopping_one_held_worker_releases_no_other() -> None:
+    before, changed = fleet(NAMES[:5]), fleet(NAMES[:4], env={"A": "1"})
+    stopped = worker("w0", env={"A": "1"}, desired_state="stopped")
+    want = desired(stopped, *changed[1:], before[4])
+    assert kinds(planned(want, observed(*running(before)))) == ["stop w0/0"]
+    down = seen(stopped, status=Status.STOPPED, wanted="stopped")
+    plan = planned(want, observed(down, *running(before[1:])))
+    assert kinds(plan) == []
+    assert [hold.worker_id for hold in plan.holds] == ["w1", "w2", "w3"]
+    assert kinds(planned(want, observed(down, *running(before[1:])), confirm(plan))) == [
+        f"replace {name}/0" for name in NAMES[1:4]
+    ]
+
+
+def test_a_worker_that_was_stopped_for_other_reasons_makes_no_change_larger() -> None:
+    stopped = fleet(NAMES[3:], env={"B": "1"}, desired_state="stopped")
+    have = observed(
+        *running(fleet(NAMES[:3])), *(seen(one, status=Status.STOPPED, wanted="stopped") for one in stopped)
+    )
+    plan = planned(desired(*fleet(NAMES[:3], env={"A": "1"}), *stopped), have)
+    assert kinds(plan) == [f"replace {name}/0" for name in NAMES[:3]]
+
+
+def test_taking_the_change_back_ends_the_hold_and_leaves_all_as_they_are() -> None:
+    have = observed(*running(fleet()))
+    assert planned(desired(*fleet(env={"A": "1"})), have).holds != ()
+    assert str(planned(desired(*fleet()), have)) == ""
+
+
+def test_a_confirmation_lasts_to_the_last_worker_and_not_beyond_the_next_edit() -> None:
+    before, after = fleet(), fleet(env={"A": "1"})
+    confirmed = confirm(planned(desired(*after), observed(*running(before))))
+    for done in range(1, 6):
+        halfway = observed(*running(after[:done]), *running(before[done:]))
+        plan = planned(desired(*after), halfway, confirmed)
+        assert kinds(plan) == [f"replace {name}/0" for name in NAMES[done:]]
+        assert plan.holds == ()
+    again = planned(desired(*fleet(env={"A": "2"})), observed(*running(after)), confirmed)
+    assert (kinds(again), len(again.holds)) == ([], 6)
+
+
+def test_one_worker_with_many_replicas_is_no_mass_restart() -> None:
+    before, after = worker(replicas=20), worker(replicas=20, env={"A": "1"})
+    assert kinds(planned(desired(after), observed(*row(before)))) == ["replace web/0"]
+
+
+def test_a_confirmed_removal_survives_that_finished_ones_are_forgotten() -> None:
+    confirmed = confirm(planned(desired(removed=NAMES), observed(*running(fleet()))))
+    rest = planned(desired(removed=NAMES[1:]), observed(*running(fleet(NAMES[1:]))), confirmed)
+    assert kinds(rest) == [f"remove {name}/0" for name in NAMES[1:]]
 
 
 def test_auto_start_false_counts_where_it_was_left_running() -> None:
@@ -140,10 +205,10 @@ def test_auto_start_false_counts_where_it_was_left_running() -> None:
     assert mass_restart_guard(desired(*lazy), observed(*left)) is None
 
 
-def test_an_unreachable_host_and_slots_that_are_not_wanted_do_not_count() -> None:
+def test_memories_of_a_silent_host_count_and_slots_that_are_not_wanted_do_not() -> None:
     after = fleet(env={"A": "1"})
     slots = running(fleet())
-    assert mass_restart_guard(desired(*after), observed(*slots, reachable=False)) is None
+    assert mass_restart_guard(desired(*after), observed(*slots, reachable=False)) is not None
     assert mass_restart_guard(desired(*after), Observed(hosts={"beta": view(*slots)})) is None
     surplus = [seen(entry, 3, revision="1-0000000000") for entry in after]
     assert mass_restart_guard(desired(*after), observed(*surplus)) is None

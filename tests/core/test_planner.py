@@ -128,8 +128,8 @@ def test_an_in_place_change_touches_no_process_and_goes_to_all_at_once() -> None
     after = worker(command=["run", "v1"], replicas=2, stop={"grace_ms": 5000})
     plan = planned(desired(after), observed(*row(OLD, 2)))
     assert str(plan) == (
-        "update   web/0: spec changed; stop.grace_ms: None -> 5000 (in_place)\n"
-        "update   web/1: spec changed; stop.grace_ms: None -> 5000 (in_place)"
+        "update   web/0: spec changed; stop.grace_ms: unset -> 5000 (in_place)\n"
+        "update   web/1: spec changed; stop.grace_ms: unset -> 5000 (in_place)"
     )
 
 

@@ -48,7 +48,7 @@ def test_a_refused_restart_still_takes_new_settings() -> None:
     after = worker(command=["run", "v1"], replicas=1, start_grace_ms=5)
     plan = planned(desired(after), observed(seen(OLD), **refusals(after, 0, at=NOW)), wish())
     assert str(plan) == (
-        "update   web/0: spec changed; start_grace_ms: None -> 5 (in_place)\n"
+        "update   web/0: spec changed; start_grace_ms: unset -> 5 (in_place)\n"
         "hold     web: CannotStart: web/0 stays as it is: no such command: run"
     )
     assert plan.actions[0].run_request == 0

@@ -92,6 +92,6 @@ def test_a_failed_neighbour_stalls_a_restart_and_settings_still_arrive() -> None
     have = observed(seen(after, 0, Status.ERROR, run_request=7), seen(OLD, 1))
     plan = planned(desired(after), have, wish())
     assert str(plan) == (
-        "update   web/1: spec changed; start_grace_ms: None -> 5 (in_place)\n"
+        "update   web/1: spec changed; start_grace_ms: unset -> 5 (in_place)\n"
         f"hold     web: RolloutStalled: web/0 is in error at {after.revision}; not touched meanwhile: web/1"
     )

@@ -134,6 +134,7 @@ class Unreadable:
     def __init__(self, store: Store) -> None:
         self.writer = store.writer
         self.reader = self
+        self.generation = store.generation
 
     def worker_runtime(self) -> Any:
         raise StoreUnavailable("cannot read it")

@@ -1,0 +1,105 @@
+"""The database file is deleted or replaced while it is in use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from controller.store import LogQuery, Store, open_store
+from controller.store.records import Conflict, JournalCursor, Rejected, Stored
+from tests.store.store_builders import QUICK, Told, event, journal, locked, log_batch, until
+
+
+def texts(store: Store) -> list[str]:
+    return [one.text for one in store.reader.log_tail(LogQuery(worker_id="web", limit=10_000))]
+
+
+def written(store: Store, *batches: object) -> list[object]:
+    told = Told()
+    for batch in batches:
+        assert store.writer.submit(batch, told)  # type: ignore[arg-type]
+    return list(told.all(len(batches)))
+
+
+def test_a_file_that_was_deleted_is_begun_anew_and_everybody_is_told(store: Store, path: str) -> None:
+    generations: list[int] = []
+    store.on_recreated(lambda: generations.append(store.generation))
+    assert written(store, log_batch(0, 3), journal([1, 2])) == [Stored(rows=3, seq=3), Stored(rows=2)]
+    assert texts(store) == ["line 0", "line 1", "line 2"]
+    inode = os.stat(path).st_ino
+    held = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # so that its inode is not given out again
+    os.unlink(path)
+    # A cursor in the middle is refused by the new file; from the start on, everything is stored once.
+    assert written(store, log_batch(3)) == [Conflict(offset=0, seq=0)]
+    os.close(held)
+    assert (generations, store.generation) == ([1], 1)
+    assert os.stat(path).st_ino != inode
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert store.reader.event_cursor("h") is None
+    assert texts(store) == []
+    assert written(store, log_batch(0, 4), replace(journal([1, 2, 3]), generation=1)) == [
+        Stored(rows=4, seq=4),
+        Stored(rows=3),
+    ]
+    assert (store.writer.healthy, store.writer.last_error) == (True, "")
+    store.close()
+    again = open_store(path, settings=QUICK)
+    assert texts(again) == ["line 0", "line 1", "line 2", "line 3"]
+    assert again.reader.event_cursor("h") == JournalCursor(host="h", journal_id="j1", seq=3)
+    again.close()
+
+
+def test_events_that_were_asked_for_before_leave_no_hole_in_the_new_file(store: Store, path: str) -> None:
+    assert written(store, replace(journal([1, 2]), generation=0)) == [Stored(rows=2)]
+    os.rename(path, f"{path}.old")
+    (late,) = written(store, replace(journal([3]), generation=0))
+    assert isinstance(late, Rejected)
+    assert store.reader.event_cursor("h") is None
+    assert written(store, replace(journal([1, 2, 3]), generation=1)) == [Stored(rows=3)]
+    assert [one.message for one in store.reader.events()] == [event(number).message for number in (1, 2, 3)]
+
+
+def test_a_file_that_was_moved_away_is_whole_and_goes_on_when_it_comes_back(store: Store, path: str) -> None:
+    assert written(store, log_batch(0, 2)) == [Stored(rows=2, seq=2)]
+    os.rename(path, f"{path}.old")
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    assert texts(store) == ["line 0"]
+    os.rename(f"{path}.old", path)
+    assert written(store, log_batch(2)) == [Stored(rows=1, seq=3)]
+    assert texts(store) == ["line 0", "line 1", "line 2"]
+    assert store.generation == 2
+
+
+def test_moved_away_and_back_before_anything_was_written_is_no_change(store: Store, path: str) -> None:
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    os.rename(path, f"{path}.old")
+    os.rename(f"{path}.old", path)
+    assert written(store, log_batch(1)) == [Stored(rows=1, seq=2)]
+    assert store.generation == 0
+
+
+def test_while_no_other_can_be_begun_the_store_says_so_and_loses_nothing(store: Store, path: str) -> None:
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    told = Told()
+    os.rename(path, f"{path}.old")
+    os.mkdir(path)
+    assert store.writer.submit(log_batch(0, 2), told)
+    until(lambda: not store.writer.healthy, "unhealthy")
+    until(lambda: "not a regular file" in store.writer.last_error, "the reason")
+    os.rmdir(path)
+    assert told.one() == Stored(rows=2, seq=2)
+    assert store.writer.healthy
+
+
+def test_the_reason_is_told_while_the_new_file_cannot_be_used_yet(store: Store, path: str) -> None:
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    os.rename(path, f"{path}.old")
+    Path(path).touch(mode=0o600)
+    told = Told()
+    with locked(path):
+        assert store.writer.submit(log_batch(0), told)
+        until(lambda: "it is locked by another process" in store.writer.last_error, "the reason")
+        assert store.generation == 0
+    assert told.one() == Stored(rows=1, seq=1)
+    assert store.generation == 1
