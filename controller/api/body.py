@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
@@ -17,6 +19,14 @@ from controller.api.call import Call
 from controller.api.problem import ApiProblem, Fault, suggestion
 
 _Body = TypeVar("_Body", bound=BaseModel)
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "bool_type": "true or false",
+        "int_type": "an integer",
+        "model_type": "an object",
+        "string_type": "a string",
+    }
+)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -35,7 +45,7 @@ async def read_body(call: Call, model: type[_Body]) -> _Body:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults = tuple(_fault(entry, model) for entry in error.errors(include_url=False, include_context=False))
+        faults = tuple(_fault(entry, model) for entry in error.errors(include_url=False))
         raise ApiProblem(
             status=422, code="invalid_body", detail="the body is JSON but not what is expected here", errors=faults
         ) from None
@@ -98,7 +108,25 @@ def _fault(entry: Any, model: type[BaseModel]) -> Fault:
     location = entry["loc"]
     unknown = entry["type"] == "extra_forbidden"
     return Fault(
-        message="unknown field" if unknown else entry["msg"],
+        message="unknown field" if unknown else _words(entry),
         pointer="".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location),
         hint=suggestion(str(location[-1]), model.model_fields) if unknown else None,
     )
+
+
+def _words(entry: Any) -> str:
+    """What was expected, in a person's words. What was sent is not repeated: it may be anything."""
+    kind, context = entry["type"], entry.get("ctx", {})
+    match kind:
+        case "greater_than_equal":
+            return f"expected at least {context['ge']}"
+        case "less_than_equal":
+            return f"expected at most {context['le']}"
+        case "string_too_long":
+            return f"expected at most {context['max_length']} characters"
+        case "string_pattern_mismatch" if entry["loc"][-1:] == ("confirm",):
+            return "expected a digest as `workerctl plan` shows it"
+        case "string_pattern_mismatch":
+            return "expected one line of text without control characters"
+        case _:
+            return f"expected {_TYPES.get(kind, 'another value')}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -97,10 +98,22 @@ def _ask(api: Client, wish: Wish, name: str) -> Answer | CliError:
     if answer.status == 504:
         return CliError(f"Cannot {doing} in {wish.wait_s:g} s: {_stands(document)}", Exit.TIMED_OUT)
     if answer.status >= 400:
-        return from_problem(answer.status, document, doing=doing)
+        return _with_a_way_out(wish, document, from_problem(answer.status, document, doing=doing))
     if document.get("state") in {"failed", "superseded"}:
         return CliError(f"Cannot {doing}: {document.get('detail') or document['state']}", Exit.FAILED)
     return answer
+
+
+def _with_a_way_out(wish: Wish, document: dict[str, Any], error: CliError) -> CliError:
+    """A worker whose file is broken runs on by its last good spec: what stops it nevertheless."""
+    fault = next((fault for fault in document.get("errors") or () if fault.get("file")), None)
+    if wish.action == "stop" and document.get("code") == "broken_file" and fault is not None:
+        place = f"{fault['file']}:{fault['line']}" if fault.get("line") else str(fault["file"])
+        error.hints = (
+            f"correct {place} and set `desired_state: stopped` there, or `replicas: 0`",
+            f"or remove {fault['file']}: a worker without a spec is stopped",
+        )
+    return error
 
 
 def _stands(document: dict[str, object]) -> str:

@@ -102,6 +102,19 @@ def fetch_worker(api: Client, name: str) -> Item:
     return item
 
 
+def fetch_holds(api: Client) -> list[Item]:
+    """What the controller holds back now. A picture of the fleet is worth having without it, so no error is raised.
+
+    A plan costs the controller something in a large fleet; that there are holds at all, it knows without.
+    """
+    try:
+        if not api.ask("GET", "/readyz").document.get("holds"):
+            return []
+        return list(api.get("/api/v1/plan", doing="get the plan").get("holds") or [])
+    except CliError:
+        return []
+
+
 def known_ids(api: Client) -> list[str]:
     """The ids of all workers."""
     return sorted(str(item["worker_id"]) for item in fetch_workers(api))

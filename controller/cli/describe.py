@@ -23,7 +23,7 @@ _READY: dict[bool | None, str] = {True: "yes", False: "no", None: "-"}
 
 _CONDITIONS = tuple(Column(title=title) for title in ("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"))
 _INSTANCES = (
-    Column(title="INSTANCE"),
+    Column(title="INSTANCE", shrinkable=True),
     Column(title="STATUS"),
     Column(title="READY", droppable=True),
     Column(title="PID", right=True),
@@ -36,7 +36,10 @@ _INSTANCES = (
     Column(title="REASON"),
 )
 _OPERATIONS = tuple(Column(title=title) for title in ("ACTION", "STATE", "DETAIL"))
-_EXITS = tuple(Column(title=title) for title in ("INSTANCE", "LAST EXIT", "WHEN", "NEXT TRY"))
+_EXITS = (
+    Column(title="INSTANCE", shrinkable=True),
+    *(Column(title=title) for title in ("LAST EXIT", "WHEN", "NEXT TRY")),
+)
 
 
 @click.command(

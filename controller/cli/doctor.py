@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from controller.cli.client import Address, Client
 from controller.cli.common import echo_json, echo_lines, examples, output_option, server_address, server_option
 from controller.cli.errors import CliError, Exit
 from controller.cli.human import count
+from controller.cli.table import hanging
 from controller.cli.terminal import Terminal, one_line, pad, terminal
 
 _LOOK = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
@@ -50,11 +50,13 @@ def report(found: list[Check], screen: Terminal) -> list[str]:
     for check in found:
         sign, colour = _LOOK[check.level]
         level = f"{screen.sign(sign, '')} {check.level}" if screen.tty else check.level
-        lines.append(f"{screen.paint(pad(level, 6), colour)}  {pad(check.name, width)}  {one_line(check.message)}")
+        indent = " " * (width + 10)
+        first, *more = hanging(one_line(check.message), screen, len(indent))
+        lines.append(f"{screen.paint(pad(level, 6), colour)}  {pad(check.name, width)}  {first}")
+        lines += [indent + part for part in more]
         if check.advice:
-            indent = " " * (width + 10)
-            room = max(screen.columns - len(indent), 30) if screen.tty else 1000
-            lines += [indent + screen.paint(part, "cyan") for part in textwrap.wrap(one_line(check.advice), room)]
+            advice = hanging(one_line(check.advice), screen, len(indent))
+            lines += [indent + screen.paint(part, "cyan") for part in advice]
     failed = sum(check.level == "fail" for check in found)
     warned = sum(check.level == "warn" for check in found)
     verdict = ", ".join(

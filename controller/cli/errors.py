@@ -65,7 +65,7 @@ _BY_HTTP_STATUS: dict[int, Exit] = {
 }
 
 # Codes of a problem that mean "a guard said no", whatever the HTTP status.
-_GUARD_CODES = frozenset({"read_only_source", "guarded", "refused_by_guard"})
+_GUARD_CODES = frozenset({"guarded", "refused_by_guard"})
 
 
 class CliError(click.ClickException):

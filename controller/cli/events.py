@@ -12,11 +12,13 @@ from controller.cli.common import client, echo_json, echo_lines, echo_ndjson, ex
 from controller.cli.follow import Stream, follow
 from controller.cli.human import clock
 from controller.cli.names import worker_names
-from controller.cli.table import Cell, Column, render
-from controller.cli.terminal import Terminal, one_line, pad, terminal
+from controller.cli.table import READABLE, Cell, Column, render
+from controller.cli.terminal import Terminal, cut_middle, one_line, pad, terminal
 
 PATH = "/api/v1/events"
-_COLUMNS = tuple(Column(title=title) for title in ("TIME", "WORKER", "EVENT", "MESSAGE"))
+_COLUMNS = (
+    Column(title="TIME"), Column(title="WORKER", shrinkable=True), Column(title="EVENT"), Column(title="MESSAGE")
+)  # fmt: skip
 # Actors that are parts of us; who else acts is named.
 OURS = frozenset({"agent", "controller", "keeper", "loop", "specs"})
 # The first that is part of an event's type gives its colour.
@@ -114,6 +116,8 @@ def event_table(items: list[Item], screen: Terminal, now: float) -> list[str]:
 def event_line(event: Item, screen: Terminal, now: float) -> str:
     """One event of a stream: columns of a fixed width, for the others are not known yet."""
     subject, kind, text = _words(event)
+    if screen.tty:
+        subject = cut_middle(subject, READABLE, screen.sign("…", "..."))
     return "  ".join(
         (
             screen.paint(clock(event.get("at"), now), dim=True),

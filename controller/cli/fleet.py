@@ -13,11 +13,11 @@ from controller.cli import wording
 from controller.cli.client import Item
 from controller.cli.errors import fault_lines
 from controller.cli.human import count, cpu, memory
-from controller.cli.table import Cell, Column, render
-from controller.cli.terminal import Terminal, neutralise
+from controller.cli.table import SHORTEST, Cell, Column, hanging, render
+from controller.cli.terminal import Terminal, neutralise, one_line
 
 _TABLE = (
-    Column(title="NAME"),
+    Column(title="NAME", shrinkable=True),
     Column(title="STATUS"),
     Column(title="INSTANCES", right=True),
     Column(title="RESTARTS", right=True),
@@ -34,6 +34,7 @@ _WIDE = (
     Column(title="LABELS", droppable=True),
 )
 _REASON = Column(title="REASON")
+_INDENT = 4  # of what belongs to a line, and at most of the block it stands in
 _REASON_COLOUR = {"error": "red", "crashed": "yellow", "unknown": "magenta"}
 
 
@@ -57,7 +58,10 @@ def _row(item: Item, screen: Terminal, now: float, *, wide: bool) -> list[str | 
     if wide:
         row += _wide_cells(item)
     colour = _REASON_COLOUR.get(item["status"], "yellow" if item.get("problems") else None)
-    return [*row, Cell(text=wording.reason(item, now), colour=colour)]
+    reason, name = wording.reason(item, now), str(item["worker_id"])
+    if screen.tty and len(name) > SHORTEST:
+        reason = reason.replace(f"{name}/", screen.sign("…/", ".../"))  # the row has the name already
+    return [*row, Cell(text=reason, colour=colour)]
 
 
 def _wide_cells(item: Item) -> list[str]:
@@ -97,9 +101,13 @@ def problem_lines(faults: Sequence[Mapping[str, Any]], screen: Terminal) -> list
     lines: list[str] = []
     for fault in faults:
         first, *hints = (neutralise(line) for line in fault_lines(fault))
-        place, separator, message = first.partition(": ")
-        lines.append(screen.paint(place, bold=True) + separator + message)
-        lines += [screen.paint(hint, "cyan") for hint in hints]
+        place, separator, _ = first.partition(": ")
+        head, *more = hanging(first, screen, 2 * _INDENT)
+        lines.append(screen.paint(place, bold=True) + head.removeprefix(place) if separator else head)
+        lines += [" " * _INDENT + line for line in more]
+        for hint in hints:
+            told = hanging(hint.strip(), screen, 2 * _INDENT)
+            lines += [screen.paint(" " * _INDENT + line, "cyan") for line in told]
     return lines
 
 
@@ -111,6 +119,30 @@ def problem_block(items: Sequence[Item], screen: Terminal) -> list[str]:
     return ["", screen.paint(f"{count(len(faults), 'problem')} in spec files", "yellow", bold=True)] + [
         f"  {line}" for line in problem_lines(faults, screen)
     ]
+
+
+def hold_block(items: Sequence[Item], holds: Sequence[Item], screen: Terminal) -> list[str]:
+    """What is held back, once per reason and digest, with the way out.
+
+    That is what concerns the whole source or a host, and what waits for a confirmation for one of these workers; other
+    holds stand in `plan` and `describe`. Empty without any.
+    """
+    shown = {item["worker_id"] for item in items}
+    told = {
+        (str(hold.get("reason")), str(hold.get("confirm") or hold.get("message"))): hold
+        for hold in reversed(holds)
+        if hold.get("worker_id") is None or (hold.get("confirm") and hold["worker_id"] in shown)
+    }
+    lines: list[str] = []
+    for hold in reversed(told.values()):
+        reason, message = one_line(str(hold.get("reason"))), one_line(str(hold.get("message")))
+        head, *more = hanging(f"{reason}: {message}", screen, 2 * _INDENT)
+        lines += [f"  {screen.paint(reason, bold=True)}{head.removeprefix(reason)}"]
+        lines += [f"      {line}" for line in more]
+        if hold.get("confirm"):
+            advice = f"to let it happen: workerctl reconcile --confirm {one_line(str(hold['confirm']))}"
+            lines.append("      " + screen.paint(advice, "cyan"))
+    return ["", screen.paint("Held back", "yellow", bold=True), *lines] if lines else []
 
 
 def summary(items: Sequence[Item], screen: Terminal) -> str:

@@ -15,6 +15,7 @@ from controller.cli.common import (
     echo_lines,
     echo_yaml,
     examples,
+    fetch_holds,
     fetch_workers,
     not_found,
     output_option,
@@ -95,9 +96,13 @@ def show(selection: Selection, items: list[Item], output: str, api: Client) -> N
 
 def _show_table(selection: Selection, items: list[Item], api: Client, *, wide: bool) -> None:
     screen = terminal()
+    holds = fleet.hold_block(items, fetch_holds(api), screen)
     if items:
-        echo_lines([*fleet.table(items, screen, time.time(), wide=wide), *fleet.problem_block(items, screen)])
-    elif not selection.names:
+        table = fleet.table(items, screen, time.time(), wide=wide)
+        echo_lines([*table, *fleet.problem_block(items, screen), *holds])
+        return
+    echo_lines(holds[1:])
+    if not selection.names:
         chosen = selection.labels or selection.statuses
         click.echo("no worker matches" if chosen else f"no workers at {api.address.text}", err=True)
 

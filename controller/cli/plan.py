@@ -18,6 +18,7 @@ from controller.cli.fleet import problem_lines
 from controller.cli.human import age, count, seconds_of
 from controller.cli.offline import allow_env_option, specs_dir
 from controller.cli.terminal import Terminal, one_line, terminal
+from controller.core.plan import shown
 
 _COLOURS = {
     "create": "green",
@@ -92,7 +93,7 @@ def plan_lines(actions: list[Item], holds: list[Item], screen: Terminal) -> list
 def _action(entry: Item, screen: Terminal) -> str:
     kind = str(entry.get("action") or "")
     changes = "".join(
-        f"; {field['path']}: {field.get('from')!r} -> {field.get('to')!r} ({field.get('effect')})"
+        f"; {field['path']}: {shown(field.get('from'))} -> {shown(field.get('to'))} ({field.get('effect')})"
         for field in entry.get("fields") or ()
     )
     verb = screen.paint(f"{kind:<8}", _COLOURS.get(kind))

@@ -216,6 +216,8 @@ A process never gets the controller's own environment. It gets, later lines winn
 `WORKER_RUN` (the run's random id), `PORT` where the spec has a port, `WORKERCTL_URL` where the API listens on TCP, \
 `NOTIFY_SOCKET` |
 
+`env` cannot set a `WORKER_...` of the last row, nor `PORT` in a spec with a port: validation says so.
+
 An env file holds `NAME=value` lines. Blank lines and lines that begin with `#` are skipped, one pair of quotes around a
 value is dropped, nothing is expanded. Its path is relative to the spec file and stays inside the specs directory.
 When a value in it changes, the workers that use it are replaced; a changed comment does nothing.

@@ -8,12 +8,20 @@ import click
 
 from controller.cli import fleet, wording
 from controller.cli.client import Item
-from controller.cli.common import client, echo_lines, examples, fetch_worker, fetch_workers, server_option
+from controller.cli.common import (
+    client,
+    echo_lines,
+    examples,
+    fetch_holds,
+    fetch_worker,
+    fetch_workers,
+    server_option,
+)
 from controller.cli.errors import Exit
 from controller.cli.human import count, cpu, memory
 from controller.cli.names import worker_names
-from controller.cli.table import pairs
-from controller.cli.terminal import Terminal, one_line, terminal
+from controller.cli.table import GAP, SHORTEST_NAME, pairs
+from controller.cli.terminal import Terminal, cut, cut_middle, one_line, terminal, width_of
 
 
 @click.command(
@@ -41,7 +49,7 @@ def status(name: str | None) -> None:
         items = [item]
     else:
         items = fetch_workers(api)
-        echo_lines(_fleet(items, screen, now))
+        echo_lines([*_fleet(items, screen, now), *fleet.hold_block(items, fetch_holds(api), screen)])
     click.get_current_context().exit(verdict(items))
 
 
@@ -54,13 +62,16 @@ def verdict(items: list[Item]) -> Exit:
 
 def headline(item: Item, screen: Terminal, now: float) -> str:
     """`● web  running 2/2 for 3h 2m  Web front end`."""
-    name = screen.paint(str(item["worker_id"]), bold=True)
-    title = one_line(str(item.get("name") or ""))
-    words = f"{wording.painted_status(item['status'], screen)} {wording.running_of(item)}"
-    lasting = wording.lasting(item, now)
-    return "  ".join(
-        part for part in (name, " ".join(filter(None, (words, lasting))), screen.paint(title, dim=True)) if part
-    )
+    name, title, more = str(item["worker_id"]), one_line(str(item.get("name") or "")), screen.sign("…", "...")
+    state = wording.status_cell(item["status"], screen)
+    rest = " ".join(filter(None, (wording.running_of(item), wording.lasting(item, now))))
+    if screen.tty:
+        room = screen.columns - width_of(state.text) - 1 - width_of(rest) - len(GAP)
+        name = cut_middle(name, max(room, SHORTEST_NAME), more)
+        left = room - width_of(name) - len(GAP)
+        title = cut(title, left, more) if left >= SHORTEST_NAME else ""
+    words = f"{wording.painted_status(item['status'], screen)} {rest}"
+    return GAP.join(part for part in (screen.paint(name, bold=True), words, screen.paint(title, dim=True)) if part)
 
 
 def _one(item: Item, screen: Terminal, now: float) -> list[str]:

@@ -1,8 +1,8 @@
 """Tables: aligned columns, measured in what a terminal shows, cut to its width.
 
 A cell is a string, or `Cell` where it is coloured; colour is applied after measuring, so it never disturbs the
-alignment. On a narrow terminal the last column, which explains, is cut; before it becomes too short to read, columns
-marked `droppable` go. Into a pipe nothing is cut or dropped.
+alignment. On a narrow terminal the last column, which explains, is cut; before it becomes too short to read, long names
+(`shrinkable`) are shortened in their middle and columns marked `droppable` go. Into a pipe nothing is cut or dropped.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.cli.terminal import Terminal, cut, one_line, pad, width_of
+from controller.cli.terminal import Terminal, cut, cut_middle, one_line, pad, width_of, wrapped
 
 GAP = "  "
 READABLE = 28
+SHORTEST = 20  # for the last column, where names must give way
+SHORTEST_NAME = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A heading. Numbers stand at the right; what can be done without is droppable."""
+    """A heading. Numbers stand at the right; what can be done without is droppable, a name may be shrinkable."""
 
     title: str
     right: bool = False
     droppable: bool = False
+    shrinkable: bool = False
 
 
 def render(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], screen: Terminal) -> list[str]:
@@ -42,11 +45,22 @@ def render(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], scre
     heading = [Cell(text=column.title, dim=True) for column in columns]
     grid = [heading, *([_cell(value) for value in row] for row in rows)]
     widths = [max(width_of(row[index].text) for row in grid) for index in range(len(columns))]
+    if screen.tty:
+        _shrink(columns, widths, screen, shortest=READABLE, rest=READABLE)
     kept = _fitting(columns, widths, screen) if screen.tty else list(range(len(columns)))
     columns, widths = [columns[index] for index in kept], [widths[index] for index in kept]
     if screen.tty:
+        _shrink(columns, widths, screen, shortest=SHORTEST_NAME, rest=SHORTEST)
         widths[-1] = max(min(widths[-1], _room(widths, screen)), width_of(columns[-1].title))
     return [_line([row[index] for index in kept], columns, widths, screen) for row in grid]
+
+
+def _shrink(columns: Sequence[Column], widths: list[int], screen: Terminal, *, shortest: int, rest: int) -> None:
+    """Narrow the columns that may be, to `shortest` at most, until the last one has `rest`."""
+    for index, column in enumerate(columns):
+        missing = min(widths[-1], rest) - _room(widths, screen)
+        if column.shrinkable and missing > 0:
+            widths[index] = max(widths[index] - missing, min(widths[index], shortest))
 
 
 def _fitting(columns: Sequence[Column], widths: Sequence[int], screen: Terminal) -> list[int]:
@@ -72,7 +86,8 @@ def _cell(value: str | Cell) -> Cell:
 def _line(row: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int], screen: Terminal) -> str:
     parts = []
     for cell, column, width in zip(row, columns, widths, strict=True):
-        text = cut(cell.text, width, screen.sign("…", "..."))
+        shorten = cut_middle if column.shrinkable else cut
+        text = shorten(cell.text, width, screen.sign("…", "..."))
         painted = screen.paint(text, cell.colour, bold=cell.bold, dim=cell.dim)
         blanks = " " * (width - width_of(text))
         parts.append(blanks + painted if column.right else painted + blanks)
@@ -80,7 +95,19 @@ def _line(row: Sequence[Cell], columns: Sequence[Column], widths: Sequence[int],
 
 
 def pairs(rows: Sequence[tuple[str, str]], screen: Terminal, *, indent: str = "") -> list[str]:
-    """`Label  value` lines with the values aligned; rows without a value are left out."""
+    """`Label  value` lines with the values aligned; rows without a value are left out. On a terminal values wrap."""
     kept = [(label, value) for label, value in rows if value]
     width = max((width_of(label) for label, _ in kept), default=0)
-    return [f"{indent}{screen.paint(pad(label, width), dim=True)}{GAP}{value}" for label, value in kept]
+    blanks = " " * (len(indent) + width + len(GAP))
+    lines: list[str] = []
+    for label, value in kept:
+        first, *more = hanging(value, screen, len(blanks))
+        lines.append(f"{indent}{screen.paint(pad(label, width), dim=True)}{GAP}{first}")
+        lines += [blanks + line for line in more]
+    return lines
+
+
+def hanging(text: str, screen: Terminal, indent: int) -> list[str]:
+    """`text` in the lines that it takes behind `indent` columns; one line where it is not for a terminal."""
+    room = screen.columns - indent
+    return wrapped(text, room) if screen.tty and room >= SHORTEST else [text]

@@ -76,6 +76,27 @@ def cut(text: str, columns: int, ellipsis: str = "…") -> str:
     return "".join(kept).rstrip() + ellipsis
 
 
+def cut_middle(text: str, columns: int, ellipsis: str = "…") -> str:
+    """`text`, shortened in its middle: names that differ do so at either end more often than within."""
+    if width_of(text) <= columns:
+        return text
+    room = columns - width_of(ellipsis)
+    head = cut(text, (room + 1) // 2, "")
+    tail = cut(text[::-1], room // 2, "")[::-1]
+    return head + ellipsis + tail if room > 1 else cut(text, columns, ellipsis)
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Lines of at most `columns`, broken at blanks. A longer word stays whole, so that it can be copied."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and width_of(lines[-1]) + 1 + width_of(word) <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
 def pad(text: str, columns: int, *, right: bool = False) -> str:
     """`text` filled with spaces to `columns`, on the left where `right` aligned."""
     blanks = " " * max(columns - width_of(text), 0)

@@ -81,7 +81,9 @@ def _overview(screen: Terminal) -> list[str]:
 
 def _show(text: str, screen: Terminal) -> None:
     if screen.tty:
-        click.echo_via_pager(styled(text, screen), color=screen.colour)
+        # None: click finds out whether the pager shows colour, and asks `less` for it where LESS is unset. True would
+        # send escapes to any pager as they are.
+        click.echo_via_pager(styled(text, screen), color=None if screen.colour else False)
     else:
         click.echo(text, nl=not text.endswith("\n"))
 

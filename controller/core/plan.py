@@ -31,6 +31,25 @@ class ActionKind(StrEnum):
     REMOVE = "remove"
 
 
+def shown(value: Any) -> str:
+    """A field's value in a line of a plan: `unset`, `true`, `3`, `'text'`, `['a', 'b']`. Never Python's own words."""
+    match value:
+        case None:
+            return "unset"
+        case bool():
+            return "true" if value else "false"
+        case list() | tuple():
+            return f"[{', '.join(_inner(entry) for entry in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {_inner(entry)}' for key, entry in value.items())}}}"
+        case _:
+            return repr(value)
+
+
+def _inner(value: Any) -> str:
+    return "null" if value is None else shown(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
     """One changed field of a spec: dotted path, old and new value (None: unset), and what that does."""
@@ -41,7 +60,7 @@ class FieldChange:
     effect: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.before!r} -> {self.after!r} ({self.effect})"
+        return f"{self.path}: {shown(self.before)} -> {shown(self.after)} ({self.effect})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

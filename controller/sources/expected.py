@@ -148,8 +148,20 @@ def amount_words(value: object) -> str:
 def suggestion(name: str, names: Sequence[str]) -> str:
     """The near one among `names`, as a question."""
     by_lower = {known.lower(): known for known in names}
-    near = difflib.get_close_matches(name.lower()[:100], by_lower, n=1, cutoff=0.6)
+    text = name.lower()[:100]
+    alike = difflib.get_close_matches(text, by_lower, n=5, cutoff=0.6)
+    near = [known for known in alike if _is_near(text, known)]
     return f"did you mean `{by_lower[near[0]]}`?" if near else ""
+
+
+def _is_near(text: str, known: str) -> bool:
+    """A slip (`replcas`, `nmae`), a part or an abbreviation (`cmd`); `status` and `startup` are only alike."""
+    ratio = difflib.SequenceMatcher(None, text, known).ratio()
+    if ratio >= 0.8 or (ratio >= 0.7 and len(text) == len(known)):
+        return True
+    letters = iter(known)
+    abbreviates = text[0] == known[:1] and all(letter in letters for letter in text)
+    return len(text) > 2 and (abbreviates or text in known or known in text)
 
 
 def choice_hint(path: Path, value: object, choices: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from controller.core.launch_processes import OURS
 from controller.core.problems import Problem
 from controller.core.redaction import HIDDEN, names_a_secret
 from controller.core.spec import KINDS_NOT_YET, NOT_YET, WITHIN_NOT_YET, WorkerSpec
@@ -50,6 +51,10 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
 )
 
 
+_SOMETIMES_OURS = frozenset({"PORT", "NOTIFY_SOCKET", "WORKERCTL_URL", "WORKERCTL_HEARTBEAT_TOKEN"})
+"""Set only where the spec or the settings ask for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One fault before it is placed.
@@ -77,7 +82,7 @@ class Judged:
 def judge_worker(document: Document, defaults: Sequence[Document], places: Places) -> Judged:
     """Validates one worker over its Defaults, nearest first. What is wrong with its kind, `judge_kind` tells."""
     data = layered(document.data, defaults)
-    if document.kind in KINDS_NOT_YET:
+    if document.kind not in {WORKER, DEFAULTS}:
         return Judged(spec=None, data=data)
     spec, found = _judge(data, document.data)
     findings = [finding for finding in found if finding.path != ("kind",)]
@@ -118,6 +123,7 @@ def judge_kind(document: Document, places: Places) -> Problem | None:
 def _judge(data: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[WorkerSpec | None, list[Finding]]:
     findings = [*_not_yet(data)]
     refused = {finding.path[0] for finding in findings if finding.at_key}
+    findings += _ours(data)
     fields = {key: value for key, value in data.items() if key not in refused}
     try:
         spec = WorkerSpec.model_validate(fields)
@@ -141,6 +147,16 @@ def _not_yet(data: Mapping[str, Any]) -> Iterator[Finding]:
     if isinstance(host, str) and host not in {"localhost", ""}:
         message = f'host "{excerpt(host)}" is not known: other hosts are not yet supported'
         yield Finding(path=("host",), message=message, hint="only `localhost` is", code="not_yet")
+
+
+def _ours(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Variables that a spec cannot set: a value there would be lost without a word."""
+    env = data.get("env")
+    for name in env if isinstance(env, Mapping) else ():
+        if name in OURS - _SOMETIMES_OURS or (name == "PORT" and data.get("port") is not None):
+            hint = "remove `port`, or this line" if name == "PORT" else "remove it, or use another name"
+            message = f"`{name}` is set by workerctl for every instance; a spec cannot set it"
+            yield Finding(path=("env", name), message=message, hint=hint, at_key=True)
 
 
 def _path_of(detail: ErrorDetails, data: Mapping[str, Any]) -> Path:

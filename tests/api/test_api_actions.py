@@ -119,11 +119,19 @@ async def test_a_wrong_time_to_wait_is_refused_before_anything_happens(site: Sit
         (
             {"graceful": "yes", "for_ms": 5},
             [
-                fault("Input should be a valid boolean", pointer="/graceful"),
-                fault("Input should be greater than or equal to 1000", pointer="/for_ms"),
+                fault("expected true or false", pointer="/graceful"),
+                fault("expected at least 1000", pointer="/for_ms"),
             ],
         ),
-        (["x"], [fault("Input should be a valid dictionary or instance of ActionBody", pointer="")]),
+        (["x"], [fault("expected an object", pointer="")]),
+        ({"reason": "a\nb"}, [fault("expected one line of text without control characters", pointer="/reason")]),
+        (
+            {"reason": "x" * 501, "for_ms": "1s"},
+            [
+                fault("expected at most 500 characters", pointer="/reason"),
+                fault("expected an integer", pointer="/for_ms"),
+            ],
+        ),
         ({"a/b~": 1}, [fault("unknown field", pointer="/a~1b~0")]),
     ],
 )

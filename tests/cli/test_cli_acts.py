@@ -120,3 +120,16 @@ def test_a_digest_that_is_out_of_date_is_a_conflict(api: FakeApi) -> None:
     assert (result.exit_code, "`workerctl plan` shows" in result.stderr) == (Exit.CONFLICT, True)
     api.answers["POST", "/api/v1/reconcile"] = refusal(503, "the controller ends", "draining")
     assert run(api, "reconcile").exit_code == Exit.FAILED
+
+
+def test_a_stop_that_a_broken_file_refuses_names_the_way_out(api: FakeApi) -> None:
+    api.workers = [worker("web")]
+    api.answers["POST", "/api/v1/workers/web/stop"] = refusal(
+        409, "its file must be corrected first", "broken_file", errors=[problem()]
+    )
+    result = run(api, "stop", "web")
+    assert result.exit_code == Exit.CONFLICT
+    assert [line.strip() for line in result.stderr.splitlines() if "hint:" in line] == [
+        "hint: correct web.yaml:7 and set `desired_state: stopped` there, or `replicas: 0`",
+        "hint: or remove web.yaml: a worker without a spec is stopped",
+    ]

@@ -106,8 +106,13 @@ def test_each_refusal_has_its_exit_code(status: int, code: Exit) -> None:
 
 
 def test_a_guard_is_told_apart_from_a_conflict() -> None:
-    document = refusal(409, "this source is read only", "read_only_source")[1]
+    document = refusal(409, "somebody must confirm", "guarded")[1]
     assert from_problem(409, document, doing="stop web").exit_code == Exit.REFUSED
+
+
+@pytest.mark.parametrize("code", ["read_only_source", "edit_refused"])
+def test_a_file_that_cannot_be_edited_is_no_guard(code: str) -> None:
+    assert from_problem(409, refusal(409, "no", code)[1], doing="stop web").exit_code == Exit.CONFLICT
 
 
 def test_a_refusal_shows_the_faults_of_files_with_place_and_hint() -> None:

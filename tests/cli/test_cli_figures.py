@@ -4,7 +4,7 @@ import pytest
 
 from controller.cli import human
 from controller.cli.table import Cell, Column, pairs, render
-from controller.cli.terminal import cut, neutralise, one_line, pad, terminal, width_of
+from controller.cli.terminal import Terminal, cut, cut_middle, neutralise, one_line, pad, terminal, width_of, wrapped
 from tests.cli.cli_site import COLOUR, PLAIN, SCREEN
 
 
@@ -129,3 +129,23 @@ def test_pairs_leave_out_what_is_empty() -> None:
 def test_a_stream_that_is_no_terminal_has_no_colour() -> None:
     screen = terminal()
     assert (screen.tty, screen.colour, screen.sign("✓", "ok") in {"✓", "ok"}) == (False, False, True)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"), [(10, "0123456789"), (9, "0123…6789"), (4, "01…9"), (3, "0…9"), (2, "0…"), (1, "…")]
+)
+def test_a_name_is_shortened_in_its_middle(columns: int, text: str) -> None:
+    assert cut_middle("0123456789", columns) == text
+
+
+def test_lines_break_at_blanks_and_long_words_stay_whole() -> None:
+    assert wrapped("it is started again", 11) == ["it is", "started", "again"]
+    assert wrapped("see /a/very/long/path now", 8) == ["see", "/a/very/long/path", "now"]
+    assert wrapped("", 8) == [""]
+
+
+def test_long_values_hang_on_a_terminal_only() -> None:
+    narrow = Terminal(tty=True, colour=False, unicode=True, columns=30, lines=24)
+    rows = [("Why", "it died with code 3 twice"), ("CPU", "-")]
+    assert pairs(rows, narrow, indent="  ") == ["  Why  it died with code 3", "       twice", "  CPU  -"]
+    assert pairs(rows, PLAIN)[0] == "Why  it died with code 3 twice"

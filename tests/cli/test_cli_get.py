@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -8,8 +9,9 @@ import yaml
 
 from controller.cli import fleet, wording
 from controller.cli.errors import Exit
+from controller.cli.status import headline
 from tests.cli.cli_site import COLOUR, PLAIN, SCREEN, run, shown
-from tests.fakes.api_server import FakeApi, Item, ago, condition, instance, problem, worker
+from tests.fakes.api_server import FakeApi, Item, ago, condition, instance, problem, refusal, worker
 
 NOW = time.time()
 
@@ -127,7 +129,7 @@ def test_all_pages_are_read(api: FakeApi) -> None:
     ("item", "words"),
     [
         (worker("w"), ""),
-        (worker("w", "crashed", instances=[instance("w/0", "crashed", last_exit=exited(), next_retry_at=ago(-3600))]),
+        (worker("w", "crashed", instances=[instance("w/0", "crashed", last_exit=exited(), next_retry_at=ago(-3595))]),
          "exited with code 1, next try in 59m"),
         (worker("w", "crashed", instances=[instance("w/0", "crashed", last_exit=exited(), next_retry_at=ago(5))]),
          "exited with code 1, next try now"),
@@ -199,3 +201,60 @@ def test_the_summary_counts_worst_first() -> None:
     items = [worker("a"), worker("b", "error"), worker("c"), worker("d", "stopped")]
     assert fleet.summary(items, PLAIN) == "4 workers: 1 error, 2 running, 1 stopped"
     assert fleet.summary([], PLAIN) == "no workers"
+
+
+def hold(worker_id: str | None = None, reason: str = "SourceHeld", **more: object) -> Item:
+    return {"worker_id": worker_id, "reason": reason, "message": "it was moved", "until": None, "confirm": None, **more}
+
+
+def test_what_the_source_or_a_guard_holds_back_stands_beneath_the_table(api: FakeApi) -> None:
+    api.workers = [worker("a"), worker("b"), worker("c")]
+    api.ready = (200, {"ready": True, "holds": 5})
+    api.plan["holds"] = [
+        hold(confirm="3f9a"),
+        hold("a", "MassRestartGuard", message="too many", confirm="77aa"),
+        hold("b", "MassRestartGuard", message="too many", confirm="77aa"),
+        hold("b", "Paced"),
+        hold(reason="HostUnreachable", message="localhost does not answer"),
+    ]
+    told = [
+        "Held back",
+        "  SourceHeld: it was moved",
+        "      to let it happen: workerctl reconcile --confirm 3f9a",
+        "  MassRestartGuard: too many",
+        "      to let it happen: workerctl reconcile --confirm 77aa",
+        "  HostUnreachable: localhost does not answer",
+    ]
+    assert shown(api, "get").split("\n\n")[1].splitlines() == told
+    assert shown(api, "status").split("\n\n")[1].splitlines() == told
+    assert "MassRestartGuard" not in shown(api, "get", "c")
+    api.workers, api.plan["holds"] = [], api.plan["holds"][:1]
+    assert shown(api, "get").splitlines() == told[:3]
+
+
+def test_a_server_without_a_plan_still_shows_its_workers(api: FakeApi) -> None:
+    api.workers = [worker("a")]
+    api.ready = (200, {"ready": True, "holds": 1})
+    api.answers["GET", "/api/v1/plan"] = refusal(404, "nothing lives at this path")
+    assert len(shown(api, "get").splitlines()) == 2
+
+
+def test_where_nothing_is_held_back_no_plan_is_asked_for(api: FakeApi) -> None:
+    api.workers = [worker("a")]
+    assert len(shown(api, "get").splitlines()) == 2
+    assert [asked.path for asked in api.requests] == ["/api/v1/workers", "/readyz"]
+
+
+def test_a_long_name_is_shortened_on_a_terminal_so_that_the_reason_can_be_read() -> None:
+    name = "a" * 32 + "z" * 31
+    item = worker(name, "error", conditions=[condition("Stalled", "True", "X", "command not found: mailrd, " * 3)])
+    heading, row = fleet.table([item], SCREEN, NOW)
+    assert len(row) <= 80
+    assert re.match(r"a{6,}…z{6,}  ✗ error", row)
+    assert 80 - heading.index("REASON") >= 20
+    assert fleet.table([item], PLAIN, NOW)[1].startswith(name + "  error")
+    assert len(headline(worker(name, name="A long title of it"), SCREEN, NOW)) <= 80
+
+
+def test_names_that_fit_stay_whole() -> None:
+    assert fleet.table([worker("a" * 25)], SCREEN, NOW)[1].startswith("a" * 25 + " ")

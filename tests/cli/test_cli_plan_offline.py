@@ -54,7 +54,7 @@ def test_a_change_reads_as_it_does_from_the_controller(specs: Path) -> None:
     result = run(None, "plan", "--offline", str(specs), env={"WORKERCTL_STATE_DIR": str(state)})
     assert (result.exit_code, result.stdout) == (
         Exit.FAILED,
-        "replace  web/0: spec changed; env.A: None -> '1' (restart); env.API_KEY: None -> '***' (restart)\n",
+        "replace  web/0: spec changed; env.A: unset -> '1' (restart); env.API_KEY: unset -> '***' (restart)\n",
     )
     document = json.loads(run(None, "plan", "--offline", str(specs), "--state-dir", str(state), "-o", "json").stdout)
     assert [field["path"] for field in document["actions"][0]["fields"]] == ["env.A", "env.API_KEY"]

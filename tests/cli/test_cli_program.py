@@ -168,3 +168,17 @@ def test_help_uses_a_pager_on_a_terminal(api: FakeApi) -> None:
     with on_a_terminal(api, "help", "cli", PAGER="head -n 1") as (process, seen):
         pass
     assert (process.returncode, "The command line" in "".join(seen)) == (0, True)
+
+
+def test_a_pager_shows_colour_only_where_it_can(api: FakeApi, tmp_path: Path) -> None:
+    less, other = tmp_path / "less", tmp_path / "other"
+    less.write_text('#!/bin/sh\necho "LESS is <$LESS>"\ncat\n')
+    other.write_text("#!/bin/sh\ncat\n")
+    for pager in (less, other):
+        pager.chmod(0o755)
+    with on_a_terminal(api, "help", "cli", PAGER=str(less), LESS="", NO_COLOR="", TERM="xterm") as (_, coloured):
+        pass
+    with on_a_terminal(api, "help", "cli", PAGER=str(other), LESS="", NO_COLOR="", TERM="xterm") as (_, plain):
+        pass
+    assert "LESS is <-R>" in "".join(coloured)
+    assert ["\x1b[" in "".join(seen) for seen in (coloured, plain)] == [True, False]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from controller.cli.errors import Exit
 from controller.cli.status import headline
 from tests.cli.cli_site import SCREEN, run, shown
-from tests.fakes.api_server import NOW, FakeApi, Item, ago, condition, event, instance, problem, refusal, worker
+from tests.fakes.api_server import FakeApi, Item, ago, condition, event, instance, problem, refusal, worker
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_a_worker_is_told_in_some_lines(api: FakeApi) -> None:
 
 
 def test_the_headline_tells_how_long(api: FakeApi) -> None:
-    assert headline(worker("web"), SCREEN, NOW.timestamp()) == "web  ● running 1/1 for 2h 3m"
+    assert headline(worker("web"), SCREEN, time.time()) == "web  ● running 1/1 for 2h 3m"
 
 
 def test_the_fleet_is_a_summary_and_what_is_amiss(api: FakeApi) -> None:

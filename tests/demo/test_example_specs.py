@@ -47,7 +47,8 @@ def line_of(process: subprocess.Popen[str]) -> str:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Ask its group to end; its exit code and its last words."""
     os.killpg(process.pid, signal.SIGTERM)
-    out, _ = process.communicate(timeout=10)
+    # Longer than the greeter sleeps: a sleep that is just being forked misses the signal and keeps the output open.
+    out, _ = process.communicate(timeout=30)
     return process.returncode, out
 
 

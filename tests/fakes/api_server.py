@@ -21,12 +21,16 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Item = dict[str, Any]
-NOW = datetime.now(UTC)
+_BEGAN = datetime.now(UTC)  # so that the same event or line, made twice, is equal
 
 
-def ago(seconds: float) -> str:
-    """An RFC 3339 time so many seconds before the start of the tests (negative: after)."""
-    return (NOW - timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def ago(seconds: float, *, of: datetime | None = None) -> str:
+    """An RFC 3339 time so many seconds before now (negative: after), the moment of the call, or before `of`."""
+    return (
+        ((of or datetime.now(UTC)) - timedelta(seconds=seconds))
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def instance(name: str = "web/0", status: str = "running", **more: Any) -> Item:
@@ -108,7 +112,7 @@ def condition(kind: str, status: str, reason: str, message: str = "") -> Item:
 def line(text: str, name: str = "web/0", **more: Any) -> Item:
     """One log line."""
     return {
-        "at": ago(5),
+        "at": ago(5, of=_BEGAN),
         "approximate": False,
         "worker_id": name.partition("/")[0],
         "instance": name,
@@ -127,7 +131,7 @@ def event(seq: int, type_: str = "instance_started", **more: Any) -> Item:
     """One event."""
     return {
         "seq": seq,
-        "at": ago(60 - seq),
+        "at": ago(60 - seq, of=_BEGAN),
         "type": type_,
         "worker_id": "web",
         "instance": "web/0",
@@ -336,11 +340,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"items": items, "next_cursor": str(cursor)})
 
     def _follow(self, asked: Asked, entries: Callable[[], list[tuple[int, Item]]]) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
         api, after = self.api, int(asked.query["after"])
         with api.changed:
+            self._begin_stream()
             while True:
                 for cursor, item in entries():
                     if cursor > after:
@@ -354,11 +356,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _follow_workers(self) -> None:
         """Every item once, then changes and what is gone."""
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
         api, seen = self.api, dict[str, str]()
         with api.changed:
+            self._begin_stream()
             while True:
                 now = {item["worker_id"]: json.dumps(item) for item in api.workers}
                 news = [text for name, text in now.items() if seen.get(name) != text]
@@ -368,6 +368,12 @@ class _Handler(BaseHTTPRequestHandler):
                 if api.stopping or api.cuts != self.cuts:
                     return
                 api.changed.wait()
+
+    def _begin_stream(self) -> None:
+        """With the lock held: who sees the stream open gets what stood then, whatever a test changes next."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
 
     def _send(self, status: int, document: Any) -> None:
         if isinstance(document, bytes):

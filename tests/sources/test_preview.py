@@ -69,8 +69,8 @@ def test_each_kind_of_change_has_its_line(specs: SpecsDirectory) -> None:
     assert lines(specs) == [
         "remove   gone/0: spec removed: gone.yaml is gone",
         "stop     off/0: desired_state: stopped",
-        "update   place/0: spec changed; stop.grace_ms: None -> 5 (in_place)",
-        "replace  swap/0: spec changed; env.A: None -> '1' (restart)",
+        "update   place/0: spec changed; stop.grace_ms: unset -> 5 (in_place)",
+        "replace  swap/0: spec changed; env.A: unset -> '1' (restart)",
         "create   grow/1: replicas 1 -> 2",
         "create   new/0: not there yet",
     ]
@@ -111,7 +111,7 @@ def test_a_copy_of_the_directory_elsewhere_is_compared_and_not_suspected(specs: 
     assert str(preview(str(checkout), str(specs.state), SURROUNDINGS, now=START).plan) == ""
     (checkout / "web.yaml").write_text(worker("web", "port: 4000\n"))
     assert str(preview(str(checkout), str(specs.state), SURROUNDINGS, now=START).plan) == (
-        "replace  web/0: spec changed; port: None -> 4000 (restart)"
+        "replace  web/0: spec changed; port: unset -> 4000 (restart)"
     )
 
 
