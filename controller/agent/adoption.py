@@ -2,7 +2,8 @@
 
 The keeper's `runs` holds everything that matters (level, not edge): first thing every new agent hears, and again
 whenever events to us had to be dropped. Each run is either a slot's own, or belongs to a slot that has none (adopted:
-our record of it was lost), or is a stray: kept aside until a slot of its name is applied, or until everything stops.
+our record of it was lost; or nobody here asked for it, see orphans.py), or is a stray: kept aside until a slot of its
+name is applied, or until everything stops.
 A second live run beside a slot's own is killed at once: no slot ever has two.
 
 A slot whose run the keeper does not know was never started or has ended unseen. At the first `runs` that is certain:
@@ -25,6 +26,7 @@ from typing import Any, Optional
 from . import procfs
 from .errands import Errands, is_errand
 from .fleet import Fleet, spawn_failure
+from .orphans import Orphans
 from .states import BUSY, Exited, Found, GroupEmptied, Missing, Phase, Spawned, Wish
 
 Frame = dict[str, Any]
@@ -45,7 +47,11 @@ class Adoption:
     """
 
     def __init__(
-        self, fleet: Fleet, errands: Errands, send: Callable[[Frame, Optional[Callable[[], None]]], None]
+        self,
+        fleet: Fleet,
+        errands: Errands,
+        orphans: Orphans,
+        send: Callable[[Frame, Optional[Callable[[], None]]], None],
     ) -> None:
         self.greeted = asyncio.Event()
         self.had_live = False
@@ -56,6 +62,7 @@ class Adoption:
         self.preparing: Collection[str] = ()
         self._fleet = fleet
         self._errands = errands
+        self._orphans = orphans
         self._send = send
         self._doubtful: Optional[set[str]] = None
         self._handlers: dict[str, Callable[[Frame], None]] = {
@@ -80,6 +87,7 @@ class Adoption:
 
     def offer(self, name: str) -> None:
         """A slot of this name was applied: a stray of it is its run."""
+        self._orphans.forget(name)
         for run, info in list(self.strays.items()):
             if info["slot"] == name and info.get("exited") is None:
                 del self.strays[run]
@@ -115,6 +123,7 @@ class Adoption:
         if not self.greeted.is_set():
             self.had_live = any(info.get("exited") is None for info in infos.values())
             self._report_missing(missing)
+            self._orphans.drop([info["slot"] for info in infos.values() if info.get("exited") is None])
             self._fleet.sync(self.newest)
             self.newest = {}
             self._fleet.start_timers()
@@ -149,6 +158,8 @@ class Adoption:
             else:
                 self.strays[run] = info
         elif slot is None:
+            if not info.get("spawning") and self._orphans.adopt(info, _revision(info["pid"])):
+                return
             if run not in self.strays:
                 _log.warning("run %s of %s belongs to no slot and is kept aside", run, name)
             self.strays[run] = info

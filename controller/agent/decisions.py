@@ -106,7 +106,7 @@ class Turn:
 
     def run_is_over(self) -> Step:
         """The run and its group are gone: post_stop, where there is one, then what comes next."""
-        self.set(run=None, pid=None, running_revision=None, deadline=None, started_wall=None)
+        self.set(run=None, pid=None, running_revision=None, deadline=None, started_wall=None, asked_mono=None)
         self.set(ready=None, notify_status="")
         if "post_stop" not in hooks_of(self.slot):
             return self.after_run()
@@ -117,6 +117,10 @@ class Turn:
     def after_run(self) -> Step:
         """All that belongs to the run is over: what now? Read from the newest wish."""
         slot, ended = self.slot, self.slot.last_exit
+        if slot.wish.unclaimed:
+            # Nobody asked for it: the slot was there for its run only.
+            self.set(wish=replace(slot.wish, removed=True))
+            return self.rest()
         if not wants_running(slot):
             return self.rest()
         if slot.why_stopping in FAULTS:
@@ -250,7 +254,7 @@ class Turn:
         launch = self.slot.wish.launch
         number = int(Signals[f"SIG{launch['stop_signal']}"])
         self.effects.append(Signal(self.slot.run, number, group=launch["stop_kill"] == "group", asks=True))
-        self.set(deadline=deadline, asked=False)
+        self.set(deadline=deadline, asked=False, asked_mono=self.now.mono)
 
     def kill(self) -> None:
         """Kill what is left of the run; called again until the keeper says that nothing is."""
@@ -258,7 +262,13 @@ class Turn:
         group = self.slot.wish.launch["stop_kill"] == "group"
         self.effects.append(Signal(self.slot.run, int(SIGKILL), group=group))
         if not self.slot.killed:
-            self.emit("killed", f"did not end within {seconds(self.slot, 'stop_grace_ms'):.1f} s and was killed")
+            # What was granted may be longer: everything may have had to stop sooner.
+            asked_at = self.slot.asked_mono
+            waited = None if asked_at is None else max(0.0, self.now.mono - asked_at)
+            self.emit(
+                "killed",
+                "killed" if waited is None else f"did not end within {waited:.1f} s of being asked and was killed",
+            )
         self.set(killed=True, asked=True, deadline=self.now.mono + REKILL_S)
 
     def begin_hook(self, name: str) -> HookRun:

@@ -173,6 +173,7 @@ class Groups:
             return []
         started = time.monotonic()
         table = procfs.scan()
+        members = {} if table is None else self._members(pending, table, strays)
         ended = time.monotonic()
         # Against a flood of forks every pause is lost ground.
         factor = 1 if any(run.storming for run in pending) else SCAN_COST_FACTOR
@@ -184,18 +185,24 @@ class Groups:
                     _kill_at_once(run)
             self._again(now + ADOPTED_RECHECK_S)
             return []
+        # A death below a stray may have moved its children to us, past the scan: then the scan proves no absence.
+        is_settled = self._strays() == strays
+        return [run for run in pending if self._treat(run, members[run.run], is_settled=is_settled, now=now)]
+
+    def _members(self, pending: list[Run], table: Mapping[int, Stat], strays: set[int]) -> dict[str, list[Stat]]:
+        """The living members of each of `pending`."""
         roots: dict[int, str | None] = dict.fromkeys(strays)
         owned = [run for run in pending if run.owned]
         roots.update((run.pid, run.run) for run in owned if run.exited is None)
         users = self._users()
         members = owned_members(table, roots, owned, users)
-        members.update((run.run, adopted_members(table, run, users)) for run in pending if not run.owned)
+        adopted = [run for run in pending if not run.owned]
+        if adopted:
+            members.update(adopted_members(table, adopted, users))
         for run in pending:
             if run.cgroup:
                 add_group_members(members[run.run], table, run)
-        # A death below a stray may have moved its children to us, past the scan: then the scan proves no absence.
-        is_settled = self._strays() == strays
-        return [run for run in pending if self._treat(run, members[run.run], is_settled=is_settled, now=now)]
+        return members
 
     def _treat(self, run: Run, members: list[Stat], *, is_settled: bool, now: float) -> bool:
         """Deliver what is due to the members. Whether the group is certainly empty."""

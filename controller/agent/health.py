@@ -70,7 +70,9 @@ class HealthEvents(Turn):
     def become_running(self, text: str) -> None:
         """The start is over."""
         self.move(Phase.RUNNING)
-        self.set(since=self.now.wall, reason="", message="")
+        self.set(since=self.now.wall)
+        if not self.slot.wish.unclaimed:
+            self.set(reason="", message="")
         self.emit("became_running", text)
 
     def become_ready(self, text: str) -> None:

@@ -8,12 +8,14 @@ are too many; who asks for what is gone gets an event of type `gap` instead, nev
 A slot that emits more than FOLD_OVER events within FOLD_WINDOW_S is folded: further ones are counted by type, and one
 `repeated` event tells the counts when the window is over. A crash loop must not push out everybody else's history.
 
-While the disk takes nothing, events wait in memory (bounded; what does not fit is a gap).
+While the disk takes nothing, events wait in memory, untold (bounded; what does not fit is a gap): a number that was
+told must not be given to another event by the agent that follows a killed one. They are told once they are written.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -64,6 +66,7 @@ class Journal:
         self._windows: dict[str, _Window] = {}
         self._unpublished: deque[Event] = deque()
         self._waiting: deque[bytes] = deque(maxlen=WAITING_KEPT)
+        self.failure = ""
         self._descriptor: Optional[int] = None
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self.journal_id = self._identify()
@@ -98,6 +101,11 @@ class Journal:
                     "message": f"more within {FOLD_WINDOW_S:.0f} s: {text}",
                     "data": {"counts": counts},
                 })  # fmt: skip
+
+    def retry(self) -> None:
+        """Write what waits because the disk took nothing. Called now and then."""
+        if self._waiting:
+            self._settle()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -169,11 +177,15 @@ class Journal:
             whole["message"] = whole["message"][:MESSAGE_LIMIT] + " ..."
         self._waiting.append(json.dumps(whole, separators=(",", ":"), default=str).encode() + b"\n")
         self._unpublished.append(whole)
-        path = self._write_waiting()
-        if path is None:
-            self._publish_to(whole["seq"])
-        else:
-            self._flusher.sync(path, lambda: self._publish_to(whole["seq"]))
+        self._settle()
+
+    def _settle(self) -> None:
+        path, seq = self._write_waiting(), self.last_seq
+        if path is not None:
+            self._flusher.sync(path, lambda: self._publish_to(seq))
+            return
+        while len(self._unpublished) > 2 * WAITING_KEPT:
+            self._unpublished.popleft()
 
     def _publish_to(self, seq: int) -> None:
         while self._unpublished and self._unpublished[0]["seq"] <= seq:
@@ -190,13 +202,19 @@ class Journal:
                 assert self._descriptor is not None
                 if os.write(self._descriptor, line) != len(line):
                     os.ftruncate(self._descriptor, segment.size)
+                    self._blame(os.strerror(errno.ENOSPC))
                     return None
                 segment.count += 1
                 segment.size += len(line)
                 self._waiting.popleft()
-        except OSError:
+        except OSError as error:
+            self._blame(str(error))
             return None
+        self.failure = ""
         return self._segments[-1].path
+
+    def _blame(self, reason: str) -> None:
+        self.failure = f"cannot write the journal, {len(self._waiting)} events wait: {reason}"
 
     def _segment_for(self, line: bytes) -> _Segment:
         last = self._segments[-1] if self._segments else None

@@ -46,7 +46,7 @@ from .spawn import (
     read_report,
     release,
 )
-from .start import LOCK_WAIT_S, is_over, lock_holder, role_argv, take_locks
+from .start import LOCK_WAIT_S, has_runs, is_over, lock_holder, role_argv, take_locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -346,7 +346,10 @@ class Keeper:
 
 
 def main(find_paths: Callable[[], AgentPaths], options: Options) -> int:
-    """A keeper's whole life in this process. Exit status: 0 done, or another keeper serves; 1 the lock is stuck."""
+    """A keeper's whole life in this process.
+
+    Exit status: 0 done, or another keeper serves; 1 the lock is stuck, or nothing can be written and nothing runs.
+    """
     setup = prepare_keeper()
     asked_at = time.monotonic()
     try:
@@ -359,7 +362,13 @@ def main(find_paths: Callable[[], AgentPaths], options: Options) -> int:
     if time.monotonic() - asked_at > SPARE_AFTER_S and is_over(paths):
         log(f"keeper {os.getpid()} ends: everything was stopped while it waited for the lock")
         return 0
-    paths.publish()
+    try:
+        paths.publish()
+    except OSError as error:
+        log(f"Cannot say in {paths.state} which runtime folder is in use: {error}")
+        if not has_runs(paths):
+            return 1
+        # Whoever lives is to be looked after, whatever can be written.
     return Keeper(paths, options, setup).run()
 
 

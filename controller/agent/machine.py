@@ -63,8 +63,8 @@ from .states import (
     Withheld,
 )
 
-DRAIN_PATIENCE_S = 0.05
-"""How long an ended leader's group may take to be gone by itself before its rest is asked to end."""
+DRAIN_PATIENCE_S = 0.2
+"""How long it may take until an ended leader's group is known to be gone, before what may be left is asked to end."""
 
 
 def accepts(slot: Optional[Slot], wish: Wish) -> str:
@@ -121,7 +121,9 @@ class _Machine(HookEvents, HealthEvents, Turn):
         """A newer wish: bring the slot in line with it."""
         before, wish = self.slot.wish, event.wish
         self.set(wish=wish)
-        asked_for = wish.run_request > before.run_request and not before.removed
+        asked_for = wish.run_request > before.run_request and not before.removed and not before.unclaimed
+        if before.unclaimed:
+            self.set(reason="", message="")
         edited = wish.digest != before.digest or wish.revision != before.revision
         started = before.wanted != wish.wanted or before.removed
         fresh = asked_for or edited or started
@@ -241,7 +243,7 @@ class _Machine(HookEvents, HealthEvents, Turn):
             self.kill()
         else:
             self.ask(self.now.mono + seconds(self.slot, "stop_grace_ms"))
-            self.emit("group_left", "children of the ended process are still there and were asked to end")
+            self.emit("group_left", "its process group is not known to be empty: asked to end")
         return self.done()
 
     def adjourned(self, event: Adjourned) -> Step:

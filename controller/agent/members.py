@@ -2,9 +2,11 @@
 
 For an owned run a member is a descendant of the keeper (the subreaper, so nothing started by a worker leaves its
 tree) that is in the leader's session, or has the run's token in its environment, or descends from such a process or
-from the leader. For an adopted run (its keeper was killed; its processes are another's children now) session and
-token must both agree. Anybody can put a token into an environment: it counts for processes of the run's user only
-(`_may_be_of`). Whoever is in the run's own control group is a member, too. What matches nothing is never signalled.
+from the leader. For an adopted run (its keeper was killed; its processes are another's children now) a member has the
+token and is in the leader's session, or has it and was inherited by whoever inherited the leader, or descends from such
+a process or from the leader. Anybody can put a token into an environment: it counts for processes of the run's user
+only (`_may_be_of`). Whoever is in the run's own control group is a member, too. What matches nothing is never
+signalled.
 """
 
 from __future__ import annotations
@@ -76,17 +78,40 @@ def has_group_members(run: Run) -> bool:
     return bool(run.cgroup) and cgroups.is_populated(run.cgroup) is True
 
 
-def adopted_members(table: Mapping[int, Stat], run: Run, users: frozenset[int]) -> list[Stat]:
-    """The living members of an adopted run but its leader: session and token agree."""
-    return [
-        process
-        for process in table.values()
-        if process.session == run.pid
-        and process.pid != run.pid
-        and not process.is_dead
-        and procfs.environ_value(process.pid, TOKEN) == run.run.encode()
-        and _may_be_of(run, process.pid, users)
-    ]
+def adopted_members(table: Mapping[int, Stat], runs: Iterable[Run], users: frozenset[int]) -> dict[str, list[Stat]]:
+    """The living members of each of `runs` but its leader, by one look at each environment."""
+    by_token = {run.run.encode(): run for run in runs}
+    own = os.getpid()
+    # A keeper that was started from within a worker must not end itself with it.
+    others = {pid: stat for pid, stat in table.items() if pid != own}
+    oldest = min((run.identity.start_time for run in by_token.values()), default=0)
+    roots: dict[int, str | None] = {}
+    for run in by_token.values():
+        leader = others.get(run.pid)
+        if leader is not None and leader.identity == run.identity:
+            roots[run.pid] = run.run
+            run.reaper = leader.ppid
+    for process in others.values():
+        if process.is_dead or process.start_time < oldest or process.pid in roots:
+            continue
+        found = by_token.get(procfs.environ_value(process.pid, TOKEN) or b"")
+        if found is not None and _is_left_behind(process, found) and _may_be_of(found, process.pid, users):
+            roots[process.pid] = found.run
+    members = owned_members(others, roots, by_token.values(), users)
+    leaders = {run.run: run.pid for run in by_token.values()}
+    # Who is a root and below another one was met twice.
+    return {
+        name: [process for pid, process in {each.pid: each for each in found}.items() if pid != leaders[name]]
+        for name, found in members.items()
+    }
+
+
+def _is_left_behind(process: Stat, run: Run) -> bool:
+    """Whether a bearer of the token can have come from the run: one whose parent is a stranger has not."""
+    if process.start_time < run.identity.start_time:
+        return False
+    inheritors = (run.reaper,) if run.reaper else (1, os.getppid())
+    return process.session == run.pid or process.ppid in inheritors
 
 
 def signal_leader(run: Run, number: int) -> None:

@@ -92,7 +92,12 @@ class AgentPaths:
         _create_below(base, (*names, "slots"), checks_base=False)
 
     def publish(self) -> None:
-        """Say which runtime folder is in use, by temporary file and rename. Only the keeper, with its locks held."""
+        """Say which runtime folder is in use, by temporary file and rename. Only the keeper, with its locks held.
+
+        Raises OSError. Where the file says so already nothing is written: a full disk must not matter then.
+        """
+        if self._published() == tuple(self._chain):
+            return
         text = json.dumps({"boot_id": procfs.boot_id(), "chain": list(self._chain)})
         path = os.path.join(self.state, "runtime")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -10,6 +10,10 @@ Why the wish stands in both: the durable half lags by the length of an fsync, so
 may know the newer wish; and an agent that was killed between the two finds, by the difference, the wish that it has
 not yet acted upon, and acts once. The higher generation wins.
 
+Each runtime half bears the incarnation of the state folder that it was written with. One of another incarnation (the
+state folder was removed or replaced while the runtime folder stayed) says nothing about what is wanted: it is handed
+over as a leftover (orphans.py), for its run may live, and nothing is ever started because of it.
+
 A file that does not read is moved to `bad/` and told of; the others load.
 """
 
@@ -21,7 +25,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from .flusher import Flusher, replace_file
 from .protocol import CAUSE_REBOOT
@@ -51,17 +55,28 @@ class Remembered:
 
 @dataclass
 class Loaded:
-    """All records. `quarantined` names the files that did not read, with the reason."""
+    """All records. `quarantined` names the files that did not read, with the reason.
+
+    `leftovers` are runtime halves of slots that nobody of this state folder has asked for.
+    """
 
     slots: dict[str, Remembered] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     quarantined: list[tuple[str, str]] = field(default_factory=list)
+    leftovers: dict[str, Slot] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Durable:
     wish: Wish
     outcome: Mapping[str, Any]
+
+
+class Stamp(NamedTuple):
+    """What a runtime half must bear to be ours: this boot, and the incarnation of the state folder."""
+
+    boot_id: str
+    incarnation: str
 
 
 def file_name(slot: str) -> str:
@@ -72,10 +87,10 @@ def file_name(slot: str) -> str:
 class Records:
     """Reads and writes both halves. One per agent, in the event loop's thread."""
 
-    def __init__(self, durable: str, runtime: str, boot_id: str, flusher: Flusher) -> None:
+    def __init__(self, durable: str, runtime: str, stamp: Stamp, flusher: Flusher) -> None:
         self._durable = durable
         self._runtime = runtime
-        self._boot_id = boot_id
+        self._stamp = stamp
         self._flusher = flusher
         self._wish_texts: dict[str, tuple[Wish, str]] = {}
         for folder in (durable, runtime):
@@ -94,7 +109,9 @@ class Records:
         if known is None or known[0] is not slot.wish:
             known = (slot.wish, json.dumps(wish_value(slot.wish)))
             self._wish_texts[slot.name] = known
-        head = json.dumps({"boot_id": self._boot_id, "slot": slot.name, "state": state_value(slot)})
+        # What nobody has asked for is no more ours for the agent after us.
+        stamp = self._stamp._replace(incarnation="") if slot.wish.unclaimed else self._stamp
+        head = json.dumps({**stamp._asdict(), "slot": slot.name, "state": state_value(slot)})
         text = f'{head[:-1]}, "wish": {known[1]}}}'
         replace_file(self._path(self._runtime, slot.name), text.encode(), sync=False)
 
@@ -140,10 +157,13 @@ class Records:
         def read_runtime(value: Mapping[str, Any]) -> None:
             name = slot_name(value)
             slot = slot_from(name, wish_from(field_of(value, "wish", dict)), value.get("state"))
-            (runtime if value.get("boot_id") == self._boot_id else former)[name] = slot
+            half = former if value.get("boot_id") != self._stamp.boot_id else loaded.leftovers
+            (runtime if self._is_ours(value, has_other=name in durable) else half)[name] = slot
 
         loaded.quarantined += _read_all(self._durable, read_durable)
         loaded.quarantined += _read_all(self._runtime, read_runtime)
+        for name in loaded.leftovers.keys() & durable.keys():
+            del loaded.leftovers[name]
         for name in [name for name, slot in runtime.items() if slot.phase is Phase.GONE]:
             self._finish_burial(runtime.pop(name), durable, loaded)
         for name in sorted(durable.keys() | runtime.keys()):
@@ -154,6 +174,11 @@ class Records:
                 loaded.slots[name] = remembered
                 loaded.tombstones.pop(name, None)
         return loaded
+
+    def _is_ours(self, value: Mapping[str, Any], *, has_other: bool) -> bool:
+        """Whether a runtime half counts. One of a version that did not stamp does where the slot has its other half."""
+        found = (value.get("boot_id"), value.get("incarnation", self._stamp.incarnation if has_other else ""))
+        return found == self._stamp
 
     def _finish_burial(self, slot: Slot, durable: dict[str, _Durable], loaded: Loaded) -> None:
         """The slot was gone, and we died before its tombstone was written."""

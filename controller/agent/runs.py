@@ -40,13 +40,14 @@ class Run:
     `uid` is whom its processes belong to, `cgroup` its own control group (empty: it has none).
     `pidfd` is open while the leader lives (-1: watched by polling, or dead). `errors` is the child's error pipe and
     `request` what was asked for, both until exec is decided. `killing`: whatever is found of the group is killed;
-    `killed` are the members that had the last kill, `storming` says that others came since.
+    `killed` are the members that had the last kill, `storming` says that others came since. `reaper` is who inherited
+    an adopted leader when its keeper died (0: not known).
     """
 
     __slots__ = (
         "cgroup", "errors", "exit_at", "exited", "group_empty", "group_looks", "identity", "kill_rounds", "killed",
-        "killing", "member_signals", "owned", "pidfd", "quiet_scans", "request", "run", "slot", "spawned_at", "stderr",
-        "stdout", "storming", "uid",
+        "killing", "member_signals", "owned", "pidfd", "quiet_scans", "reaper", "request", "run", "slot", "spawned_at",
+        "stderr", "stdout", "storming", "uid",
     )  # fmt: skip
 
     def __init__(self, run: str, slot: str, identity: procfs.Identity, *, spawned_at: float, owned: bool) -> None:
@@ -72,6 +73,7 @@ class Run:
         self.killed: frozenset[procfs.Identity] = frozenset()
         self.storming = False
         self.group_looks = 0
+        self.reaper = 0
 
     @property
     def pid(self) -> int:
@@ -204,9 +206,11 @@ class Records:
         return run
 
     def _set_aside(self, name: str) -> None:
-        with contextlib.suppress(FileExistsError):
+        # Without room for the folder it stays where it is, and is complained of again.
+        with contextlib.suppress(OSError):
             os.mkdir("bad", 0o700, dir_fd=self._folder)
-        os.rename(name, f"bad/{name}", src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        with contextlib.suppress(OSError):
+            os.rename(name, f"bad/{name}", src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
 
 def _exit_text(run: Run) -> bytes:
@@ -233,6 +237,8 @@ def adopt(run: Run) -> None:
     state = procfs.liveness(run.identity)
     stat = procfs.read_stat(run.pid)
     run.owned = stat is not None and stat.identity == run.identity and stat.ppid == os.getpid()
+    if stat is not None and stat.identity == run.identity and not run.owned:
+        run.reaper = stat.ppid
     if state == procfs.GONE or (state == procfs.ZOMBIE and not run.owned):
         run.exited = unknown_exit()
     elif state != procfs.UNKNOWN and pidfd < descriptor_limit() - HEADROOM:

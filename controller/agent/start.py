@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOCK_WAIT_S = 5.0
 
 _LOCK_RETRY_S = 0.05
+_HOLDER = 64
 
 
 def role_argv(role: str, state: str, *more: str) -> list[str]:
@@ -55,8 +56,11 @@ def become_keeper(paths: AgentPaths) -> NoReturn:
 
 def detach(paths: AgentPaths) -> None:
     """Leave the caller's session, terminal and descriptors. The first process exits 0; the grandchild returns."""
-    log = open_log(paths)
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        log = open_log(paths)
+    except OSError:
+        log = null  # Without room for a log there is none.
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -122,8 +126,11 @@ def _lock(path: str, deadline: float) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever removed or replaced the file meanwhile made this lock worthless.
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"{os.getpid()} {procfs.start_time(os.getpid())}\n".encode())
+                # Over what is there, which takes no room. A lock counts without it: it is for messages.
+                with contextlib.suppress(OSError):
+                    os.pwrite(
+                        descriptor, f"{os.getpid()} {procfs.start_time(os.getpid())}\n".ljust(_HOLDER).encode(), 0
+                    )
                 return descriptor
         except (BlockingIOError, FileNotFoundError):
             if time.monotonic() >= deadline:

@@ -94,7 +94,10 @@ class Exit:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the controller last asked of the slot: the durable half (`slots/*.json`)."""
+    """What the controller last asked of the slot: the durable half (`slots/*.json`).
+
+    `unclaimed`: nobody of this state folder asked for anything, the run was only found (orphans.py). Never written.
+    """
 
     generation: int
     revision: str
@@ -104,6 +107,7 @@ class Wish:
     launch: Mapping[str, Any]
     fields: Mapping[str, Any] = field(default_factory=dict)
     removed: bool = False
+    unclaimed: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ class Slot:
     when it is asked to end though others still need it.
 
     `hook` is the hook that the phase waits for, `aside` a post_start that runs beside the process and that nothing
-    waits for. `ready` is None where nothing has said anything about it. `ended_mono` is when the last run ended.
+    waits for. `ready` is None where nothing has said anything about it.
+    `ended_mono` is when the last run ended, `asked_mono` when it was asked to.
     """
 
     name: str
@@ -163,6 +168,7 @@ class Slot:
     ready: Optional[bool] = None
     notify_status: str = ""
     ended_mono: float = 0.0
+    asked_mono: Optional[float] = None
 
 
 # --- what it hears ---------------------------------------------------------------------------------------------

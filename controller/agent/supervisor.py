@@ -37,10 +37,11 @@ from .logs import Limits, Logs
 from .marks import Marks
 from .notify import Notifications
 from .orders import Orders, Tools
+from .orphans import Orphans
 from .paths import AgentPaths
 from .probes import Ground, Probes
 from .procfs import boot_id
-from .records import Records
+from .records import Records, Stamp
 from .secret_values import BroughtSecrets
 from .server import Server
 from .start import become_keeper
@@ -86,8 +87,9 @@ class Agent:
         self._sweeper = Sweeper()
         self._flusher = Flusher()
         self._marks = Marks(paths.state, boot, self._flusher)
-        records = Records(f"{paths.state}/slots", paths.slots, boot, self._flusher)
         self._journal = Journal(f"{paths.state}/journal", boot, self._flusher, self._publish)
+        stamp = Stamp(boot, self._journal.journal_id)
+        records = Records(f"{paths.state}/slots", paths.slots, stamp, self._flusher)
         self._link = Link(keeper_fd, self._hear, self._keeper_ended)
         self._logs = Logs(paths.logs, f"{paths.runtime}/log_index", self._push, self._tell_of_logs)
         self._dice = make_dice()
@@ -100,11 +102,13 @@ class Agent:
         )
         self._fleet = Fleet(outside, records, self._journal, self._quiet)
         self._host = Host(limiter)
+        self._orphans = Orphans(self._fleet, records.clear)
         self._wire(paths)
         loaded = records.load()
         until = self._marks.adjourned_until(self._started)
         self._fleet.load(loaded, adjourned_until=until)
         self._adoption.newest = {name: remembered.newest for name, remembered in loaded.slots.items()}
+        self._orphans.load(loaded.leftovers)
         self._logs.load(self._limits)
         self._server = Server(Commands(self._rooms()), self._journal)
         self._socket = paths.socket
@@ -128,7 +132,7 @@ class Agent:
         ground = Ground(fleet.slots.get, fleet.feed, self._dice, self._logs.read, f"{paths.state}/probes")
         self._probes = Probes(ground, self._orders)
         self._logs.on_new = self._probes.new_output
-        self._adoption = Adoption(fleet, self._errands, self._link.send)
+        self._adoption = Adoption(fleet, self._errands, self._orphans, self._link.send)
         self._adoption.preparing = self._orders.preparing
         self._adoption.has_died_of_oom = self._host.has_died_of_oom
         self._adoption.on_busy = self._busy
@@ -269,6 +273,7 @@ class Agent:
         self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
         if self._fleet.figures:
             self._push({"push": "figures", "figures": self._fleet.figures})
+        self._journal.retry()
         self._journal.unfold(mono=now.mono, wall=now.wall)
         self._logs.tidy()
         await self._logs.pack()
@@ -279,6 +284,7 @@ class Agent:
     def _degraded(self) -> list[str]:
         texts = (
             self._flusher.failure,
+            self._journal.failure,
             self._fleet.failure,
             self._logs.degraded,
             self._sweeper.degraded,
@@ -364,8 +370,9 @@ def take_lock(path: str, wait_s: float, pause: Callable[[float], None] = time.sl
                 return None
             pause(LOCK_RETRY_S)
         else:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            # For people, and worth no failure: the disk may be full.
+            with contextlib.suppress(OSError):
+                os.pwrite(descriptor, f"{os.getpid()}\n".ljust(16).encode(), 0)
             return descriptor
 
 
@@ -379,7 +386,9 @@ def raise_descriptor_limit() -> None:
 def set_up_log(path: str) -> None:
     """Plain lines to STATE/agent/agent.log, bounded. A full disk silences it and nothing else."""
     logging.raiseExceptions = False
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.setLevel(logging.INFO)

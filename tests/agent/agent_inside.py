@@ -32,12 +32,12 @@ class Watcher:
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._task = asyncio.ensure_future(self._listen())
 
-    async def call(self, op: str, **fields: Any) -> dict[str, Any]:
+    async def call(self, op: str, *, patience_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
         self._number += 1
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[self._number] = answer
         self.writer.write(encode({"id": self._number, "op": op, **fields}))
-        return await asyncio.wait_for(answer, PATIENCE_S)
+        return await asyncio.wait_for(answer, patience_s)
 
     async def claim(self) -> int:
         self.epoch = (await self.call("claim"))["epoch"]
@@ -130,9 +130,9 @@ class Inside:
         shutil.rmtree(self.run)
 
 
-async def until(look: Callable[[], T]) -> T:
+async def until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
     """What `look` returns once it is true."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    deadline = asyncio.get_running_loop().time() + patience_s
     while True:
         found = look()
         if found:

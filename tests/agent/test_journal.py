@@ -156,14 +156,49 @@ async def test_events_wait_in_memory_while_the_disk_takes_nothing(tmp_path: Path
     book = Book(folder)
     os.rename(folder, tmp_path / "away")
     book.write(3)
-    assert seqs(book.published) == [1, 2, 3]
+    assert (book.published, book.read()) == ([], [])
+    assert book.journal.failure.startswith("cannot write the journal, 3 events wait: ")
     os.rename(tmp_path / "away", folder)
     book.write()
     await book.flusher.flushed()
+    assert (seqs(book.published), book.journal.failure) == ([1, 2, 3, 4], "")
     assert seqs(book.read()) == [1, 2, 3, 4]
     book = await book.reopened()
     assert seqs(book.read()) == [1, 2, 3, 4]
     await book.close()
+
+
+async def test_what_waits_is_written_and_told_without_another_event(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    book = Book(folder)
+    os.rename(folder, tmp_path / "away")
+    book.write(2)
+    book.journal.retry()
+    assert book.published == []
+    os.rename(tmp_path / "away", folder)
+    book.journal.retry()
+    await book.flusher.flushed()
+    assert (seqs(book.published), seqs(book.read())) == ([1, 2], [1, 2])
+    await book.close()
+
+
+async def test_no_number_that_was_told_is_given_again_after_a_kill_on_a_full_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    killed = Book(folder)
+    killed.write(2, kind="before")
+    await killed.flusher.flushed()
+    killed.journal.close()
+    os.rename(folder, tmp_path / "away")
+    killed.write(3, kind="lost")
+    os.rename(tmp_path / "away", folder)
+    after = Book(folder)
+    after.write(2, kind="after")
+    await after.flusher.flushed()
+    told = {event["seq"]: event["type"] for event in killed.published}
+    assert told == {1: "before", 2: "before"}
+    assert {event["seq"]: event["type"] for event in after.read()} == {**told, 3: "after", 4: "after"}
+    await after.close()
+    await killed.flusher.close()
 
 
 async def test_a_long_message_is_cut(tmp_path: Path) -> None:

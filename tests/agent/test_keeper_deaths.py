@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -164,6 +165,36 @@ def test_an_adopted_group_is_signalled_member_by_member(bench: Bench) -> None:
         assert not procfs.is_alive(child)
         assert bystander.poll() is None
         bystander.kill()
+
+
+def test_what_left_the_session_of_an_adopted_run_keeps_it_from_being_over_and_is_killed(bench: Bench) -> None:
+    deaf = "trap '' TERM; echo $$; while :; do sleep 1; done"
+    peer, _ = adopt(bench, "sh", "-c", 'setsid sh -c "$0" & exec sleep 60', deaf)
+    wait_until(lambda: bench.output("r1").endswith("\n"))
+    survivor = bench.remember(int(bench.output("r1")))
+    peer.send("signal", run="r1", signal=signal.SIGTERM, scope="group")
+    peer.expect("exited")
+    assert peer.runs()["r1"]["group_empty"] is False
+    assert procfs.is_alive(survivor)
+    peer.send("signal", run="r1", signal=signal.SIGKILL, scope="group")
+    peer.expect("group_empty")
+    assert not procfs.is_alive(survivor)
+
+
+def _without_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_keeper_that_can_write_nothing_adopts_what_runs(bench: Bench, *, is_published: bool) -> None:
+    bench.start()
+    pid = bench.agent().spawn("r1")["pid"]
+    bench.kill_keeper()
+    if not is_published:
+        os.unlink(os.path.join(bench.state, "runtime"))
+    bench.start(preexec_fn=_without_room)
+    (listed,) = bench.agent().expect("runs")["runs"]
+    assert (listed["pid"], listed["adopted"]) == (pid, True)
 
 
 def test_a_term_to_an_adopted_group_reaches_all_of_it(bench: Bench) -> None:

@@ -184,6 +184,13 @@ def test_a_stop_asks_then_kills_at_its_deadline_and_again_until_all_are_gone() -
     assert (life.asked, life.slot.phase, life.slot.last_exit.cause) == ([Reap("r1")], Phase.IDLE, "killed")
 
 
+def test_a_kill_tells_how_long_it_really_waited() -> None:
+    life = Life(stop_grace_ms=60_000).start()
+    life.apply(wanted="stopped", stop_grace_ms=60_000).hear(StopSent("r1")).hear(Adjourned(life.now + 2.0)).later(2.0)
+    told = [effect.message for effect in life.effects if isinstance(effect, Emit) and effect.type == "killed"]
+    assert told == ["did not end within 2.0 s of being asked and was killed"]
+
+
 def test_a_stop_of_the_leader_only_leaves_the_rest_of_its_group() -> None:
     life = Life(stop_kill="main").start()
     life.apply(wanted="stopped", stop_kill="main").hear(StopSent("r1"))
@@ -196,7 +203,7 @@ def test_what_a_crashed_leader_leaves_is_asked_and_killed_before_the_next_start(
     life = Life(stop_grace_ms=2000).start()
     life.hear(Exited("r1", 1, None, True, life.now))
     assert life.asked == [Spawn("r1")]
-    assert life.later(0.05).asked == [TERM]
+    assert life.later(0.2).asked == [TERM]
     assert life.hear(StopSent("r1")).later(1.9).asked == []
     assert life.later(0.1).asked == [KILL]
     assert life.hear(GroupEmptied("r1")).asked == [Reap("r1")]

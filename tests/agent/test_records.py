@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controller.agent.flusher import Flusher
-from controller.agent.records import TOMBSTONES_KEPT, Records, Tombstone, expired, file_name
+from controller.agent.records import TOMBSTONES_KEPT, Records, Stamp, Tombstone, expired, file_name
 from controller.agent.states import Exit, HookRun, Phase, Slot
 from tests.agent.agent_builders import wish
 
@@ -25,9 +25,10 @@ RUNNING = Slot(
 )  # fmt: skip
 
 
-async def records(folder: Path, boot: str = "b1") -> tuple[Records, Flusher]:
+async def records(folder: Path, boot: str = "b1", incarnation: str = "j1") -> tuple[Records, Flusher]:
     flusher = Flusher()
-    return Records(str(folder / "durable"), str(folder / "runtime"), boot, flusher), flusher
+    stamp = Stamp(boot, incarnation)
+    return Records(str(folder / "durable"), str(folder / "runtime"), stamp, flusher), flusher
 
 
 async def test_a_slot_is_read_back_as_it_was(tmp_path: Path) -> None:
@@ -148,6 +149,39 @@ async def test_a_record_under_the_name_of_another_is_set_aside(tmp_path: Path) -
     await flusher.close()
 
 
+async def test_a_runtime_half_of_another_state_folder_is_a_leftover_and_no_slot(tmp_path: Path) -> None:
+    before, flusher = await records(tmp_path)
+    before.save_runtime(RUNNING)
+    before.save_runtime(replace(RUNNING, name="web/1"))
+    await flusher.close()
+    after, flusher = await records(tmp_path, incarnation="j2")
+    after.save(replace(RUNNING, name="web/1"))
+    await flusher.flushed()
+    loaded = after.load()
+    assert (list(loaded.leftovers.values()), loaded.tombstones) == ([RUNNING], {})
+    assert {name: found.slot.phase for name, found in loaded.slots.items()} == {"web/1": Phase.IDLE}
+    await flusher.close()
+
+
+@pytest.mark.parametrize("has_other", [True, False])
+async def test_a_runtime_half_without_a_stamp_counts_where_the_slot_has_its_other_half(
+    tmp_path: Path, *, has_other: bool
+) -> None:
+    before, flusher = await records(tmp_path)
+    before.save_runtime(RUNNING)
+    if has_other:
+        before.save(RUNNING)
+    await flusher.close()
+    path = tmp_path / "runtime" / file_name("web/0")
+    value = json.loads(path.read_text())
+    del value["incarnation"]
+    path.write_text(json.dumps(value))
+    after, flusher = await records(tmp_path)
+    loaded = after.load()
+    assert (list(loaded.slots), list(loaded.leftovers)) == ((["web/0"], []) if has_other else ([], ["web/0"]))
+    await flusher.close()
+
+
 def test_tombstones_are_kept_for_their_time_and_number() -> None:
     now = 1e9
     tombstones = {f"w/{at}": Tombstone(1, now - at) for at in range(TOMBSTONES_KEPT + 2)}
@@ -189,7 +223,7 @@ async def test_a_runtime_half_is_whole_json_with_its_boot(tmp_path: Path) -> Non
     before.save_runtime(RUNNING)
     value = json.loads((tmp_path / "runtime" / file_name("web/0")).read_bytes())
     assert (sorted(value), value["boot_id"], value["wish"]["generation"]) == (
-        ["boot_id", "slot", "state", "wish"],
+        ["boot_id", "incarnation", "slot", "state", "wish"],
         "b1",
         3,
     )

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from controller.agent.protocol import VERSION, encode
@@ -337,8 +338,10 @@ async def test_an_order_whose_answer_was_lost_is_given_again_after_a_second_look
     assert view["run_number"] == 2
 
 
+@pytest.mark.e2e
 async def test_a_thousand_slots_in_one_request_all_run(inside: Inside) -> None:
     watcher = await inside.begin()
-    results = await watcher.apply(*(slot(f"web/{at}") for at in range(1000)))
-    assert all(result["ok"] for result in results)
-    await until(lambda: len(inside.keeper.live()) == 1000)
+    slots = [slot(f"web/{at}") for at in range(1000)]
+    answer = await watcher.call("apply", patience_s=120.0, epoch=watcher.epoch, slots=slots)
+    assert all(result["ok"] for result in answer["results"])
+    await until(lambda: len(inside.keeper.live()) == 1000, patience_s=120.0)

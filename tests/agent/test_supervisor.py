@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -89,6 +90,54 @@ async def test_a_broken_record_is_told_of_and_its_run_is_adopted_when_it_is_appl
     await watcher.apply(slot("a/0"))
     assert (await is_now(watcher, "a/0", "running"))["pid"] == before["pid"]
     assert [order["op"] for order in inside.keeper.orders] == ["spawn", "spawn"]
+
+
+async def lose_the_state_folder(inside: Inside) -> Watcher:
+    """Running `a/0` and crashed `b/0`, then the folder is gone while nothing of ours runs, and begun anew."""
+    watcher = await inside.begin()
+    await watcher.apply(slot("a/0", 7, run_request=2), slot("b/0", 7, restart_delay_ms=600_000))
+    await is_now(watcher, "a/0", "running")
+    await is_now(watcher, "b/0", "running")
+    inside.keeper.exit(inside.keeper.live()["b/0"], code=1)
+    await is_now(watcher, "b/0", "crashed")
+    await inside.end()
+    shutil.rmtree(inside.paths.state)
+    inside.paths.prepare()
+    inside.keeper.orders.clear()
+    return await inside.begin()
+
+
+async def test_of_a_lost_state_folder_what_lives_is_shown_and_left_alone_and_nothing_is_started(inside: Inside) -> None:
+    watcher = await lose_the_state_folder(inside)
+    for _ in range(2):  # the agent after that one knows no more
+        [view] = (await watcher.call("list"))["slots"]
+        assert (view["slot"], view["run"], view["generation"]) == ("a/0", inside.keeper.live()["a/0"], 0)
+        assert (view["reason"], view["fields"]) == ("Unclaimed", {"command": ["sleep"]})
+        assert os.listdir(inside.paths.slots) == [file_name("a/0")]
+        await inside.end()
+        watcher = await inside.begin()
+    inside.keeper.exit(inside.keeper.live()["a/0"], code=1)
+    await until(lambda: {"push": "gone", "slot": "a/0"} in watcher.pushes)
+    assert [order["op"] for order in inside.keeper.orders] == ["reap"]
+
+
+async def test_a_run_that_nobody_asked_for_can_be_removed(inside: Inside) -> None:
+    watcher = await lose_the_state_folder(inside)
+    answer = await watcher.call("remove", epoch=watcher.epoch, slots=[{"slot": "a/0", "generation": 1}])
+    assert answer["results"][0]["ok"]
+    await until(lambda: {"push": "gone", "slot": "a/0"} in watcher.pushes)
+    assert [order["op"] for order in inside.keeper.orders] == ["signal", "reap"]
+    assert (await watcher.call("list"))["tombstones"] == {"a/0": 1}
+
+
+async def test_a_run_that_nobody_asked_for_is_claimed_by_an_order_and_only_then_restarted(inside: Inside) -> None:
+    watcher = await lose_the_state_folder(inside)
+    before = (await watcher.view("a/0"))["pid"]
+    await watcher.apply(slot("a/0", 1, run_request=9, restart_delay_ms=0))
+    view = await watcher.view("a/0")
+    assert (view["pid"], view["generation"], view["reason"]) == (before, 1, "")
+    inside.keeper.exit(inside.keeper.live()["a/0"], code=1)
+    await until(lambda: [order["op"] for order in inside.keeper.orders] == ["reap", "spawn"])
 
 
 async def test_an_illegal_move_in_one_slot_is_told_of_and_the_others_go_on(inside: Inside) -> None:
