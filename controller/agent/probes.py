@@ -18,7 +18,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -47,6 +47,10 @@ class Ground:
     dice: Callable[[], Dice]
     read: Callable[[str, str, int, int], tuple[dict[str, Any], bytes]]
     folder: str
+
+
+LATE_S = 1.0
+"""How long after its end a cancelled probe's process may still make its files."""
 
 
 class Probes:
@@ -161,10 +165,12 @@ class Probes:
         try:
             outcome = await self._orders.probe(slot, run, list(probe["argv"]), outputs)
             said = "" if outcome.ok else _last_line(outputs)
+        except asyncio.CancelledError:
+            # It is being killed, perhaps before it has opened them.
+            asyncio.get_running_loop().call_later(LATE_S, _remove, outputs)
+            raise
         finally:
-            for path in outputs:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+            _remove(outputs)
         message = f"{probe['argv'][0]} {outcome.message}"
         return Result(outcome.ok if outcome.is_known else None, f"{message}: {said}" if said else message)
 
@@ -224,6 +230,12 @@ async def own_time(work: Coroutine[Any, Any, Result], seconds: float) -> tuple[O
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _last_line(paths: tuple[str, str]) -> str:

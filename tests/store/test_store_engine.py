@@ -65,7 +65,8 @@ def test_no_password_is_ever_shown() -> None:
     with pytest.raises(StoreUnavailable) as refused:
         open_store("postgresql://me:hunter2@127.0.0.1:1/db")
     assert str(locate("postgresql://me:hunter2@127.0.0.1:1/db")) == "the database postgresql://me:***@127.0.0.1:1/db"
-    assert "Cannot migrate the database postgresql://me:***@127.0.0.1:1/db: " in str(refused.value)
+    # It may not even get there: the driver need not be installed.
+    assert " the database postgresql://me:***@127.0.0.1:1/db: " in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
 
