@@ -145,7 +145,10 @@ def test_no_descriptor_of_the_database_reaches_a_child(store: Store, path: str) 
         if os.path.lexists(f"/proc/self/fd/{fd}")
     ]
     assert path in ours
-    script = "import os; print([os.readlink(f'/proc/self/fd/{f}') for f in os.listdir('/proc/self/fd')[:-1]])"
+    script = (
+        "import os; paths = [f'/proc/self/fd/{f}' for f in os.listdir('/proc/self/fd')]; "
+        "print([os.readlink(path) for path in paths if os.path.lexists(path)])"
+    )
     child = subprocess.run([sys.executable, "-c", script], close_fds=False, capture_output=True, text=True, check=True)
     assert "workerctl.db" not in child.stdout
 
