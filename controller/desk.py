@@ -22,7 +22,7 @@ from controller.core.intents import RunIntent
 from controller.core.picture import Picture, picture_of, pictures
 from controller.core.plan import Hold, Plan
 from controller.core.status import Condition, conditions
-from controller.core.views import Beside, status_view, worker_view
+from controller.core.views import Beside, beside, status_view, worker_views
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop, Turn
@@ -192,12 +192,8 @@ class Desk(Shelf):
 
     def workers(self) -> Sequence[Document]:
         """See ports.Snapshots."""
-        now = self._clock.now()
-        return [
-            worker_view(picture, self._beside(picture.worker_id), now=now)
-            for picture in pictures(self._specs.desired, self._loop.observed())
-            if not picture.is_gone
-        ]
+        around = beside(self._loop.all_holds(), previous=self._conditions)
+        return worker_views(self._specs.desired, self._loop.observed(), around, now=self._clock.now())
 
     def health(self) -> Health:
         """See ports.Snapshots."""
