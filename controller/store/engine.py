@@ -19,7 +19,10 @@ Settings of SQLite, and why:
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,7 @@ BUSY_TIMEOUT_S = 5.0
 FILE_NAME = "workerctl.db"
 
 # For an empty file only. Said to any other it takes the write lock, if only to find that nothing changes.
+_LOOK_AGAIN_S = 0.01
 _FIRST_PRAGMA = "auto_vacuum=INCREMENTAL"
 _WRITER_PRAGMAS = (
     "journal_mode=WAL",
@@ -158,6 +162,23 @@ def reclaim(connection: Connection, pages: int) -> int:
     return free
 
 
+def _execute_patiently(cursor: sqlite3.Cursor, statement: str, patience_s: float) -> None:
+    """Execute, waiting for another process's lock also where SQLite itself does not.
+
+    It changes the journal mode at once or not at all: of two that open a new file together, one would fail.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            cursor.execute(statement).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            threading.Event().wait(_LOOK_AGAIN_S)
+        else:
+            return
+
+
 def _engine(database: Database, pragmas: tuple[str, ...], *, begin: str, size: int) -> Engine:
     options: dict[str, Any] = {"pool_size": size, "max_overflow": 0, "pool_timeout": database.busy_timeout_s}
     if database.path is None:
@@ -173,7 +194,7 @@ def _engine(database: Database, pragmas: tuple[str, ...], *, begin: str, size: i
         cursor = connection.cursor()
         is_empty = cursor.execute("PRAGMA page_count").fetchone() == (0,)
         for pragma in (_FIRST_PRAGMA, *pragmas) if is_empty else pragmas:
-            cursor.execute(f"PRAGMA {pragma}").fetchall()
+            _execute_patiently(cursor, f"PRAGMA {pragma}", database.busy_timeout_s)
         cursor.close()
 
     @event.listens_for(engine, "begin")
