@@ -176,7 +176,8 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
     else:
         program.loop.draining = True
         if settings.on_exit == "stop":
-            code = 0 if await stop_all(program.agent, program.specs, settings.stop_timeout_s, told.second) else 1
+            limit, caught_up = settings.stop_timeout_s, program.ingest.caught_up
+            code = 0 if await stop_all(program.agent, program.specs, limit, told.second, caught_up) else 1
         else:
             keep_all(program.agent)
     ended.cancel()

@@ -62,7 +62,8 @@ class Rooms:
     flusher: Flusher
     orders: Orders
     clock: Callable[[], Now]
-    adjourn: Callable[[float], None]
+    adjourn: Callable[[float, bool], None]
+    leave: Callable[[], None]
     kill_now: Callable[[], None]
     degraded: Callable[[], list[str]]
     enforceable: Callable[[], list[str]]
@@ -84,6 +85,7 @@ class Commands:
             "stored": self._stored,
             "adjourn": self._adjourn,
             "kill_now": self._kill_now,
+            "leave": self._leave,
         }
 
     async def run(self, session: Session, request: Request) -> Answer:
@@ -250,15 +252,21 @@ class Commands:
         self._check_epoch(request)
         rooms = self._rooms
         seconds = float(field_of(request, "deadline_s", (int, float)))
+        awaited = field_of(request, "awaited", bool) if "awaited" in request else False
         deadline = rooms.clock().mono + max(0.0, seconds)
         rooms.marks.adjourn(deadline)
         await rooms.flusher.flushed()
         failpoint("agent.after_adjourn_durable")
         self._check_epoch(request)
-        rooms.adjourn(deadline)
+        rooms.adjourn(deadline, awaited)
         return {}, b""
 
     async def _kill_now(self, request: Request) -> Answer:
         self._check_epoch(request)
         self._rooms.kill_now()
+        return {}, b""
+
+    async def _leave(self, request: Request) -> Answer:
+        self._check_epoch(request)
+        self._rooms.leave()
         return {}, b""

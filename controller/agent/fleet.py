@@ -68,12 +68,12 @@ def _unwired(*_arguments: object) -> None:
 class Fleet:
     """The slots. `busy` names those that have or may have a process or a hook; `by_run` and `by_hook` whose a run is.
 
-    `quiet` is called when nothing is busy any more. `perform` carries out an effect. `on_new` is called for a slot that
-    was not known before its first wish is acted upon: a run of it may be about. `followers` are told of each change of
-    a slot, with None when it is gone.
+    `on_quiet` is called when everything was to stop and nothing is busy any more. `perform` carries out an effect.
+    `on_new` is called for a slot that was not known before its first wish is acted upon: a run of it may be about.
+    `followers` are told of each change of a slot, with None when it is gone.
     """
 
-    def __init__(self, outside: Outside, records: Records, journal: Journal, quiet: Callable[[], None]) -> None:
+    def __init__(self, outside: Outside, records: Records, journal: Journal) -> None:
         self.slots: dict[str, Slot] = {}
         self.tombstones: dict[str, Tombstone] = {}
         self.figures: dict[str, views.Figures] = {}
@@ -83,12 +83,12 @@ class Fleet:
         self.adjourned_until: Optional[float] = None
         self.failure = ""
         self.perform: Callable[[Slot, Effect], None] = _unwired
+        self.on_quiet: Callable[[], None] = _unwired
         self.on_new: Callable[[str], None] = lambda _name: None
         self.followers: list[Callable[[str, Optional[Slot]], None]] = []
         self._outside = outside
         self._records = records
         self._journal = journal
-        self._quiet = quiet
         self._inbox: deque[tuple[str, Heard]] = deque()
         self._is_feeding = False
         self._unwritten: set[str] = set()
@@ -196,7 +196,7 @@ class Fleet:
     def look_if_quiet(self) -> None:
         """Tell when everything was to stop and has."""
         if self.adjourned_until is not None and not self.busy:
-            self._quiet()
+            self.on_quiet()
 
     def hook_owner(self, run: str) -> Optional[Slot]:
         """The slot whose hook a run is."""

@@ -29,14 +29,17 @@ Requests (fields beside id and op -> fields of the answer):
           `offset` is where the payload starts (later than asked when a gap lies between: `gap` {from, to, reason});
           `size` is the file's physical end now; `ended`: no more will come.
   stored  {epoch, marks: [{run, stream, offset}]} -> {}       all bytes below are safe elsewhere; may be reclaimed
-  adjourn {epoch, deadline_s}           -> {}                 stop all, start nothing until the next claim; then exit.
+  adjourn {epoch, deadline_s, awaited?} -> {}                 stop all, start nothing until the next claim; then exit.
                                                               Slots whose grace is longer are killed at the deadline.
                                                               What others depend on is asked to end after them.
+                                                              `awaited`: the exit waits for `leave`, a few seconds.
+  leave   {epoch}                       -> {}                 after the push `quiet`: the last lines are read
   kill_now {epoch}                      -> {}                 after adjourn: what still stops is killed at once
 
 Pushes: {"push": "event", "event": EVENT} · {"push": "slot", "view": SLOT VIEW} (after each change) ·
 {"push": "gone", "slot"} · {"push": "log", "run", "stream", "slot", "size"} (new bytes, at most every 50 ms per
-file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}} every 10 s.
+file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}} every 10 s · {"push": "quiet"} once
+everything that was adjourned has stopped, after the pushes that tell of it.
 
 SLOT       {slot, generation, revision, digest, run_request, wanted: running|stopped, launch: LAUNCH, fields, labels?,
             secrets?: {NAME: value}}     values are kept in memory only; those of another apply stay without it

@@ -25,6 +25,7 @@ from typing import Any, Optional
 from .adoption import Adoption
 from .commands import Commands, Rooms
 from .decisions import Dice
+from .ending import Ending, Reach
 from .errands import Errands
 from .figures import PERIOD_S, Sweeper
 from .fleet import Fleet, Outside
@@ -49,10 +50,7 @@ from .states import Now, Slot
 
 LOCK_WAIT_S = 10.0
 LOCK_RETRY_S = 0.05
-IDLE_ADJOURNED_S = 60.0
-"""An agent that starts adjourned with nothing to stop waits so long for a controller to claim it."""
 
-BUSY_S = 0.2
 LOG_BYTES = 1024 * 1024
 _log = logging.getLogger("agent")
 
@@ -80,10 +78,6 @@ class Agent:
         boot = boot_id() or ""
         self.ended = asyncio.Event()
         self._keeper_lost = keeper_lost
-        self._is_ending = False
-        self._is_serving = False
-        self._must_linger = False
-        self._started = read_clock().mono
         self._sweeper = Sweeper()
         self._flusher = Flusher()
         self._marks = Marks(paths.state, boot, self._flusher)
@@ -100,12 +94,12 @@ class Agent:
             close_logs=self._logs.close_run,
             drop_logs=self._logs.drop_slot,
         )
-        self._fleet = Fleet(outside, records, self._journal, self._quiet)
+        self._fleet = Fleet(outside, records, self._journal)
         self._host = Host(limiter)
         self._orphans = Orphans(self._fleet, records.clear)
         self._wire(paths)
         loaded = records.load()
-        until = self._marks.adjourned_until(self._started)
+        until = self._marks.adjourned_until(read_clock().mono)
         self._fleet.load(loaded, adjourned_until=until)
         self._adoption.newest = {name: remembered.newest for name, remembered in loaded.slots.items()}
         self._orphans.load(loaded.leftovers)
@@ -135,7 +129,10 @@ class Agent:
         self._adoption = Adoption(fleet, self._errands, self._orphans, self._link.send)
         self._adoption.preparing = self._orders.preparing
         self._adoption.has_died_of_oom = self._host.has_died_of_oom
-        self._adoption.on_busy = self._busy
+        reach = Reach(fleet, self._adoption, self._errands, self._marks, read_clock, self._link.send, self._push)
+        self._ending = Ending(reach)
+        fleet.on_quiet = self._ending.quiet
+        self._adoption.on_busy = self._ending.busy
         fleet.perform = self._orders.perform
         fleet.followers += [self._notifications.follow, self._probes.follow, self._forget]
         fleet.on_new = self._adoption.offer
@@ -150,11 +147,12 @@ class Agent:
             flusher=self._flusher,
             orders=self._orders,
             clock=read_clock,
-            adjourn=self._adjourn,
-            kill_now=self._kill_now,
+            adjourn=self._ending.adjourn,
+            leave=self._ending.leave,
+            kill_now=self._ending.kill_now,
             degraded=self._degraded,
             enforceable=self._host.enforceable,
-            is_ending=lambda: self._is_ending,
+            is_ending=lambda: self._ending.is_begun,
         )
 
     async def run(self) -> None:
@@ -170,7 +168,7 @@ class Agent:
         live += self._errands.runs()
         self._logs.resume(live)
         self._notifications.resume(self._fleet.slots.values())
-        self._resume_adjourning()
+        self._ending.resume()
         await self._server.listen(self._socket)
         chores = asyncio.ensure_future(self._chores())
         try:
@@ -204,55 +202,9 @@ class Agent:
             self._adoption.hear(frame)
 
     def _keeper_ended(self) -> None:
-        if not self._is_ending:
+        if not self._ending.is_begun:
             self._keeper_lost()
         self.ended.set()
-
-    # --- adjourning ---
-
-    def _adjourn(self, deadline: float) -> None:
-        self._must_linger = False
-        self._fleet.adjourn(deadline)
-        self._stop_strays(deadline)
-
-    def _kill_now(self) -> None:
-        self._fleet.kill_now()
-        if self._marks.is_adjourned:
-            self._adoption.stop_strays(9)
-
-    def _resume_adjourning(self) -> None:
-        """An agent before us was told to stop everything: go on with it."""
-        self._is_serving = True
-        until = self._fleet.adjourned_until
-        if until is None:
-            return
-        self._must_linger = not self._adoption.had_live
-        self._fleet.adjourn(until)
-        self._stop_strays(until)
-
-    def _stop_strays(self, deadline: float) -> None:
-        if self._adoption.strays:
-            self._adoption.stop_strays()
-            wait = max(0.0, deadline - read_clock().mono)
-            asyncio.get_running_loop().call_later(wait, self._kill_strays)
-
-    def _kill_strays(self) -> None:
-        if self._marks.is_adjourned:
-            self._adoption.stop_strays(9)
-
-    def _quiet(self) -> None:
-        """Everything was to stop and has: end, unless somebody claims us first."""
-        if self._is_ending or self._adoption.strays or self._errands.open or not self._is_serving:
-            return
-        if self._must_linger and read_clock().mono - self._started < IDLE_ADJOURNED_S:
-            return
-        self._is_ending = True
-        self._link.send({"op": "shutdown"})
-
-    def _busy(self) -> None:
-        """The keeper still has a run (one that was being reaped): ask again soon."""
-        self._is_ending = False
-        asyncio.get_running_loop().call_later(BUSY_S, self._link.send, {"op": "list"})
 
     # --- now and then ---
 

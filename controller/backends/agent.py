@@ -74,7 +74,8 @@ class _Shared(Generic[V]):
 class AgentBackend:
     """The local agent of one state directory.
 
-    `gone` is set once it has left for good: after `adjourn`, when no keeper lives and no record of a run is left.
+    After `adjourn`: `quiet` is set when everything has stopped and the agent waits for `leave`; `gone` once it has left
+    for good, when no keeper lives and no record of a run is left.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class AgentBackend:
     ) -> None:
         self.host = host
         self.closing = False
+        self.quiet = asyncio.Event()
         self.gone = asyncio.Event()
         self.answer_timeout_s = ANSWER_TIMEOUT_S
         self._realm_id, self._doorstep, self._now = realm_id, doorstep, now
@@ -164,7 +166,7 @@ class AgentBackend:
             while True:
                 await self._wait_connected(until)
                 try:
-                    await self._order("adjourn", deadline_s=deadline_s)
+                    await self._order("adjourn", deadline_s=deadline_s, awaited=True)
                 except Unavailable:
                     if self.view().reachable:
                         raise
@@ -185,6 +187,10 @@ class AgentBackend:
     async def kill_now(self) -> None:
         """Kill at once what still stops."""
         await self._order("kill_now")
+
+    async def leave(self) -> None:
+        """What it told is read; it need not wait for us any more."""
+        await self._order("leave")
 
     # --- staying connected ---
 
@@ -275,7 +281,7 @@ class AgentBackend:
         if self.closing:
             # It came back in the middle of the end; whether it had heard of it is not known.
             rest = max(0.0, self._adjourned_until - asyncio.get_running_loop().time())
-            await link.expect("adjourn", epoch=self._epoch, deadline_s=rest)
+            await link.expect("adjourn", epoch=self._epoch, deadline_s=rest, awaited=True)
 
     # --- what the agent tells ---
 
@@ -296,6 +302,8 @@ class AgentBackend:
                 listener.log_grew(self.host, read_log_file(push))
             case "figures":
                 self._sampled(read_figures(push.get("figures") or {}), listener)
+            case "quiet":
+                self.quiet.set()
             case _:
                 pass  # A newer agent may tell more than we know.
 

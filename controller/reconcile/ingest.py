@@ -72,6 +72,8 @@ class LogIngest:
     _finished: dict[Key, int] = field(default_factory=dict)
     _due: asyncio.Queue[_File] = field(default_factory=asyncio.Queue)
     _marks: dict[str, dict[Key, int]] = field(default_factory=dict)
+    _busy: int = 0
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def grew(self, host: str, file: LogFile) -> None:
         """There may be something to read."""
@@ -99,10 +101,10 @@ class LogIngest:
                 group.create_task(self._read_due())
             group.create_task(self._tell_marks())
 
-    @property
-    def behind(self) -> int:
-        """Files with news that are not read yet."""
-        return sum(1 for file in self._files.values() if file.busy or file.news)
+    async def caught_up(self) -> None:
+        """Wait until all that was told so far is stored, but for what an error makes wait."""
+        if self._busy:
+            await self._idle.wait()
 
     # --- reading ---
 
@@ -111,6 +113,8 @@ class LogIngest:
             file.news = True
         else:
             file.busy = True
+            self._busy += 1
+            self._idle.clear()
             self._due.put_nowait(file)
 
     async def _read_due(self) -> None:
@@ -135,8 +139,11 @@ class LogIngest:
                 log.exception("internal error: cannot read a log file")
                 self._want_later(file, BUG_RETRY_S)
             file.busy = False
+            self._busy -= 1
             if (again or file.news) and self._files.get(file.key) is file:
                 self._want(file)
+            if not self._busy:
+                self._idle.set()
 
     def _want_later(self, file: _File, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._want, file)
@@ -151,6 +158,7 @@ class LogIngest:
         await self._room()
         if file.offset is None:
             file.offset = await self._stored_offset(file)
+        failpoint("controller.before_log_read")
         known, before = file.file, file.offset
         if known.ended and before == known.size:
             self._finish(file, before)

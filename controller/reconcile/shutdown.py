@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from controller.backends.base import BackendError
@@ -14,6 +16,8 @@ from controller.reconcile.specs import SpecFeed
 PROGRESS_S = 1.0
 QUIET_S = 10.0
 """The same number left is told again this often only."""
+READ_S = 3.0
+"""When everything has stopped, the last lines have so long to be stored."""
 LAST_S = 5.0
 """After the longest grace, this much more for the kills to be seen."""
 
@@ -24,6 +28,7 @@ class Stoppable(Protocol):
     """What of a back end is needed here."""
 
     closing: bool
+    quiet: asyncio.Event
     gone: asyncio.Event
 
     def view(self) -> HostView: ...  # noqa: D102
@@ -31,6 +36,8 @@ class Stoppable(Protocol):
     async def adjourn(self, deadline_s: float) -> None: ...  # noqa: D102
 
     async def kill_now(self) -> None: ...  # noqa: D102
+
+    async def leave(self) -> None: ...  # noqa: D102
 
 
 def _alive(view: HostView) -> list[ObservedInstance]:
@@ -45,9 +52,16 @@ def keep_all(agent: Stoppable) -> None:
     log.info("workers keep running", extra={"fields": {"count": len(_alive(view)) if view.reachable else None}})
 
 
-async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: asyncio.Event) -> bool:
+async def stop_all(
+    agent: Stoppable,
+    specs: SpecFeed,
+    timeout_s: float,
+    insist: asyncio.Event,
+    caught_up: Callable[[], Awaitable[None]],
+) -> bool:
     """Adjourn the agent and wait until it has stopped everything and left.
 
+    The agent stays until the last lines are stored (`caught_up`), so that the end of a worker can be read afterwards.
     Every worker gets its hooks and the grace of its spec, all of them together at most `timeout_s`; `insist` (a second
     signal) kills at once. Ends a few seconds after the longest of these in any case, naming what is left. Whether all
     has stopped.
@@ -63,12 +77,10 @@ async def stop_all(agent: Stoppable, specs: SpecFeed, timeout_s: float, insist: 
     until = asyncio.get_running_loop().time() + limit + LAST_S
     killed, told, told_at = False, len(alive), 0.0
     while not agent.gone.is_set() and asyncio.get_running_loop().time() < until:
-        waits = [asyncio.create_task(agent.gone.wait())]
-        if not killed:
-            waits.append(asyncio.create_task(insist.wait()))
-        await asyncio.wait(waits, timeout=PROGRESS_S, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        if agent.quiet.is_set():
+            await _take_leave(agent, caught_up)
+        bells = [agent.gone, agent.quiet] if killed else [agent.gone, agent.quiet, insist]
+        await _any_rings(bells)
         if insist.is_set() and not killed:
             killed = True
             log.warning("killing what still stops")
@@ -94,6 +106,25 @@ def _needed(alive: list[ObservedInstance], specs: SpecFeed, unknown_s: float) ->
     if living - workers.keys():
         return unknown_s
     return stop_seconds(workers[worker_id].spec for worker_id in living)
+
+
+async def _any_rings(bells: list[asyncio.Event]) -> None:
+    """Wait for the first of them, a second at most."""
+    waits = [asyncio.create_task(bell.wait()) for bell in bells]
+    await asyncio.wait(waits, timeout=PROGRESS_S, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+async def _take_leave(agent: Stoppable, caught_up: Callable[[], Awaitable[None]]) -> None:
+    agent.quiet.clear()  # Told again by an agent that died and came back.
+    try:
+        async with asyncio.timeout(READ_S):
+            await caught_up()
+    except TimeoutError:
+        log.info("not all lines are stored yet; the rest is read from the files at the next start")
+    with contextlib.suppress(BackendError):
+        await agent.leave()
 
 
 async def _kill(agent: Stoppable) -> None:

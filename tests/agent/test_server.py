@@ -144,6 +144,7 @@ async def test_an_older_epoch_is_refused_everywhere(inside: Inside) -> None:
         ("stored", {"marks": []}),
         ("adjourn", {"deadline_s": 1}),
         ("kill_now", {}),
+        ("leave", {}),
     ):
         answer = await old.call(op, epoch=old.epoch, **fields)
         assert (answer["ok"], answer["error"], answer["epoch"]) == (False, "stale_epoch", 2)
@@ -283,6 +284,30 @@ async def test_everything_adjourned_stops_and_shuts_the_keeper_down(inside: Insi
     watcher = await inside.begin()
     await until(inside.keeper.live)
     assert list(inside.keeper.live()) == ["a/0"]
+
+
+async def test_an_agent_that_is_awaited_stays_until_it_may_leave(inside: Inside) -> None:
+    watcher = await inside.begin()
+    await watcher.apply(slot("a/0"))
+    await running(inside, watcher, "a/0")
+    assert (await watcher.call("adjourn", epoch=1, deadline_s=5, awaited=True))["ok"]
+    await until(lambda: {"push": "quiet"} in watcher.pushes)
+    told = [push["push"] for push in watcher.pushes]
+    assert told.index("quiet") > max(place for place, kind in enumerate(told) if kind == "slot")
+    assert inside.agent is not None
+    inside.agent._fleet.look_if_quiet()
+    assert "shutdown" not in [order["op"] for order in inside.keeper.orders]
+    await watcher.call("leave", epoch=1)
+    await until(lambda: inside.agent is not None and inside.agent.ended.is_set())
+
+
+async def test_an_agent_whose_controller_never_says_that_it_may_leave_ends_all_the_same(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.agent.ending.LEAVE_S", 0.2)
+    watcher = await inside.begin()
+    await watcher.call("adjourn", epoch=1, deadline_s=5, awaited=True)
+    await until(lambda: inside.agent is not None and inside.agent.ended.is_set())
 
 
 async def test_a_restarted_agent_adopts_its_run_and_acts_once_on_what_it_had_not_yet_done(inside: Inside) -> None:

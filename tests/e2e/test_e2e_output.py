@@ -98,7 +98,8 @@ def test_what_was_printed_while_the_controller_was_away_is_stored_by_the_next_on
 
 def test_the_last_lines_of_a_graceful_end_are_stored(site: Installation) -> None:
     site.add("polite", command="trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.05; done")
-    site.serve()
+    # Reading is slow: the agent must wait for it.
+    site.serve(WORKERCTL_FAIL="controller.before_log_read=sleep(0.4)")
     until_count(site, "polite", 1)
     site.stop()
     assert [row[3] for row in stored(site, "polite") if row[1] == "stdout"] == ["hello", "bye"]

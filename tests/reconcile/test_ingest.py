@@ -64,7 +64,7 @@ async def test_lines_are_stored_as_they_come_and_the_host_is_told(store: Store) 
         await until(lambda: texts(store) == ["one", "two", "three"])
         await until(lambda: host.marks == {("r1", "stdout"): 14})
         assert [line.at for line in lines(store)] == [5000.0] * 3
-        assert follows.behind == 0
+        await asyncio.wait_for(follows.caught_up(), 5)
 
 
 async def test_an_ended_file_is_read_to_its_end_and_forgotten(store: Store) -> None:
@@ -164,7 +164,7 @@ async def test_a_file_that_is_gone_is_let_go(store: Store) -> None:
     async with running(follows.run()):
         follows.grew(HOST, Output(data=b"x\n").file)
         await until(lambda: not follows._files)
-        assert follows.behind == 0
+        await asyncio.wait_for(follows.caught_up(), 5)
 
 
 async def test_a_host_that_cannot_be_asked_is_read_when_it_lists_its_files_again(store: Store) -> None:
@@ -173,7 +173,7 @@ async def test_a_host_that_cannot_be_asked_is_read_when_it_lists_its_files_again
     follows = follower(store, host)
     async with running(follows.run()):
         follows.grew(HOST, output.file)
-        await until(lambda: follows.behind == 0)
+        await asyncio.wait_for(follows.caught_up(), 5)
         host.reachable = True
         follows.grew(HOST, output.file)
         await until(lambda: texts(store) == ["one"])
@@ -320,7 +320,7 @@ async def history(store: Store, output: Output, steps: list[tuple[str, bytes]], 
             case "fail":
                 host.errors.setdefault("read_log", []).append(Unavailable("broken"))
             case "settle":
-                await until(lambda now=follows: now.behind == 0)  # type: ignore[misc]
+                await asyncio.wait_for(follows.caught_up(), 5)
             case "relist":
                 follows.grew(HOST, output.file)
             case _:
