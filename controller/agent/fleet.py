@@ -70,7 +70,7 @@ class Fleet:
 
     `on_quiet` is called when everything was to stop and nothing is busy any more. `perform` carries out an effect.
     `on_new` is called for a slot that was not known before its first wish is acted upon: a run of it may be about.
-    `followers` are told of each change of a slot, with None when it is gone.
+    `followers` are told of each change of a slot, with None when it is gone. `remark(name)` is what is said beside it.
     """
 
     def __init__(self, outside: Outside, records: Records, journal: Journal) -> None:
@@ -86,6 +86,7 @@ class Fleet:
         self.on_quiet: Callable[[], None] = _unwired
         self.on_new: Callable[[str], None] = lambda _name: None
         self.followers: list[Callable[[str, Optional[Slot]], None]] = []
+        self.remark: Callable[[str], str] = lambda _name: ""
         self._outside = outside
         self._records = records
         self._journal = journal
@@ -204,7 +205,13 @@ class Fleet:
 
     def view(self, name: str) -> dict[str, Any]:
         """The slot as the protocol shows it."""
-        return views.view(self.slots[name], self._outside.clock(), self.figures.get(name, views.NO_FIGURES))
+        figures = self.figures.get(name, views.NO_FIGURES)
+        return views.view(self.slots[name], self._outside.clock(), figures, self.remark(name))
+
+    def show(self, name: str) -> None:
+        """Push the slot's view anew: something that is shown beside it has changed."""
+        if name in self.slots:
+            self._dirty_view(name)
 
     def tell(
         self, kind: str, message: str, *, slot: Optional[str] = None, data: Optional[dict[str, Any]] = None

@@ -14,6 +14,8 @@ from typing import Any, Optional
 from .decisions import Turn, has_probe
 from .states import Notified, Phase, ProbeFailed, ProbePassed, Slot, Step, Wish
 
+NOT_READY = "NotReady"
+"""The reason of a run whose readiness probe has failed as often as it may; the message says what it said then."""
 _UP = (Phase.STARTING, Phase.RUNNING)
 
 
@@ -42,9 +44,7 @@ class HealthEvents(Turn):
             return Step(self.slot)
         text = f"the {event.kind} probe failed: {event.message}"
         if event.kind == "readiness":
-            if self.slot.ready:
-                self.emit("became_unready", text)
-            self.set(ready=False)
+            self.become_unready(text)
         elif event.kind == "liveness":
             self.emit("liveness_lost", text)
             self.ask_to_stop("liveness", text)
@@ -77,9 +77,21 @@ class HealthEvents(Turn):
 
     def become_ready(self, text: str) -> None:
         """It does its work; told once."""
+        if self.slot.reason == NOT_READY:
+            self.set(reason="", message="")
         if not self.slot.ready:
             self.set(ready=True)
             self.emit("became_ready", text)
+
+    def become_unready(self, text: str) -> None:
+        """It cannot do its work, now or still; told once until it can."""
+        if self.slot.ready:
+            self.emit("became_unready", text)
+        elif self.slot.reason != NOT_READY:
+            self.emit("readiness_failed", f"{text}; it was not ready before")
+        if self.slot.reason != NOT_READY:
+            self.set(reason=NOT_READY, message=text)
+        self.set(ready=False)
 
     def follow_probes(self, before: Wish) -> None:
         """After an edit: what no probe can say any more is not known any more.
@@ -88,6 +100,8 @@ class HealthEvents(Turn):
         """
         probe = probe_of(self.slot.wish, "readiness")
         if probe is None:
+            if self.slot.reason == NOT_READY:
+                self.set(reason="", message="")
             if self.slot.ready is False:
                 self.set(ready=None)
         elif probe["check"] == "log_line" and probe != probe_of(before, "readiness") and self.slot.ready:

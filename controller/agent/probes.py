@@ -27,6 +27,7 @@ from .logs import ReadError
 from .orders import Orders
 from .probe_checks import LineSearch, Result, check_http, check_tcp
 from .probe_counts import Probe, Tally, due_probes
+from .remarks import Remarks
 from .states import ProbeFailed, ProbePassed, Slot
 from .views import plain_text
 
@@ -40,13 +41,17 @@ _log = logging.getLogger("agent")
 
 @dataclass(frozen=True)
 class Ground:
-    """What probes stand on. `read` is that of the logs; `folder` is where exec probes write."""
+    """What probes stand on. `read` is that of the logs; `folder` is where exec probes write.
+
+    `remarks` takes what a failing check says.
+    """
 
     slot: Callable[[str], Optional[Slot]]
     feed: Callable[[str, Union[ProbePassed, ProbeFailed]], None]
     dice: Callable[[], Dice]
     read: Callable[[str, str, int, int], tuple[dict[str, Any], bytes]]
     folder: str
+    remarks: Remarks
 
 
 LATE_S = 1.0
@@ -109,15 +114,19 @@ class Probes:
                     os.unlink(path)
 
     async def _run(self, name: str, run: str, probe: Probe) -> None:
-        while True:
-            try:
-                await self._probe(name, run, probe)
-            except Exception:
-                # One probe's bug is one probe's, and says nothing about the run.
-                _log.exception("internal error: %s: %s probe", name, probe["kind"])
-                await asyncio.sleep(probe["period_ms"] / 1000.0)
-            else:
-                return
+        remarks = self._ground.remarks
+        try:
+            while True:
+                try:
+                    await self._probe(name, run, probe)
+                except Exception:
+                    # One probe's bug is one probe's, and says nothing about the run.
+                    _log.exception("internal error: %s: %s probe", name, probe["kind"])
+                    await asyncio.sleep(probe["period_ms"] / 1000.0)
+                else:
+                    return
+        finally:
+            remarks.fine(name, probe["kind"])
 
     async def _probe(self, name: str, run: str, probe: Probe) -> None:
         period = probe["period_ms"] / 1000.0
@@ -133,8 +142,11 @@ class Probes:
             await asyncio.sleep(self._ground.dice().fraction * spread)
         while True:
             result, spent = await check()
-            if result.ok is not None:
+            if result.ok is None:
+                self._remark(name, probe, Tally(), result)
+            else:
                 tally = tally.counted(ok=result.ok)
+                self._remark(name, probe, tally, result)
                 verdict = tally.verdict(probe)
                 if verdict is True:
                     self._ground.feed(name, ProbePassed(run, probe["kind"]))
@@ -144,6 +156,12 @@ class Probes:
             if result.ok and probe["check"] == "log_line" and probe["kind"] != "liveness" and verdict:
                 return  # What was written stays written.
             await asyncio.sleep(max(0.0, period - spent))
+
+    def _remark(self, name: str, probe: Probe, tally: Tally, result: Result) -> None:
+        if result.ok:
+            self._ground.remarks.fine(name, probe["kind"])
+        elif result.message:
+            self._ground.remarks.failing(name, probe, tally, result.message)
 
     # --- what is asked ---
 

@@ -43,6 +43,7 @@ from .paths import AgentPaths
 from .probes import Ground, Probes
 from .procfs import boot_id
 from .records import Records, Stamp
+from .remarks import Remarks
 from .secret_values import BroughtSecrets
 from .server import Server
 from .start import become_keeper
@@ -123,7 +124,10 @@ class Agent:
             notify=self._notifications.open,
         )
         self._orders = Orders(tools, self._host, self._secrets, self._errands)
-        ground = Ground(fleet.slots.get, fleet.feed, self._dice, self._logs.read, f"{paths.state}/probes")
+        self._remarks = Remarks(fleet.show)
+        fleet.remark = self._remarks.of
+        folder = f"{paths.state}/probes"
+        ground = Ground(fleet.slots.get, fleet.feed, self._dice, self._logs.read, folder, self._remarks)
         self._probes = Probes(ground, self._orders)
         self._logs.on_new = self._probes.new_output
         self._adoption = Adoption(fleet, self._errands, self._orphans, self._link.send)
@@ -182,6 +186,7 @@ class Agent:
         """Hand over what is left, let go of everything."""
         self._fleet.stop()
         await self._probes.close()
+        self._remarks.close()
         self._errands.stop()
         self._orders.close()
         self._notifications.close()

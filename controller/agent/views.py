@@ -33,6 +33,8 @@ _STATUS: Mapping[Phase, str] = {
     Phase.GONE: "stopped",
 }
 
+_UP = (Phase.STARTING, Phase.RUNNING)
+
 Figures = tuple[Optional[float], Optional[int]]
 NO_FIGURES: Figures = (None, None)
 
@@ -44,8 +46,8 @@ def status(slot: Slot) -> str:
     return _STATUS[slot.phase]
 
 
-def view(slot: Slot, now: Now, figures: Figures) -> dict[str, Any]:
-    """The SLOT VIEW of the protocol."""
+def view(slot: Slot, now: Now, figures: Figures, remark: str = "") -> dict[str, Any]:
+    """The SLOT VIEW of the protocol. `remark`: what failing probes say now of a run that is up."""
     wish = slot.wish
     run = slot.run or (slot.last_exit.run if slot.last_exit is not None else None)
     retry = None if slot.retry_at is None else now.wall + (slot.retry_at - now.mono)
@@ -59,7 +61,7 @@ def view(slot: Slot, now: Now, figures: Figures) -> dict[str, Any]:
         "fields": wish.fields,
         "status": status(slot),
         "reason": slot.reason,
-        "message": slot.message,
+        "message": (remark if slot.phase in _UP else "") or slot.message,
         "since": slot.since,
         "run": slot.run,
         "run_number": slot.run_number,

@@ -24,6 +24,7 @@ _TOLD = {
     "adopted": logging.INFO,
     "group_left": logging.INFO,
     "became_unready": logging.INFO,
+    "readiness_failed": logging.INFO,
     "killed": logging.WARNING,
     "gave_up": logging.WARNING,
     "stray_killed": logging.WARNING,

@@ -236,6 +236,23 @@ def test_a_lost_readiness_costs_nothing_and_is_told_once() -> None:
     assert life.hear(*[ProbePassed("r1", "readiness")] * 3).told == ["became_ready"]
 
 
+def test_a_readiness_that_never_came_is_told_once_with_what_the_probe_said() -> None:
+    life = Life(probes=[probe("readiness")])
+    life.hear(Spawned("r1", 1, life.now + 1e9))
+    life.effects.clear()
+    life.hear(*[ProbeFailed("r1", "readiness", "503")] * 3)
+    assert (life.told, life.slot.reason) == (["readiness_failed"], "NotReady")
+    assert life.slot.message == "the readiness probe failed: 503"
+    life.hear(ProbePassed("r1", "readiness"))
+    assert (life.slot.ready, life.slot.reason, life.slot.message) == (True, "", "")
+
+
+def test_without_its_readiness_probe_nothing_is_said_of_readiness() -> None:
+    life = Life(probes=[probe("readiness")])
+    life.hear(Spawned("r1", 1, life.now + 1e9), ProbeFailed("r1", "readiness", "503")).apply(digest="d2")
+    assert (life.slot.ready, life.slot.reason, life.slot.message) == (None, "", "")
+
+
 def test_verdicts_of_another_run_or_of_one_that_stops_change_nothing() -> None:
     life = Life(probes=[probe("liveness")]).start().apply(wanted="stopped", probes=[probe("liveness")])
     before = life.slot

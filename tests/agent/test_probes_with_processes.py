@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -88,7 +89,8 @@ def test_a_lost_liveness_restarts_a_stopped_process_by_kill(site: Site, port: in
     client = site.start()
     liveness = probe("liveness", "http", port=port, period_ms=100, timeout_ms=200)
     readiness = probe("readiness", "http", port=port, period_ms=100, timeout_ms=200)
-    client.apply(server(site, port, probes=[liveness, readiness], stop_grace_ms=200))
+    startup = probe("startup", "http", port=port, failures=1000)  # how long it takes to begin is not tried here
+    client.apply(server(site, port, probes=[startup, liveness, readiness], stop_grace_ms=200))
     pid = eventually(lambda: (found := view(client))["ready"] and found["pid"])
     os.kill(pid, signal.SIGSTOP)
     again = eventually(lambda: (found := view(client))["ready"] and found["pid"] != pid and found)
@@ -103,6 +105,42 @@ def test_a_startup_by_tcp_that_never_comes_is_a_counted_crash(site: Site, port: 
     assert found["message"].startswith(
         f"the startup probe failed: 127.0.0.1:{port}: connection refused (2 times in a row)"
     )
+
+
+@pytest.mark.parametrize("kind", ["startup", "readiness"])
+def test_what_never_succeeded_is_shown_from_the_first_failure_on_and_told_at_most_once(
+    site: Site, port: int, kind: str
+) -> None:
+    client = site.start()
+    client.apply(
+        shell(
+            "exec sleep 1000", probes=[probe(kind, port=port, period_ms=50, failures=3 if kind == "readiness" else 999)]
+        )
+    )
+    refused = f"127.0.0.1:{port}: connection refused"
+    words = rf"the {kind} probe fails: {re.escape(refused)} \((\d+) times in a row, asked every 0\.05 s\)"
+    eventually(lambda: ((found := re.fullmatch(words, view(client)["message"])) and int(found[1]) >= 20) or None)
+    assert view(client)["status"] == "starting"
+    told = [event["message"] for event in client.events() if "probe" in event["message"]]
+    failed = f"the readiness probe failed: {refused} (3 times in a row); it was not ready before"
+    assert told == ([failed] if kind == "readiness" else [])
+    pushed = [push["view"]["message"] for push in client.pushes if push["push"] == "slot" and push["view"]["message"]]
+    assert len(pushed) <= 4
+
+
+def test_a_remark_is_gone_with_the_first_success_and_with_its_probe(site: Site, port: int) -> None:
+    client = site.start()
+    touch(f"{site.root}/sick")
+    check = probe("liveness", "http", port=port, period_ms=50, failures=100_000)
+    client.apply(server(site, port, probes=[check]))
+    eventually(lambda: "answered 503" in view(client)["message"])
+    os.unlink(f"{site.root}/sick")
+    eventually(lambda: view(client)["message"] == "")
+    touch(f"{site.root}/sick")
+    eventually(lambda: "answered 503" in view(client)["message"])
+    client.apply(server(site, port, 2, digest="d2"))
+    eventually(lambda: view(client)["message"] == "")
+    assert view(client)["restart_count"] == 0
 
 
 def test_a_startup_by_tcp_ends_starting(site: Site, port: int) -> None:
@@ -200,9 +238,10 @@ def wait(seconds: float) -> None:
     signal.sigtimedwait([], seconds)
 
 
-def test_what_is_known_of_readiness_survives_the_death_of_the_agent(site: Site, port: int) -> None:
+def test_what_is_known_of_readiness_survives_the_death_of_the_agent(site: Site) -> None:
     client = site.start()
-    client.apply(server(site, port, probes=[probe("readiness", "http", port=port, period_ms=60_000)]))
+    # Asked once, and not again while the test looks: what the next agent knows it has from this one.
+    client.apply(shell("exec sleep 1000", probes=[probe("readiness", "exec", argv=["true"], period_ms=600_000)]))
     eventually(lambda: view(client)["ready"])
     site.kill(client.hello["agent_pid"])
     client = site.client(not_agent=client.hello["agent_pid"])
