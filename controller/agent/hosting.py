@@ -76,7 +76,7 @@ class Host:
             except OSError as error:
                 raise HostError(f"Cannot set its limits: {error}", transient=True) from None
         try:
-            secrets = read_files(launch.get("secret_files") or {})
+            secrets = read_files(launch.get("secret_files") or {}, uid)
         except SecretError as error:
             raise HostError(str(error)) from None
         return Place(fields, environment, secrets, uid)

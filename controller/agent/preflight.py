@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .accounts import Account, AccountError, resolve
+from .secret_values import SecretError, read_files
 
 _BY_NOBODY = " "
 _ACL = "system.posix_acl_access"
@@ -26,7 +27,11 @@ def check(launch: Mapping[str, Any], base: Mapping[str, str]) -> str:
         account = resolve(launch)
     except AccountError as error:
         return str(error)
-    return _check_directory(launch["working_dir"], account) or _check_command(launch, base, account)
+    return (
+        _check_directory(launch["working_dir"], account)
+        or _check_command(launch, base, account)
+        or _check_secrets(launch, account)
+    )
 
 
 def _check_directory(path: str, account: Account) -> str:
@@ -40,6 +45,14 @@ def _check_directory(path: str, account: Account) -> str:
         return f"working_dir {path} is not a directory"
     blocked = _blocked(path, account)
     return f"working_dir {path} cannot be entered{blocked}" if blocked else ""
+
+
+def _check_secrets(launch: Mapping[str, Any], account: Account) -> str:
+    try:
+        read_files(launch.get("secret_files") or {}, account.uid)
+    except SecretError as error:
+        return str(error)
+    return ""
 
 
 def _check_command(launch: Mapping[str, Any], base: Mapping[str, str], account: Account) -> str:

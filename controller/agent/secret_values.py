@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import stat
@@ -19,6 +18,7 @@ from typing import Any, Optional
 
 from .flusher import replace_file
 from .records import file_name
+from .secret_paths import UntrustedError, open_secret
 
 FILE_LIMIT = 64 * 1024
 _TMPFS, _RAMFS = 0x01021994, 0x858458F6
@@ -89,23 +89,25 @@ class BroughtSecrets:
         return {str(name): str(text) for name, text in value.items()} if isinstance(value, dict) else {}
 
 
-def read_files(files: Mapping[str, str]) -> dict[str, str]:
-    """The contents of secret files by variable. Blocks; raises SecretError."""
-    return {name: _read_file(name, path) for name, path in files.items()}
+def read_files(files: Mapping[str, str], uid: Optional[int] = None) -> dict[str, str]:
+    """The contents of secret files by variable, for a worker of `uid` (None: ours). Blocks; raises SecretError."""
+    is_for_other = uid is not None and uid != os.geteuid()
+    return {name: _read_file(name, path, is_for_other=is_for_other) for name, path in files.items()}
 
 
-def _read_file(name: str, path: str) -> str:
+def _read_file(name: str, path: str, *, is_for_other: bool) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = open_secret(path, is_for_other=is_for_other)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise SecretError(f"Cannot read secret {name}: {path} is no regular file")
             data = _whole(descriptor)
         finally:
             os.close(descriptor)
+    except UntrustedError as error:
+        raise SecretError(f"Cannot read secret {name}: {path}: {error}") from None
     except OSError as error:
-        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
-        raise SecretError(f"Cannot read secret {name}: {path}: {reason}") from None
+        raise SecretError(f"Cannot read secret {name}: {path}: {error.strerror}") from None
     if len(data) > FILE_LIMIT:
         raise SecretError(f"Cannot read secret {name}: {path} is larger than {FILE_LIMIT} bytes")
     if b"\0" in data:
