@@ -6,6 +6,9 @@ counted in one event a minute. Descriptors that come with a message are closed o
 sd_notify). Of READY, STATUS and STOPPING the machine is told, at most twenty times a second per slot; WATCHDOG is
 taken and means nothing yet; MAINPID and the rest are left alone.
 
+A socket stands in our runtime folder. Where another user cannot come to that (root's own session folder is closed to
+all others), that user's stands below /run instead, in folders that only root can change and everybody can pass.
+
 A next agent binds the same path anew. Nothing is waited for: a worker's message that comes in between is lost, as it
 would be without a listener.
 """
@@ -15,12 +18,13 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import socket
 import stat
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -38,6 +42,7 @@ _CREDENTIALS = struct.Struct("3i")
 _TOKEN = b"WORKER_RUN"
 _DEPTH = 64
 _PASSABLE = 0o011
+_COMMONS = "/run"
 
 
 class Word(NamedTuple):
@@ -69,10 +74,12 @@ class Notifications:
         slot: Callable[[str], Optional[Slot]],
         feed: Callable[[str, Notified], None],
         tell: Callable[[str, str, str, dict[str, Any]], None],
+        commons: str = _COMMONS,
     ) -> None:
-        self.failure = ""
         self._runtime = runtime
         self._folder = f"{runtime}/notify"
+        self._common = f"{commons}/workerctl/{os.path.basename(runtime)}/notify"
+        self._failures: dict[str, str] = {}
         self._slot = slot
         self._feed = feed
         self._tell = tell
@@ -84,35 +91,48 @@ class Notifications:
 
     def open(self, name: str, uid: Optional[int]) -> str:
         """Listen for a slot whose run is about to start as `uid` (None: ours). The path; empty where it fails."""
+        uid = os.geteuid() if uid is None else uid
         try:
+            folder = self._folder_for(uid)
+            path = self._path(name, folder)
+            if name in self._ears and self._ears[name].path != path:
+                self._close(name)
             if name not in self._ears:
-                self._ears[name] = self._bind(self._path(name))
+                self._ears[name] = self._bind(path)
                 self._loop.add_reader(self._ears[name].listening, self._hear, name)
-            self._hand_over(self._ears[name].path, uid)
+            if os.lstat(path).st_uid != uid:
+                os.chown(path, uid, -1, follow_symlinks=False)
         except OSError as error:
-            self.failure = f"no NOTIFY_SOCKET for {name}: {error.strerror}"
+            self._failures[name] = f"no NOTIFY_SOCKET for {name}: {error.strerror or error}"
+            self._tell("notify_failed", self._failures[name], name, {})
             self._close(name)
             return ""
-        self.failure = ""
-        return self._ears[name].path
+        self._failures.pop(name, None)
+        return path
+
+    @property
+    def failure(self) -> str:
+        """For whom there is none, and why; one of them. Empty where all have one."""
+        return next(iter(self._failures.values()), "")
 
     def resume(self, slots: Iterable[Slot]) -> None:
         """After a start of ours: listen again where runs live; forget what else is there."""
-        kept = {}
-        for slot in slots:
-            if slot.run is not None:
-                path = self._path(slot.name)
-                kept[os.path.basename(path)] = (slot.name, _owner(path))
-        for file in os.listdir(self._folder):
-            if file not in kept:
-                with contextlib.suppress(OSError):
-                    os.unlink(f"{self._folder}/{file}")
-        for name, uid in kept.values():
-            self.open(name, uid)
+        paths = {slot.name: [self._path(slot.name, folder) for folder in self._folders()]
+                 for slot in slots if slot.run is not None}  # fmt: skip
+        owners = {path: _owner(path) for both in paths.values() for path in both}
+        for folder in self._folders():
+            for file in os.listdir(folder):
+                if owners.get(f"{folder}/{file}") is None:
+                    with contextlib.suppress(OSError):
+                        os.unlink(f"{folder}/{file}")
+        for name, both in paths.items():
+            self.open(name, next((owners[path] for path in both if owners[path] is not None), None))
+        self._leave_commons()
 
     def follow(self, name: str, slot: Optional[Slot]) -> None:
         """The slot has changed: without a run nobody may say anything."""
         if slot is None or slot.run is None:
+            self._failures.pop(name, None)
             self._close(name)
 
     def close(self) -> None:
@@ -120,8 +140,36 @@ class Notifications:
         for name in list(self._ears):
             self._close(name, unlinks=False)
 
-    def _path(self, name: str) -> str:
-        return f"{self._folder}/{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+    @staticmethod
+    def _path(name: str, folder: str) -> str:
+        return f"{folder}/{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+
+    def _folders(self) -> list[str]:
+        return [folder for folder in dict.fromkeys((self._folder, self._common)) if os.path.isdir(folder)]
+
+    def _folder_for(self, uid: int) -> str:
+        """A folder that this user can come to. Only root runs workers of others, and only root may use /run."""
+        if uid == os.geteuid():
+            return self._folder
+        if all(os.stat(folder).st_mode & 0o001 for folder in _above(os.path.dirname(self._runtime))):
+            own = self._folder
+        else:
+            own = self._common
+        for folder in (os.path.dirname(os.path.dirname(own)), os.path.dirname(own), own):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
+            _let_pass(folder)
+        return own
+
+    def _leave_commons(self) -> None:
+        """Remove what nobody needs there, as far as it is empty."""
+        folder = self._common
+        if folder == self._folder:
+            return
+        with contextlib.suppress(OSError):
+            for _ in range(3):
+                os.rmdir(folder)
+                folder = os.path.dirname(folder)
 
     @staticmethod
     def _bind(path: str) -> _Ear:
@@ -138,18 +186,6 @@ class Notifications:
             raise
         return _Ear(listening, path)
 
-    def _hand_over(self, path: str, uid: Optional[int]) -> None:
-        """Let the run's user write to the socket, and come to it: the folders above tell their names to nobody."""
-        if uid is None or uid == os.geteuid():
-            uid = os.geteuid()
-        else:
-            for folder in (os.path.dirname(self._runtime), self._runtime, self._folder):
-                found = os.stat(folder)
-                if found.st_uid == os.geteuid() and not found.st_mode & 0o001:
-                    os.chmod(folder, stat.S_IMODE(found.st_mode) | _PASSABLE)
-        if os.lstat(path).st_uid != uid:
-            os.chown(path, uid, -1, follow_symlinks=False)
-
     def _close(self, name: str, *, unlinks: bool = True) -> None:
         ear = self._ears.pop(name, None)
         if ear is None:
@@ -161,6 +197,8 @@ class Notifications:
         if unlinks:
             with contextlib.suppress(OSError):
                 os.unlink(ear.path)
+            if os.path.dirname(ear.path) == self._common:
+                self._leave_commons()
 
     # --- messages ---
 
@@ -260,6 +298,22 @@ def belongs(pid: int, leader: Optional[int], run: Optional[str]) -> bool:
             return True
         at = found.ppid
     return False
+
+
+def _above(path: str) -> Iterator[str]:
+    """All folders above a path."""
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path
+
+
+def _let_pass(folder: str) -> None:
+    """Everybody may come to what they know the name of. Raises OSError for a folder that is not ours alone."""
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise OSError(errno.EPERM, f"{folder} is not a folder of ours alone")
+    if not found.st_mode & 0o001:
+        os.chmod(folder, stat.S_IMODE(found.st_mode) | _PASSABLE)
 
 
 def _owner(path: str) -> Optional[int]:

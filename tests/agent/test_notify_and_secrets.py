@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.agent.notify import Word, parse
+from controller.agent.notify import Notifications, Word, parse
 from controller.agent.protocol import encode
 from controller.agent.secret_values import FILE_LIMIT, BroughtSecrets, SecretError, read_files
 from tests.agent.agent_builders import hook, probe, slot
@@ -116,6 +118,50 @@ def test_a_worker_of_another_user_can_speak_and_probe_hooks_and_home_are_that_us
     assert (out / "pre_start").read_text() == f"pre_start {nobody.pw_uid} {nobody.pw_dir} nobody\n"
     assert (out / "probe").read_text() == f"{nobody.pw_uid}\n"
     assert os.stat(f"/proc/{view(client)['pid']}").st_uid == nobody.pw_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run workers as another user")
+def test_a_worker_of_another_user_can_speak_though_our_runtime_folder_is_closed_to_it(site: Site) -> None:
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        pytest.skip("no Python that another user could run")
+    client = site.start()
+    assert os.stat(site.run).st_mode & 0o077 == 0
+    script = 'until [ -e "$GO" ]; do sleep 0.02; done; exec "$PYTHON" -c "$SAY" READY=1 stay'
+    with tempfile.TemporaryDirectory() as open_to_all:
+        os.chmod(open_to_all, 0o755)
+        env = {"GO": f"{open_to_all}/go", "PYTHON": python, "SAY": SAY}
+        client.apply(slot("web/0", argv=["/bin/sh", "-c", script], user="nobody", env=env, start_grace_ms=3_600_000))
+        path = notify_path(eventually(lambda: view(client)["pid"]))
+        assert path.startswith("/run/workerctl/")
+        assert [os.stat(folder).st_mode & 0o066 for folder in Path(path).parents[:2]] == [0, 0]
+        site.kill(client.hello["agent_pid"])
+        client = site.client(not_agent=client.hello["agent_pid"])
+        eventually(lambda: os.path.exists(path))
+        Path(open_to_all, "go").touch()
+        eventually(lambda: view(client)["ready"])
+    client.apply(slot("web/0", 2, wanted="stopped", user="nobody"))
+    eventually(lambda: view(client)["status"] == "stopped")
+    assert not os.path.exists(os.path.dirname(os.path.dirname(path)))
+
+
+def test_where_no_socket_can_be_reached_it_is_said_and_the_worker_gets_none() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def opened(runtime: str) -> tuple[str, str]:
+        heard = Notifications(
+            runtime, lambda _name: None, lambda *_: None, lambda kind, text, *_: told.append((kind, text)), "/dev/null"
+        )
+        try:
+            return heard.open("web/0", 64_001), heard.failure
+        finally:
+            heard.close()
+
+    with tempfile.TemporaryDirectory() as closed:
+        runtime = f"{closed}/workerctl/x"
+        text = "no NOTIFY_SOCKET for web/0: Not a directory"
+        assert asyncio.run(opened(runtime)) == ("", text)
+        assert told == [("notify_failed", text)]
 
 
 def test_an_unknown_user_cannot_start_and_says_so(site: Site) -> None:
