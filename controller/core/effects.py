@@ -13,7 +13,7 @@ to stop that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -98,15 +98,17 @@ def effect_of(path: str) -> Effect:
 
 def flatten(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Explicit fields as dotted path -> value: groups and mappings per entry, lists whole."""
-    return dict(_flat("", fields))
+    found: dict[str, Any] = {}
+    _add_flat("", fields, found)
+    return found
 
 
-def _flat(prefix: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _add_flat(prefix: str, fields: Mapping[str, Any], found: dict[str, Any]) -> None:
     for name, value in fields.items():
         if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}{name}.", value)
+            _add_flat(f"{prefix}{name}.", value, found)
         else:
-            yield f"{prefix}{name}", value
+            found[f"{prefix}{name}"] = value
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:

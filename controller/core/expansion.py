@@ -1,6 +1,6 @@
 """`${...}` in command elements, strings, env values and paths.
 
-Called by launch.py, which compiles each text once and renders it per instance; `expand` is both in one, for others.
+Called by launch.py, which compiles each text once and renders it per instance.
 
 `${worker_id} ${ordinal} ${instance} ${host} ${port} ${cpu_count}`, `${env.NAME}`, `${env.NAME:-default}` (where NAME
 is not set, or empty, as in a shell). `$$` is one dollar sign; a `$` before anything but `{` or `$` stays as it is, so
@@ -63,15 +63,8 @@ class Template:
         return "".join(part if isinstance(part, str) else _value(part, variables) for part in self.parts)
 
 
-def expand(template: str, variables: Mapping[str, str | None]) -> str:
-    """`template` with every `${...}` replaced. See `Template.render` for `variables` and errors."""
-    return compile_template(template).render(variables)
-
-
 def compile_template(text: str) -> Template:
     """Take `text` apart. Raises ExpansionError for what can have no value under any variables."""
-    if "$" not in text:  # most texts; ten thousand specs have some hundred thousand of them
-        return Template(parts=(text,) if text else (), varies=False)
     parts: list[str | Reference] = []
     end = 0
     for match in _TOKEN.finditer(text):

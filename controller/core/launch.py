@@ -18,7 +18,7 @@ import hashlib
 import hmac
 import json
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -26,9 +26,9 @@ from typing import Any
 from controller.core import launch_processes
 from controller.core.desired import DesiredInstance, Launch
 from controller.core.effects import Effect, effect_of, flatten
-from controller.core.expansion import ExpansionError, Template, compile_template, expand
+from controller.core.expansion import ExpansionError, Template, compile_template
 from controller.core.problems import Fault
-from controller.core.revision import revision
+from controller.core.revision import revision_of
 from controller.core.spec import WorkerSpec, explicit_fields
 
 DIGEST_LENGTH = 16
@@ -75,28 +75,16 @@ class Built:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Blueprint:
-    """The expandable texts of one spec, compiled. `argv` begins with literals where a shell or the demo is meant."""
-
-    argv: tuple[Template, ...]
-    working_dir: Template
-    env: Mapping[str, Template]
-
-
 def build(spec: WorkerSpec, context: LaunchContext) -> Built:
     """What each of the spec's replicas should be, or every fault that prevents it."""
-    faults = [*_faults_of_fields(spec, context), *_faults_of_texts(spec, context)]
+    texts = _Texts(spec, context)
+    faults = (*_faults_of_fields(spec, context), *texts.faults)
     if faults:
-        return Built(faults=tuple(faults))
-    secrets = launch_processes.secrets_of(spec, context.secret_values)
-    stamp = revision(
-        spec,
-        env_files={name: context.env_files[name].hmac for name in spec.env_files},
-        secrets=launch_processes.macs_of(secrets, context.key),
-    )
-    builder = _Builder(spec, context, stamp, secrets)
-    return Built(revision=stamp, instances=tuple(builder.instance(ordinal) for ordinal in range(spec.replicas)))
+        return Built(faults=faults)
+    builder = _Builder(spec, context, texts)
+    return Built(
+        revision=builder.revision, instances=tuple(builder.instance(ordinal) for ordinal in range(spec.replicas))
+    )  # fmt: skip
 
 
 # --- faults ------------------------------------------------------------------------------------------------------
@@ -115,37 +103,6 @@ def _faults_of_fields(spec: WorkerSpec, context: LaunchContext) -> Iterator[Faul
     yield from launch_processes.faults(spec, context.secret_values)
 
 
-def _faults_of_texts(spec: WorkerSpec, context: LaunchContext) -> Iterator[Fault]:
-    variables = {**_shared_variables(spec, context), **_own_variables(spec, 0)}
-    for pointer, text in _texts(spec):
-        fault = _fault_of_text(spec, pointer, text, variables)
-        if fault is not None:
-            yield fault
-
-
-def _fault_of_text(
-    spec: WorkerSpec, pointer: str, text: str, variables: Mapping[str, str | None]
-) -> Fault | None:  # fmt: skip
-    try:
-        template = compile_template(text)
-        secret = launch_processes.secret_in(spec, template)
-        if secret is not None:
-            return Fault(
-                pointer=pointer,
-                message=f"`${{env.{secret}}}` is a secret of this worker, and what stands here is shown and stored",
-                hint="its processes find the value in their environment",
-            )
-        value = template.render(variables)
-    except ExpansionError as error:
-        return Fault(pointer=pointer, message=f"{error.message} (character {error.position + 1})", hint=error.hint)
-    if "\0" in value:
-        return Fault(pointer=pointer, message="a NUL character cannot be passed to a process")
-    if not value and pointer in ("/command/0", "/working_dir"):
-        return Fault(pointer=pointer, message="is empty after expansion")
-    message, _, hint = launch_processes.fault_after_expansion(pointer, value).partition("; ")
-    return Fault(pointer=pointer, message=message, hint=hint) if message else None
-
-
 def _texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
     """Every expandable text with its JSON pointer."""
     if isinstance(spec.command, str):
@@ -158,6 +115,63 @@ def _texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
     for name, text in spec.env.items():
         yield f"/env/{name}", text
     yield from launch_processes.texts(spec)
+
+
+def _fault_of_value(pointer: str, value: str) -> Fault | None:
+    if "\0" in value:
+        return Fault(pointer=pointer, message="a NUL character cannot be passed to a process")
+    if not value and pointer in ("/command/0", "/working_dir"):
+        return Fault(pointer=pointer, message="is empty after expansion")
+    message, _, hint = launch_processes.fault_after_expansion(pointer, value).partition("; ")
+    return Fault(pointer=pointer, message=message, hint=hint) if message else None
+
+
+class _Texts:
+    """The expandable texts of one spec: each is compiled once, and rendered once where all instances have one value.
+
+    `faults` are those of texts that have no value, or none that a process can be given. Without any, `value` gives
+    the value of every text of the spec. `shared` are the variables that are the same for all instances.
+    """
+
+    def __init__(self, spec: WorkerSpec, context: LaunchContext) -> None:
+        self.shared = _shared_variables(spec, context)
+        self._spec = spec
+        self._values: dict[str, str] = {}
+        self._varying: dict[str, Template] = {}
+        first = {**self.shared, **_own_variables(spec, 0)}
+        found = (self._take(pointer, text, first) for pointer, text in _texts(spec))
+        self.faults = tuple(fault for fault in found if fault is not None)
+
+    def value(self, text: str, variables: Mapping[str, str | None]) -> str:
+        """What `text` is for the instance with these variables."""
+        value = self._values.get(text)
+        return self._varying[text].render(variables) if value is None else value
+
+    def varies(self, text: str) -> bool:
+        """Whether instances may differ in the value of `text`."""
+        return text in self._varying
+
+    def _take(self, pointer: str, text: str, variables: Mapping[str, str | None]) -> Fault | None:
+        if "$" not in text:  # most texts; ten thousand specs have some hundred thousand of them
+            self._values[text] = text
+            return _fault_of_value(pointer, text)
+        try:
+            template = compile_template(text)
+            secret = launch_processes.secret_in(self._spec, template)
+            if secret is not None:
+                return Fault(
+                    pointer=pointer,
+                    message=f"`${{env.{secret}}}` is a secret of this worker, and what stands here is shown and stored",
+                    hint="its processes find the value in their environment",
+                )
+            value = template.render(variables)
+        except ExpansionError as error:
+            return Fault(pointer=pointer, message=f"{error.message} (character {error.position + 1})", hint=error.hint)
+        if template.varies:
+            self._varying[text] = template
+        else:
+            self._values[text] = value
+        return _fault_of_value(pointer, value)
 
 
 # --- building ----------------------------------------------------------------------------------------------------
@@ -178,22 +192,6 @@ def _own_variables(spec: WorkerSpec, ordinal: int) -> dict[str, str | None]:
         "instance": f"{spec.worker_id}/{ordinal}",
         "port": None if spec.port is None else str(spec.port + ordinal),
     }
-
-
-def _blueprint(spec: WorkerSpec, context: LaunchContext) -> _Blueprint:
-    if spec.command is None:
-        argv = tuple(_literal(text) for text in (context.interpreter, *DEMO))
-    elif isinstance(spec.command, str):
-        argv = (*(_literal(text) for text in SHELL), compile_template(spec.command))
-    else:
-        argv = tuple(compile_template(text) for text in spec.command)
-    working_dir = _literal(context.directory) if spec.working_dir is None else compile_template(spec.working_dir)
-    env = {name: compile_template(text) for name, text in spec.env.items()}
-    return _Blueprint(argv=argv, working_dir=working_dir, env=env)
-
-
-def _literal(text: str) -> Template:
-    return Template(parts=(text,), varies=False)
 
 
 def _settings(spec: WorkerSpec) -> dict[str, Any]:
@@ -221,68 +219,79 @@ def _settings(spec: WorkerSpec) -> dict[str, Any]:
 class _Builder:
     """The shared part of one spec's launches, made once, and the small rest per replica."""
 
-    def __init__(self, spec: WorkerSpec, context: LaunchContext, stamp: str, secrets: Mapping[str, str]) -> None:
-        self._spec, self._context, self._stamp, self._secrets = spec, context, stamp, secrets
-        self._blueprint = _blueprint(spec, context)
-        self._variables = _shared_variables(spec, context)
+    def __init__(self, spec: WorkerSpec, context: LaunchContext, texts: _Texts) -> None:
+        self._spec, self._context, self._texts = spec, context, texts
+        fields = flatten(explicit_fields(spec))
+        self._secrets = launch_processes.secrets_of(spec, context.secret_values)
+        self.revision = revision_of(
+            fields,
+            env_files=[context.env_files[name].hmac for name in spec.env_files],
+            secrets=launch_processes.macs_of(self._secrets, context.key),
+        )
         self._settings = _settings(spec)
-        self._fixed = {
-            template: template.render(self._variables)
-            for template in (*self._blueprint.argv, self._blueprint.working_dir, *self._blueprint.env.values())
-            if not template.varies
-        }
         self._env = self._shared_env()
-        self._ours = {"WORKER_ID": spec.worker_id, "WORKER_REVISION": stamp}
+        self._varying_env = {name: text for name, text in spec.env.items() if texts.varies(text)}
+        self._ours = {"WORKER_ID": spec.worker_id, "WORKER_REVISION": self.revision}
         if context.url:
             self._ours["WORKERCTL_URL"] = context.url
-        self._varying_env = {name: text for name, text in self._blueprint.env.items() if text.varies}
-        self._hash = hmac.new(context.key, self._shared_text().encode("utf-8", "surrogatepass"), hashlib.sha256)
+        self._hash = hmac.new(context.key, self._shared_text(fields), hashlib.sha256)
 
     def instance(self, ordinal: int) -> DesiredInstance:
         """Replica `ordinal` as it should be."""
-        own = _own_variables(self._spec, ordinal)
-        variables = {**self._variables, **own}
-        argv = tuple(self._text(template, variables) for template in self._blueprint.argv)
-        working_dir = posixpath.normpath(
-            posixpath.join(self._context.directory, self._text(self._blueprint.working_dir, variables))
-        )
-        own_env = {name: template.render(variables) for name, template in self._varying_env.items()}
+        spec, context = self._spec, self._context
+        variables = {**self._texts.shared, **_own_variables(spec, ordinal)}
+        expanded = partial(self._texts.value, variables=variables)
+        argv = self._argv(expanded)
+        working_dir = context.directory
+        if spec.working_dir is not None:
+            working_dir = posixpath.join(working_dir, expanded(spec.working_dir))
+        working_dir = posixpath.normpath(working_dir)
+        own_env = {name: expanded(text) for name, text in self._varying_env.items()}
         own_env |= self._ours  # last: a spec cannot give its instances another name
-        own_env["WORKER_INSTANCE"] = f"{self._spec.worker_id}/{ordinal}"
+        own_env["WORKER_INSTANCE"] = f"{spec.worker_id}/{ordinal}"
         own_env["WORKER_ORDINAL"] = str(ordinal)
-        port = None if self._spec.port is None else self._spec.port + ordinal
+        port = None if spec.port is None else spec.port + ordinal
         if port is not None:
             own_env["PORT"] = str(port)
-        more = launch_processes.launch_fields(
-            self._spec, partial(expand, variables=variables), working_dir=working_dir, port=port
-        )  # fmt: skip
+        more = launch_processes.launch_fields(spec, expanded, working_dir=working_dir, port=port)
         launch = Launch(
             argv=argv, working_dir=working_dir, env={**self._env, **own_env}, port=port, **self._settings, **more
         )  # fmt: skip
         digest = self._digest([argv, working_dir, own_env, port, *([more] if more else [])])
         return DesiredInstance(
-            ordinal=ordinal, revision=self._stamp, digest=digest, launch=launch, secrets=self._secrets
+            ordinal=ordinal, revision=self.revision, digest=digest, launch=launch, secrets=self._secrets
         )  # fmt: skip
 
-    def _text(self, template: Template, variables: Mapping[str, str | None]) -> str:
-        fixed = self._fixed.get(template)
-        return template.render(variables) if fixed is None else fixed
+    def _argv(self, expanded: Callable[[str], str]) -> tuple[str, ...]:
+        command = self._spec.command
+        if command is None:
+            return (self._context.interpreter, *DEMO)
+        if isinstance(command, str):
+            return (*SHELL, expanded(command))
+        return tuple(expanded(text) for text in command)
 
     def _shared_env(self) -> dict[str, str]:
         """What all replicas share: env files in their order, the spec's own over them."""
+        spec, texts = self._spec, self._texts
         env = {"PYTHONUNBUFFERED": "1"}
-        for name in self._spec.env_files:
+        for name in spec.env_files:
             env.update(self._context.env_files[name].values)
-        env.update({name: self._fixed[text] for name, text in self._blueprint.env.items() if not text.varies})
+        env.update({name: texts.value(text, {}) for name, text in spec.env.items() if not texts.varies(text)})
         # A secret wins over an env file, and its former value there is not kept.
-        return {name: value for name, value in env.items() if name not in self._spec.secrets}
+        return {name: value for name, value in env.items() if name not in spec.secrets}
 
-    def _shared_text(self) -> str:
-        fields = flatten(explicit_fields(self._spec))
+    def _shared_text(self, fields: Mapping[str, Any]) -> bytes:
         in_place = {path: value for path, value in fields.items() if effect_of(path) is Effect.IN_PLACE}
-        return json.dumps([self._stamp, self._settings, in_place, self._env], sort_keys=True)
+        return _encoded([self.revision, self._settings, in_place, self._env])
 
     def _digest(self, own: list[Any]) -> str:
         made = self._hash.copy()
-        made.update(json.dumps(own, sort_keys=True, default=asdict).encode("utf-8", "surrogatepass"))
+        made.update(_encoded(own))
         return made.hexdigest()[:DIGEST_LENGTH]
+
+
+_encoder = json.JSONEncoder(sort_keys=True, default=asdict)
+
+
+def _encoded(value: list[Any]) -> bytes:
+    return _encoder.encode(value).encode("utf-8", "surrogatepass")

@@ -59,7 +59,7 @@ def texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
 
 def fault_after_expansion(pointer: str, value: str) -> str:
     """What is wrong with the expanded text at `pointer`; empty where nothing is."""
-    if not value and pointer.endswith(("/exec/0", "/file", "/user", "/group")):
+    if not value and (pointer in ("/user", "/group") or pointer.startswith("/secrets/") or pointer.endswith("/exec/0")):
         return "is empty after expansion"
     if pointer.endswith("/http/path") and not re.fullmatch(HTTP_PATH, value):
         return "holds more than visible ASCII characters after expansion"

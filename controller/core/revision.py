@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from controller.core.effects import Effect, effect_of, flatten
 from controller.core.spec import WorkerSpec, explicit_fields
@@ -35,12 +36,21 @@ def revision(
     an env file is missing: a file that was not read has no revision.
     """
     contents = env_files or {}
-    fields = {
-        path: value
-        for path, value in flatten(explicit_fields(spec)).items()
-        if effect_of(path) is Effect.RESTART and value is not None and value != []
+    return revision_of(
+        flatten(explicit_fields(spec)), env_files=[contents[name] for name in spec.env_files], secrets=secrets or {}
+    )  # fmt: skip
+
+
+def revision_of(fields: Mapping[str, Any], *, env_files: Sequence[str], secrets: Mapping[str, str]) -> str:
+    """The same, of the explicit fields by path (see effects.flatten). `env_files` are HMACs in the spec's order."""
+    relevant: dict[str, object] = {
+        "fields": {
+            path: value
+            for path, value in fields.items()
+            if value is not None and value != [] and effect_of(path) is Effect.RESTART
+        },
+        "env_files": env_files,
     }
-    relevant: dict[str, object] = {"fields": fields, "env_files": [contents[name] for name in spec.env_files]}
     if secrets:
         relevant["secrets"] = dict(secrets)
     text = json.dumps(relevant, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

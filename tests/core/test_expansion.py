@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.expansion import ExpansionError, compile_template, expand
+from controller.core.expansion import ExpansionError, compile_template
 
 VARIABLES = {
     "worker_id": "web",
@@ -19,6 +21,10 @@ VARIABLES = {
     "env.EMPTY": "",
     "env.UNSET": None,
 }
+
+
+def expand(text: str, variables: Mapping[str, str | None]) -> str:
+    return compile_template(text).render(variables)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,12 @@ def test_what_no_process_can_be_given_is_a_fault() -> None:
     assert faults(spec(command="a\0b")) == [("/command", "a NUL character cannot be passed to a process", "")]
 
 
+def test_a_variable_may_be_called_like_a_field_and_be_empty() -> None:
+    fields = {"user": "", "group": "a:b", "file": "", "path": ""}
+    (launch,) = launches(spec(env=fields))
+    assert fields.items() <= launch.env.items()
+
+
 def test_a_fault_becomes_a_problem_of_its_file() -> None:
     fault = Fault(pointer="/port", message="no", hint="try")
     source = Source(file="a.yaml", line=3)
