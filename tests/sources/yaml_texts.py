@@ -118,25 +118,15 @@ class Writer:
             line = self._own_line(column) + " " * column + "-"
             gap = self.random.choice((1, 1, 3))
             if isinstance(value, dict) and value and self.random.random() < 0.7:
-                line += (
-                    " " * gap + self._mapping(value, column + 1 + gap).lstrip(" \r\n")
-                    if self._is_quiet()
-                    else self._value(value, column)
-                )
-            elif isinstance(value, list) and value and self.random.random() < 0.5 and self._is_quiet():
-                line += " " * gap + self._sequence_inline(value, column + 1 + gap)
+                line += " " * gap + self._mapping(value, column + 1 + gap).lstrip(" \r\n")
+            elif isinstance(value, list) and value and self.random.random() < 0.5:
+                line += " " * gap + self._sequence(value, column + 1 + gap).lstrip(" \r\n")
             elif isinstance(value, list) and value:
                 line += self._comment() + self.line_end + self._sequence(value, column + 2)
             else:
                 line += self._value(value, column)
             lines.append(line)
         return self.line_end.join(lines)
-
-    def _is_quiet(self) -> bool:
-        return True
-
-    def _sequence_inline(self, data: list[Any], column: int) -> str:
-        return self._sequence(data, column).lstrip(" \r\n")
 
     def _inline(self, value: Any, column: int) -> str:
         if value is None and self.random.random() < 0.4:
