@@ -63,6 +63,7 @@ class Installation:
             (self.root / name).mkdir(mode=0o700)
         self.specs, self.state, self.slots = self.root / "specs", self.root / "state", self.root / "slots"
         self.listen = f"127.0.0.1:{_free_port()}"
+        self.ask_s = 20.0
         self.controller: subprocess.Popen[bytes] | None = None
         self._serve_count = 0
         self._has_ended_well = False
@@ -176,7 +177,7 @@ class Installation:
     def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
         """One request. Header names are written with underscores."""
         host, _, port = self.listen.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection = http.client.HTTPConnection(host, int(port), timeout=self.ask_s)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             if body is not None:

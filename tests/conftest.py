@@ -1,0 +1,37 @@
+"""Options of the fault campaign. They stand here because options must be known before tests/campaign is collected.
+
+The seed is drawn once, by the process that reads the command line, and given on to xdist's workers with the options.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+CI_FAULTS = 50
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Of `pytest -m campaign`."""
+    group = parser.getgroup("campaign", "fault campaign (pytest -m campaign)")
+    group.addoption("--faults", type=int, default=CI_FAULTS, help="how many faults (default: a slice for CI)")
+    group.addoption("--seed", type=int, default=None, help="of the first round; drawn and printed where not given")
+    group.addoption("--workers", type=int, default=50, help="how many workers a round begins with")
+    group.addoption("--only", default="", help="draw from these faults only (comma-separated names)")
+    group.addoption("--all-syscalls", action="store_true", help="crash at every system call, not at a sample")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the seed."""
+    if config.option.seed is None:
+        config.option.seed = secrets.randbelow(1_000_000)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Print it."""
+    if "campaign" in (config.option.markexpr or "") and "not campaign" not in config.option.markexpr:
+        return (
+            f"campaign: --seed {config.option.seed} --faults {config.option.faults} --workers {config.option.workers}"
+        )
+    return None
