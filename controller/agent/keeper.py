@@ -47,6 +47,7 @@ from .spawn import (
     release,
 )
 from .start import LOCK_WAIT_S, has_runs, is_over, lock_holder, role_argv, take_locks
+from .unrecorded import record_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,7 @@ class Keeper:
         self._options = options
         self._setup = setup
         self._runs: dict[str, Run] = {}
-        self._records = Records(paths.runs, procfs.boot_id() or "")
+        self._records, self._logs = Records(paths.runs, procfs.boot_id() or ""), paths.logs
         self._polled: dict[str, Run] = {}
         self._poll_at = 0.0
         self._live: dict[str, Run] = {}
@@ -162,6 +163,9 @@ class Keeper:
             except SpawnError as error:
                 self._tell_failed(str(header.get("run")), str(header.get("slot")), error)
         elif operation == "list":
+            # Asked for also when the agent found records removed. Where they stay so, it is told all the same.
+            with contextlib.suppress(OSError):
+                self._records.restore(self._runs.values())
             self._agent.greet()
         elif operation == "shutdown":
             self._shut_down()
@@ -296,8 +300,9 @@ class Keeper:
 
     def _adopt_all(self) -> None:
         failpoint("keeper.before_adopt")
-        runs, complaints = self._records.load()
-        for complaint in complaints:
+        complaints = record_anew(self._records, self._logs)
+        runs, bad = self._records.load()
+        for complaint in complaints + bad:
             log(complaint)
         for run in runs:
             adopt(run)

@@ -13,12 +13,15 @@ import errno
 import json
 import os
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import procfs
 from .failpoints import failpoint
 from .request import SpawnRequest, is_run_id
 from .spawn import HEADROOM, descriptor_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _RECORD_LIMIT = 65_536
 _EXIT_ROOM = 96
@@ -109,6 +112,7 @@ class Records:
     """The folder of records. `boot_id` is that of now."""
 
     def __init__(self, folder: str, boot_id: str) -> None:
+        self._path = folder
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._boot_id = boot_id
 
@@ -144,6 +148,20 @@ class Records:
             self.write(run)
         else:
             self._put(f"{run.run}.json", _exit_text(run), 0, run.exit_at)
+
+    def restore(self, runs: Iterable[Run]) -> None:
+        """Write the records anew that were removed under us, be it with their folder. Raises OSError."""
+        folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.close(self._folder)
+        self._folder = folder
+        present = self.names()
+        for run in runs:
+            if run.run not in present:
+                self.write(run)
+
+    def names(self) -> set[str]:
+        """The runs that have a record, good or bad."""
+        return {name[: -len(".json")] for name in os.listdir(self._folder) if name.endswith(".json")}
 
     def remove(self, run: str) -> None:
         """Forget it. Raises OSError where even that fails."""
