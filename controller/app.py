@@ -18,13 +18,13 @@ from dataclasses import dataclass
 
 from controller.agent.paths import AgentPaths, PathsError
 from controller.api.listen import ListenError, parse_listen
-from controller.api.ports import Topic
+from controller.api.ports import Ports, Topic
 from controller.api.server import ApiServer
 from controller.backends.agent import AgentBackend
 from controller.backends.base import Backend, Superseded
 from controller.backends.doorstep import LocalDoorstep
 from controller.config import Settings
-from controller.desk import Desk, Parts
+from controller.desk.workers import Desk, Parts
 from controller.log import configure
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
@@ -117,7 +117,8 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(desk.specs_read)
     loop.publish_to(lambda turn: _published(turn, desk, specs))
-    api = ApiServer(desk, parse_listen(settings.listen), allowed_hosts=settings.allowed_host)
+    ports = Ports(snapshots=desk, records=desk, wishes=desk, changes=desk)
+    api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
         ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,

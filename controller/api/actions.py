@@ -75,7 +75,7 @@ async def _act(call: Call, action: Literal["start", "stop", "restart"]) -> web.S
         reason=body.reason,
         for_ms=body.for_ms,
     )
-    match await call.ports.act(wish):
+    match await call.ports.wishes.act(wish):
         case UnknownWorker():
             raise unknown_worker(wish.worker_id)
         case Refused() as refusal:
@@ -90,7 +90,7 @@ async def reconcile(call: Call) -> web.StreamResponse:
     """`POST /api/v1/reconcile`."""
     wait_s = _wait_s(call)
     body = await read_body(call, ReconcileBody)
-    match await call.ports.reconcile(body.confirm, call.principal.name):
+    match await call.ports.wishes.reconcile(body.confirm, call.principal.name):
         case Refused() as refusal:
             raise _refused(refusal)
         case Accepted(operation=operation):
@@ -102,7 +102,7 @@ async def reconcile(call: Call) -> web.StreamResponse:
 async def show_operation(call: Call) -> web.StreamResponse:
     """`GET /api/v1/operations/{id}`."""
     Query(call.request)
-    operation = await call.ports.operation(call.params["id"])
+    operation = await call.ports.records.operation(call.params["id"])
     if operation is None:
         raise ApiProblem(status=404, code="unknown_operation", detail=f"there is no operation {call.params['id']}")
     return json_response(operation, call.request_id)
@@ -142,10 +142,10 @@ async def _ended(call: Call, operation: Document, wait_s: float) -> Document:
     """The operation at its end, or as it stands when the time is over, the client gone or the server ending."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
-    bell = call.ports.subscribe(Topic.OPERATIONS)
+    bell = call.ports.changes.subscribe(Topic.OPERATIONS)
     try:
         while True:
-            operation = await call.ports.operation(operation["operation_id"]) or operation
+            operation = await call.ports.records.operation(operation["operation_id"]) or operation
             if operation["state"] in ENDED_OPERATIONS:
                 return operation
             woken = await call.followers.wait(bell, call.connection.lost, max(0.0, deadline - loop.time()))

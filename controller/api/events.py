@@ -29,7 +29,7 @@ async def list_events(call: Call) -> web.StreamResponse:
     if query.flag("follow") and call.request.method == "GET":
         notation = Ndjson() if negotiate(call.request, [NDJSON, EVENTS]) == NDJSON else ServerSentEvents()
         return await follow(call, notation, _Tail(call, wanted).read, Topic.EVENTS, wanted.worker_id)
-    batch = await call.ports.events(wanted)
+    batch = await call.ports.records.events(wanted)
     items = [entry.item for entry in batch.entries]
     if negotiate(call.request, [JSON, NDJSON]) == NDJSON:
         return body_response(lines(items), NDJSON, call.request_id)
@@ -45,6 +45,6 @@ class _Tail:
 
     async def read(self) -> Batch:
         """What is new."""
-        batch = await self._call.ports.events(self._wanted)
+        batch = await self._call.ports.records.events(self._wanted)
         self._wanted = replace(self._wanted, after=batch.cursor, limit=MAX_EVENTS)
         return batch

@@ -17,13 +17,13 @@ from controller.api.responses import json_response
 
 async def healthz(call: Call) -> web.StreamResponse:
     """`GET /healthz`: 200 while the loop ticks."""
-    health = call.ports.health()
+    health = call.ports.snapshots.health()
     return json_response(health_document(health), call.request_id, status=200 if health.ticking else 503)
 
 
 async def readyz(call: Call) -> web.StreamResponse:
     """`GET /readyz`: 200 once the first turn ran and the agent answered, until draining or without the database."""
-    health = call.ports.health()
+    health = call.ports.snapshots.health()
     return json_response(health_document(health), call.request_id, status=503 if waiting_for(health) else 200)
 
 

@@ -81,7 +81,7 @@ def _ordinal(call: Call, query: Query) -> int | None:
 
 async def _read(call: Call, wanted: LogQuery) -> Batch:
     """The lines, or 404 where neither a worker nor a line of this name is known."""
-    batch = await call.ports.logs(wanted)
+    batch = await call.ports.records.logs(wanted)
     if batch is None:
         raise ApiProblem(status=404, code="unknown_worker", detail=f"there is no worker {wanted.worker_id}")
     return batch

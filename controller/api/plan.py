@@ -17,7 +17,7 @@ async def show_plan(call: Call) -> web.StreamResponse:
     """`GET /api/v1/plan`. As text/plain: one line per entry, nothing when there is nothing to do."""
     Query(call.request)
     media_type = negotiate(call.request, [JSON, PLAIN])
-    plan = await call.ports.plan()
+    plan = await call.ports.records.plan()
     if media_type == PLAIN:
         text = f"{plan}\n" if plan.actions or plan.holds else ""
         return body_response(text.encode("utf-8", "backslashreplace"), PLAIN, call.request_id)

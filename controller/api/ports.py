@@ -200,5 +200,11 @@ class Changes(Protocol):
         """A bell for one topic; for one worker of it when given. Called in the event loop's thread."""
 
 
-class Ports(Snapshots, Records, Wishes, Changes, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
     """Everything at once: what an ApiServer is given."""
+
+    snapshots: Snapshots
+    records: Records
+    wishes: Wishes
+    changes: Changes

@@ -124,7 +124,7 @@ async def follow(
     `topic` and `worker_id` choose the bell. It is subscribed before the first reading, so nothing falls between them.
     """
     with call.followers.place():
-        bell = call.ports.subscribe(topic, worker_id)
+        bell = call.ports.changes.subscribe(topic, worker_id)
         try:
             return await _Stream(call, notation, read, bell).run()
         finally:

@@ -59,7 +59,7 @@ async def list_workers(call: Call) -> web.StreamResponse:
         return await follow(call, Ndjson() if notation == NDJSON else ServerSentEvents(), watch.read, Topic.WORKERS)
     limit = query.number("limit", low=1, high=MAX_PAGE) or MAX_PAGE
     start = query.text("cursor") or ""
-    matching = [item for item in call.ports.workers() if item["worker_id"] > start and selection.covers(item)]
+    matching = [item for item in call.ports.snapshots.workers() if item["worker_id"] > start and selection.covers(item)]
     items = matching[:limit]
     if negotiate(call.request, [JSON, NDJSON]) == NDJSON:
         return body_response(lines(items), NDJSON, call.request_id)
@@ -77,7 +77,7 @@ class _Watch:
 
     async def read(self) -> Batch:
         """The changes since the call before."""
-        now = {item["worker_id"]: item for item in self._call.ports.workers() if self._selection.covers(item)}
+        now = {item["worker_id"]: item for item in self._call.ports.snapshots.workers() if self._selection.covers(item)}
         changed = [item for name, item in now.items() if not _alike(item, self._seen.get(name))]
         gone = [{"worker_id": name, "gone": True} for name in self._seen if name not in now]
         self._seen = now
@@ -97,7 +97,7 @@ def _timeless(item: Document) -> dict[str, Any]:
 async def show_status(call: Call) -> web.StreamResponse:
     """`GET /api/v1/workers/{id}/status`."""
     Query(call.request)
-    item = await call.ports.status(call.params["id"])
+    item = await call.ports.records.status(call.params["id"])
     if item is None:
         raise unknown_worker(call.params["id"])
     return json_response(item, call.request_id)
@@ -106,7 +106,7 @@ async def show_status(call: Call) -> web.StreamResponse:
 async def show_overview(call: Call) -> web.StreamResponse:
     """`GET /api/v1/workers/stats/overview`: sums over all workers; null where no worker reported the figure."""
     Query(call.request)
-    items = call.ports.workers()
+    items = call.ports.snapshots.workers()
     by_status = {status.value: sum(item["status"] == status for item in items) for status in Status}
     counts = {
         "workers": len(items),

@@ -17,7 +17,7 @@ Data = dict[str, Any]
 
 
 def replaced(have: Mapping[str, Any], shown: Mapping[str, Any], body: Mapping[str, Any]) -> Data:
-    """The document that says `have` and is shown as `shown`, replaced by `body`. A field that `body` leaves out goes."""
+    """The document that says `have`, shown as `shown`, replaced by `body`. A field that `body` leaves out goes."""
     result: Data = {}
     for key, value in have.items():
         if key in body:

@@ -22,7 +22,7 @@ async def open_site() -> AsyncIterator[OpenSite]:
 
     async def opened(*workers: Json, listen: str = "127.0.0.1:0", **options: Any) -> Site:
         ports, where = FakePorts(*workers), parse_listen(listen)
-        server = ApiServer(ports, where, **{"limits": FAST, **options})
+        server = ApiServer(ports.ports, where, **{"limits": FAST, **options})
         await server.start()
         sites.append(Site(ports, server, where))
         return sites[-1]

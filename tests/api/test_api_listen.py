@@ -91,7 +91,7 @@ async def test_a_port_in_use_is_told(open_site: OpenSite) -> None:
     site = await open_site()
 
     with pytest.raises(ListenError) as refused:
-        await ApiServer(FakePorts(), parse_listen(site.server.address)).start()
+        await ApiServer(FakePorts().ports, parse_listen(site.server.address)).start()
 
     assert str(refused.value) == f"Cannot listen on {site.server.address}: address already in use"
 

@@ -62,7 +62,7 @@ def site() -> Iterator[Site]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     ports = FakePorts(worker("mailer", labels={"team": "growth"}), worker("web", description="Serves the shop."))
-    server = ApiServer(ports, parse_listen("127.0.0.1:0"))
+    server = ApiServer(ports.ports, parse_listen("127.0.0.1:0"))
     asyncio.run_coroutine_threadsafe(server.start(), loop).result(DEADLINE_S)
     try:
         yield Site(ports=ports, server=server, loop=loop)

@@ -21,7 +21,7 @@ from controller.api.ports import (
     UnknownWorker,
 )
 from controller.core.observed import Status
-from controller.desk import Desk, Parts
+from controller.desk.workers import Desk, Parts
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop

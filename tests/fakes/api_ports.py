@@ -18,6 +18,7 @@ from controller.api.ports import (
     EventQuery,
     Health,
     LogQuery,
+    Ports,
     Refused,
     Topic,
     UnknownWorker,
@@ -130,6 +131,7 @@ class FakePorts:
         self.wishes: list[ActionWish | tuple[str | None, str]] = []
         self.queries: list[LogQuery | EventQuery] = []
         self.tower = BellTower()
+        self.ports = Ports(snapshots=self, records=self, wishes=self, changes=self)
 
     # --- the world changes ------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""The desk: where the API's questions and wishes meet the loop, the specs and the store.
+"""The desk of workers: how they are, what is planned, and the wishes to start, stop and restart them.
 
-Implements `api.ports` over the rest of the program; made by app.py. A wish is durable when its method returns: start
+A wish is durable when its method returns: start
 and stop are written into the person's file, restart (and the second half of start: another try for what gave up)
 into an intent. The loop does the rest; an operation only watches it.
 """
@@ -23,13 +23,13 @@ from controller.core.picture import Picture, picture_of, pictures
 from controller.core.plan import Hold, Plan
 from controller.core.status import Condition, conditions
 from controller.core.views import Beside, beside, status_view, worker_views
+from controller.desk.shelf import Shelf
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop, Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
 from controller.reconcile.specs import SpecFeed
 from controller.reconcile.wishes import WishBook
-from controller.shelf import Shelf
 from controller.sources.editor import Conflict, EditRefused, get_field, set_field, write_atomically
 from controller.store import Store
 from controller.store.records import Event
