@@ -1,32 +1,35 @@
-"""Last good specs on disk: small fsynced files, one per spec file, in STATE/last_good.
+"""Last good specs on disk: one journal of records, one line per spec file, in STATE/last_good.
 
-Called by directory.py only. They answer two questions after a start: what a file said that is broken now, and which
-workers had a file that is gone now. So a record leaves only when its last worker is forgotten, that is when its
+Called by directory.py and preview.py. They answer two questions after a start: what a file said that is broken now, and
+which workers had a file that is gone now. So a record leaves only when its last worker is forgotten, that is when its
 processes are known to be gone.
 
-A record names its spec file and holds the workers' fields with Defaults merged, as plain data. A record that cannot be
-read is set aside (`.bad`) and the others are used: one bad byte must not cost a fleet. Writing is atomic per record.
-Few records are fsynced one by one; thousands, on the first start over a large directory, with one syncfs.
+A record names its spec file and holds the workers' fields with Defaults merged, as plain data. A save appends the
+records that changed and fsyncs once, whether one file changed or ten thousand; of several records of one file the last
+one counts, and an empty one ends it. The journal is written anew, whole and renamed into place, when most of it is
+outdated, or when it cannot be appended to: torn by a crash or a full disk, or not the file that we left.
+
+A line without its end was never acknowledged, and does not count. One that cannot be read is set aside (`.bad`) and the
+others are used: one bad byte must not cost a fleet.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from controller.agent.failpoints import failpoint
 from controller.sources.assembly import LastGood, Memory
 from controller.sources.documents import Document
 
-VERSION = 1
-MANY = 64
+JOURNAL = "records.jsonl"
 _ROOT = "root.json"
-_SUFFIX = ".json"
+VERSION = 1
+SPARE_LINES = 256
+"""Outdated lines that are never worth a new journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,143 +42,213 @@ class RootIdentity:
     ino: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What one spec file last defined; empty where all of that is forgotten."""
+
+    workers: Mapping[str, LastGood] = field(default_factory=dict)
+    default: Document | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.workers and self.default is None
+
+    def says_the_same_as(self, other: _Record) -> bool:
+        """Whether both would be written alike, wherever their workers were built."""
+        return (
+            _say_the_same(self.default, other.default)
+            and list(self.workers) == list(other.workers)
+            and all(
+                _say_the_same(one.document, another.document) and one.on_submount == another.on_submount
+                for one, another in zip(self.workers.values(), other.workers.values(), strict=True)
+            )
+        )
+
+
+def _say_the_same(one: Document | None, other: Document | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or (one.line, one.data) == (other.line, other.data)
+
+
 class LastGoodFiles:
     """The records of one state directory. `folder` is created with mode 0700 when it is missing."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._on_disk: dict[str, tuple[tuple[str, LastGood], ...] | None] = {}
-        self._defaults_on_disk: dict[str, Document | None] = {}
-        self._root_on_disk: RootIdentity | None = None
+        self._records: dict[str, _Record] = {}
+        self._saved = Memory()
+        self._root: RootIdentity | None = None
+        self._lines = 0
+        self._size: int | None = None  # None: the journal must be written anew
 
     def load(self) -> tuple[Memory, RootIdentity | None]:
-        """All records, and the directory they are about. A damaged record is set aside."""
-        workers: dict[str, LastGood] = {}
-        defaults: dict[str, Document] = {}
-        for name in sorted(os.listdir(self._folder)):
-            if name.startswith(".") or not name.endswith(_SUFFIX):
-                continue
-            path = os.path.join(self._folder, name)
-            try:
-                with open(path, "rb") as file:
-                    content = json.load(file)
-                if name == _ROOT:
-                    self._root_on_disk = RootIdentity(**content)
-                else:
-                    self._take(content, workers, defaults)
-            except (ValueError, KeyError, TypeError):
-                os.replace(path, path + ".bad")
-        return Memory(workers=workers, defaults=defaults), self._root_on_disk
+        """All records, and the directory they are about. What is damaged is set aside."""
+        self._load_journal()
+        self._load_root()
+        workers = {worker_id: known for one in self._records.values() for worker_id, known in one.workers.items()}
+        defaults = {path: one.default for path, one in self._records.items() if one.default is not None}
+        self._saved = Memory(workers=workers, defaults=defaults)
+        return self._saved, self._root
 
-    def _take(self, content: Any, workers: dict[str, LastGood], defaults: dict[str, Document]) -> None:
-        if content["version"] != VERSION:
-            raise ValueError("another version")
-        path, on_submount = str(content["path"]), bool(content["on_submount"])
-        own: list[tuple[str, LastGood]] = []
-        for entry in content["workers"]:
-            document = Document(file=path, index=-1, line=int(entry["line"]), data=dict(entry["data"]))
-            own.append((str(entry["worker_id"]), LastGood(document=document, on_submount=on_submount)))
-        default: Document | None = None
-        if content["defaults"] is not None:
-            entry = content["defaults"]
-            default = Document(file=path, index=-1, line=int(entry["line"]), data=dict(entry["data"]))
-        # Only a record that is whole counts.
-        workers.update(own)
-        if default is not None:
-            defaults[path] = default
-        self._on_disk[path] = tuple(own)
-        self._defaults_on_disk[path] = default
+    def _load_journal(self) -> None:
+        content = _content(self._path(JOURNAL))
+        *lines, torn = content.split(b"\n")
+        damaged: list[bytes] = []
+        for line in lines:
+            try:
+                path, record = _decoded(line)
+            except (ValueError, KeyError, TypeError):
+                damaged.append(line)
+            else:
+                self._note(path, record)
+        self._lines = len(lines)
+        self._size = None if damaged or torn else len(content)
+        if damaged:
+            self._replace(JOURNAL + ".bad", b"".join(line + b"\n" for line in damaged))
+
+    def _load_root(self) -> None:
+        content = _content(self._path(_ROOT))
+        try:
+            self._root = RootIdentity(**json.loads(content)) if content else None
+        except (ValueError, TypeError):
+            os.replace(self._path(_ROOT), self._path(_ROOT) + ".bad")
 
     def save(self, memory: Memory, root: RootIdentity | None) -> None:
-        """Makes the records say what the memory says; touches only what changed. Raises OSError."""
-        by_file: dict[str, list[tuple[str, LastGood]]] = {path: [] for path in memory.defaults}
+        """Makes the records say what the memory says; writes only what changed. Raises OSError."""
+        changed = {
+            path: record
+            for path, record in self._touched(memory).items()
+            if not record.says_the_same_as(self._records.get(path, _Record()))
+        }
+        if changed:
+            self._write(changed)
+        if root is not None and root != self._root:
+            self._replace(_ROOT, json.dumps(asdict(root)).encode())
+        for path, record in changed.items():
+            self._note(path, record)
+        self._saved, self._root = memory, root
+
+    def _touched(self, memory: Memory) -> dict[str, _Record]:
+        """The records, as they should be, of the files whose workers or Defaults are other objects than before."""
+        saved = self._saved
+        paths = {
+            known.document.file
+            for worker_id, known in memory.workers.items()
+            if saved.workers.get(worker_id) is not known
+        }
+        paths |= {
+            known.document.file
+            for worker_id, known in saved.workers.items()
+            if worker_id not in memory.workers or memory.workers[worker_id].document.file != known.document.file
+        }
+        paths |= {
+            path
+            for path in memory.defaults.keys() | saved.defaults.keys()
+            if memory.defaults.get(path) is not saved.defaults.get(path)
+        }
+        if not paths:
+            return {}
+        workers: dict[str, dict[str, LastGood]] = {path: {} for path in paths}
         for worker_id, known in memory.workers.items():
-            by_file.setdefault(known.document.file, []).append((worker_id, known))
-        changed: dict[str, bytes] = {}
-        for path, own in by_file.items():
-            if not self._is_saved(path, own, memory.defaults.get(path)):
-                changed[_name(path)] = _encoded(path, own, memory.defaults.get(path))
-        if root is not None and root != self._root_on_disk:
-            content = {"path": root.path, "real": root.real, "dev": root.dev, "ino": root.ino}
-            changed[_ROOT] = json.dumps(content).encode()
-        dropped = [path for path in self._on_disk if path not in by_file]
-        self._write(changed)
-        for path in dropped:
-            _unlink(os.path.join(self._folder, _name(path)))
-        if changed or dropped:
-            self._sync_folder()
-        self._root_on_disk = root
-        self._on_disk = {path: tuple(own) for path, own in by_file.items()}
-        self._defaults_on_disk = {path: memory.defaults.get(path) for path in by_file}
+            if known.document.file in paths:
+                workers[known.document.file][worker_id] = known
+        return {path: _Record(workers=workers[path], default=memory.defaults.get(path)) for path in sorted(paths)}
 
-    def _is_saved(self, path: str, own: list[tuple[str, LastGood]], default: Document | None) -> bool:
-        before = self._on_disk.get(path)
-        if before is None or len(before) != len(own) or self._defaults_on_disk.get(path) != default:
+    def _note(self, path: str, record: _Record) -> None:
+        if record.is_empty:
+            self._records.pop(path, None)
+        else:
+            self._records[path] = record
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def _write(self, changed: Mapping[str, _Record]) -> None:
+        lines = self._lines + len(changed)
+        if lines > 2 * len(self._records) + SPARE_LINES or not self._append(changed):
+            live = {path: record for path, record in {**self._records, **changed}.items() if not record.is_empty}
+            content = _encoded(live)
+            self._replace(JOURNAL, content)
+            self._lines, self._size = len(live), len(content)
+
+    def _append(self, changed: Mapping[str, _Record]) -> bool:
+        """Adds lines to the journal as we left it; false where it must be written anew."""
+        size, self._size = self._size, None  # until all of it is there
+        if size is None:
             return False
-        return all(
-            one[0] == other[0]
-            and (one[1].document is other[1].document or one[1].document == other[1].document)
-            and one[1].on_submount == other[1].on_submount
-            for one, other in zip(before, own, strict=True)
-        )
-
-    def _write(self, contents: Mapping[str, bytes]) -> None:
-        temporary: list[tuple[str, str]] = []
-        for name, content in contents.items():
-            path = os.path.join(self._folder, name)
-            hidden = os.path.join(self._folder, "." + name)
-            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                if len(contents) <= MANY:
-                    os.fsync(descriptor)
-            temporary.append((hidden, path))
-        if len(contents) > MANY:
-            _sync_file_system(self._folder)
-        failpoint("sources.last_good_written")
-        for hidden, path in temporary:
-            os.replace(hidden, path)
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            descriptor = os.open(self._path(JOURNAL), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        content = _encoded(changed)
+        with open(descriptor, "wb") as file:
+            if os.fstat(descriptor).st_size != size:
+                return False
+            file.write(content)
+            file.flush()
+            failpoint("sources.last_good_written")
             os.fsync(descriptor)
+        self._lines, self._size = self._lines + len(changed), size + len(content)
+        return True
+
+    def _replace(self, name: str, content: bytes) -> None:
+        hidden = self._path("." + name)
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        failpoint("sources.last_good_written")
+        os.replace(hidden, self._path(name))
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
         finally:
-            os.close(descriptor)
+            os.close(folder)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
 
 
-def _name(path: str) -> str:
-    return hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()[:32] + _SUFFIX
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
-def _encoded(path: str, own: list[tuple[str, LastGood]], default: Document | None) -> bytes:
-    content = {
+def _decoded(line: bytes) -> tuple[str, _Record]:
+    content = json.loads(line)
+    if content["version"] != VERSION:
+        raise ValueError("another version")
+    path, on_submount = str(content["path"]), bool(content["on_submount"])
+    workers = {
+        str(entry["worker_id"]): LastGood(document=_document(path, entry), on_submount=on_submount)
+        for entry in content["workers"]
+    }
+    default = content["defaults"]
+    return path, _Record(workers=workers, default=None if default is None else _document(path, default))
+
+
+def _document(path: str, entry: Any) -> Document:
+    return Document(file=path, index=-1, line=int(entry["line"]), data=dict(entry["data"]))
+
+
+def _encoded(records: Mapping[str, _Record]) -> bytes:
+    return b"".join(json.dumps(_plain(path, record)).encode() + b"\n" for path, record in records.items())
+
+
+def _plain(path: str, record: _Record) -> dict[str, Any]:
+    default = record.default
+    return {
         "version": VERSION,
         "path": path,
-        "on_submount": any(known.on_submount for _, known in own),
+        "on_submount": any(known.on_submount for known in record.workers.values()),
         "workers": [
             {"worker_id": worker_id, "line": known.document.line, "data": known.document.data}
-            for worker_id, known in own
+            for worker_id, known in record.workers.items()
         ],
         "defaults": None if default is None else {"line": default.line, "data": default.data},
     }
-    return json.dumps(content).encode()
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _sync_file_system(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), folder)
-    finally:
-        os.close(descriptor)

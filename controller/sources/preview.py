@@ -30,14 +30,13 @@ from controller.sources.assembly import LastGood
 from controller.sources.directory import DirectorySource
 from controller.sources.env_files import EnvFile
 from controller.sources.files import FileReader
-from controller.sources.last_good import LastGoodFiles
+from controller.sources.last_good import JOURNAL, LastGoodFiles
 from controller.sources.launching import Launcher, Surroundings
 from controller.sources.places import Places
 from controller.sources.tree import opened_tree
 from controller.sources.validation import judge_worker
 
 RECORDS = "last_good"
-_ROOT = "root.json"
 _LATER = float("inf")  # every file has settled by then
 
 
@@ -71,13 +70,11 @@ def preview(root: str, state_dir: str | None, surroundings: Surroundings, *, now
 
 
 def _copy_records(source: str, target: str) -> None:
-    """Records are replaced whole while we read; one that is gone by now belongs to a worker that is."""
+    """The journal is only appended to, or replaced whole, while we read: what is cut off does not count yet."""
     os.makedirs(target, mode=0o700)
     with suppress(FileNotFoundError):
-        for name in os.listdir(source):
-            if name.endswith(".json") and name != _ROOT and not name.startswith("."):
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
+        if JOURNAL in os.listdir(source):
+            shutil.copyfile(os.path.join(source, JOURNAL), os.path.join(target, JOURNAL))
 
 
 def _workers_before(root: str, known: Iterable[LastGood], surroundings: Surroundings) -> tuple[DesiredWorker, ...]:

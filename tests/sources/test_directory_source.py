@@ -187,26 +187,6 @@ def test_a_file_broken_while_the_controller_was_down_still_yields_its_last_good_
     assert after.workers["b"].source == Source(file="a.yaml", line=5)
 
 
-def test_a_damaged_record_is_set_aside_and_the_others_count(specs: SpecsDirectory) -> None:
-    specs.write("a.yaml", worker("a"))
-    specs.write("b.yaml", worker("b"))
-    specs.scan()
-    records = sorted((specs.state / "last_good").glob("*.json"))
-    damaged = next(one for one in records if '"a.yaml"' in one.read_text())
-    damaged.write_text('{"version": 1, "path": "a.yaml", "workers"')
-    specs.write("a.yaml", "}")
-    specs.write("b.yaml", "}")
-    specs.start()
-    assert states(specs.later().scan()) == {"b": "stale"}
-    assert damaged.with_name(damaged.name + ".bad").exists()
-
-
-def test_a_record_of_another_version_is_set_aside(specs: SpecsDirectory) -> None:
-    (specs.state / "last_good" / "x.json").write_text('{"version": 2}')
-    specs.start()
-    assert [one.name for one in (specs.state / "last_good").iterdir()] == ["x.json.bad"]
-
-
 def test_a_last_good_spec_that_cannot_be_built_any_more_is_broken_and_not_removed(tmp_path: Path) -> None:
     around = Surroundings(host="localhost", cpu_count=1, interpreter="python3", key=b"k", allowed_env={"CITY": "Rome"})
     specs = SpecsDirectory(tmp_path, around)
@@ -231,18 +211,7 @@ def test_an_unwritable_state_directory_is_a_warning_and_workers_go_on(specs: Spe
     folder.unlink()
     folder.mkdir()
     assert specs.result().warning == ""
-    assert len(list(folder.glob("*.json"))) == 2
-
-
-def test_a_full_directory_is_written_in_one_go(specs: SpecsDirectory) -> None:
-    for number in range(70):
-        specs.write(f"{number}.yaml", worker(f"w{number}"))
-    specs.scan()
-    assert len(list((specs.state / "last_good").glob("*.json"))) == 71
-    specs.start()
-    for number in range(70):
-        specs.write(f"{number}.yaml", "}")
-    assert set(states(specs.later().scan()).values()) == {"stale"}
+    assert sorted(one.name for one in folder.iterdir()) == ["records.jsonl", "root.json"]
 
 
 # --- files in the making ---------------------------------------------------------------------------------------------

@@ -124,8 +124,8 @@ def test_env_files_and_the_controllers_key_make_no_difference(specs: SpecsDirect
 
 def test_nothing_of_the_state_directory_is_touched_even_where_records_are_damaged(specs: SpecsDirectory) -> None:
     accepted(specs, web=worker("web"), mail=worker("mail"))
-    (specs.state / "last_good" / "0.json").write_bytes(b"{")
-    (specs.state / "last_good" / ".half.json").write_bytes(b"{")
+    with (specs.state / "last_good" / "records.jsonl").open("ab") as journal:
+        journal.write(b"{\n{")
     specs.remove("mail.yaml")
     specs.write("web.yaml", worker("web", "replicas: 3\n"))
     before = trace(specs.state)
@@ -143,7 +143,7 @@ def test_a_worker_whose_former_env_file_is_gone_is_replaced(specs: SpecsDirector
 
 def test_a_record_that_this_version_cannot_judge_is_passed_over(specs: SpecsDirectory) -> None:
     accepted(specs, web=worker("web"), mail=worker("mail"))
-    for record in (specs.state / "last_good").glob("*.json"):
-        was = record.read_text()
-        record.write_text(was.replace('"data": {"worker_id": "web"', '"data": {"later": 1, "worker_id": "web"'))
+    journal = specs.state / "last_good" / "records.jsonl"
+    was = journal.read_text()
+    journal.write_text(was.replace('"data": {"worker_id": "web"', '"data": {"later": 1, "worker_id": "web"'))
     assert lines(specs) == ["create   web/0: not there yet"]
