@@ -21,6 +21,7 @@ from .members import (
     adopted_members,
     has_group_members,
     owned_members,
+    signal_leader,
     signal_leader_group,
     signal_process,
 )
@@ -56,6 +57,7 @@ class Groups:
         self._waiting: dict[str, Run] = {}
         self._leaders: set[int] = set()
         self._left: set[str] = set()
+        self._seen: dict[str, frozenset[procfs.Identity]] = {}
         self._sweep_due = True
         self._sweep_not_before = 0.0
         self._scan_not_before = 0.0
@@ -65,6 +67,9 @@ class Groups:
         """A new run, in the mapping already."""
         if run.owned:
             self._leaders.add(run.pid)
+        elif run.exited is None:
+            # Who belongs to it is seen now, while all who descend from its leader still do.
+            self.watch(run)
 
     def touch(self) -> None:
         """A child changed: look at the strays in the next step."""
@@ -78,6 +83,7 @@ class Groups:
     def forget(self, run: Run) -> None:
         """The run is gone. What may be left of it is a stray for the next sweep."""
         self._waiting.pop(run.run, None)
+        self._seen.pop(run.run, None)
         if run.owned:
             self._leaders.discard(run.pid)
         self.leave(run.cgroup)
@@ -181,8 +187,7 @@ class Groups:
         if table is None:
             # Unknown is not empty. A kill is not put off for it, as far as it can be done blindly.
             for run in pending:
-                if run.killing:
-                    _kill_at_once(run)
+                _reach_blindly(run)
             self._again(now + ADOPTED_RECHECK_S)
             return []
         # A death below a stray may have moved its children to us, past the scan: then the scan proves no absence.
@@ -198,7 +203,9 @@ class Groups:
         members = owned_members(table, roots, owned, users)
         adopted = [run for run in pending if not run.owned]
         if adopted:
-            members.update(adopted_members(table, adopted, users))
+            seen = {run.run: self._seen.get(run.run, frozenset()) for run in adopted}
+            members.update(adopted_members(table, adopted, users, seen))
+            self._seen.update({run.run: frozenset(stat.identity for stat in members[run.run]) for run in adopted})
         for run in pending:
             if run.cgroup:
                 add_group_members(members[run.run], table, run)
@@ -243,6 +250,9 @@ def _deliver(run: Run, members: list[Stat]) -> None:
     if run.killing:
         _kill_members(run, members)
     for number in run.member_signals:
+        if not run.owned:
+            # Only now: what descends from it and from nothing else has been seen.
+            signal_leader(run, number)
         for process in members:
             if _is_addressed(run, process):
                 signal_process(process.identity, number)
@@ -250,10 +260,23 @@ def _deliver(run: Run, members: list[Stat]) -> None:
 
 
 def _kill_at_once(run: Run) -> None:
-    """What needs no look: the control group and the process group."""
+    """What needs no look: the control group and the process group; of an adopted run its leader."""
     if run.cgroup:
         cgroups.kill(run.cgroup)
-    signal_leader_group(run, signal.SIGKILL)
+    if run.owned:
+        signal_leader_group(run, signal.SIGKILL)
+    else:
+        signal_leader(run, signal.SIGKILL)
+
+
+def _reach_blindly(run: Run) -> None:
+    """What can be done where nobody can be looked for. A kill is asked for again; what is polite is said once."""
+    if run.killing:
+        _kill_at_once(run)
+    elif not run.owned:
+        for number in run.member_signals:
+            signal_leader(run, number)
+        run.member_signals.clear()
 
 
 def _kill_members(run: Run, members: list[Stat]) -> None:

@@ -3,10 +3,11 @@
 For an owned run a member is a descendant of the keeper (the subreaper, so nothing started by a worker leaves its
 tree) that is in the leader's session, or has the run's token in its environment, or descends from such a process or
 from the leader. For an adopted run (its keeper was killed; its processes are another's children now) a member has the
-token and is in the leader's session, or has it and was inherited by whoever inherited the leader, or descends from such
-a process or from the leader. Anybody can put a token into an environment: it counts for processes of the run's user
-only (`_may_be_of`). Whoever is in the run's own control group is a member, too. What matches nothing is never
-signalled.
+token and is in the leader's session, or has it and was inherited by whoever inherited the leader, or was found to be
+one before, or descends from such a process or from the leader. Whoever had left session and environment behind and
+lost its parent before that keeper was killed is none of these: it cannot be told from a stranger, but by a control
+group. Anybody can put a token into an environment: it counts for processes of the run's user only (`_may_be_of`).
+Whoever is in the run's own control group is a member, too. What matches nothing is never signalled.
 """
 
 from __future__ import annotations
@@ -78,8 +79,16 @@ def has_group_members(run: Run) -> bool:
     return bool(run.cgroup) and cgroups.is_populated(run.cgroup) is True
 
 
-def adopted_members(table: Mapping[int, Stat], runs: Iterable[Run], users: frozenset[int]) -> dict[str, list[Stat]]:
-    """The living members of each of `runs` but its leader, by one look at each environment."""
+def adopted_members(
+    table: Mapping[int, Stat],
+    runs: Iterable[Run],
+    users: frozenset[int],
+    seen: Mapping[str, frozenset[procfs.Identity]],
+) -> dict[str, list[Stat]]:
+    """The living members of each of `runs` but its leader, by one look at each environment.
+
+    `seen` are those that were found before, by run: they stay members when their parents die.
+    """
     by_token = {run.run.encode(): run for run in runs}
     own = os.getpid()
     # A keeper that was started from within a worker must not end itself with it.
@@ -91,6 +100,11 @@ def adopted_members(table: Mapping[int, Stat], runs: Iterable[Run], users: froze
         if leader is not None and leader.identity == run.identity:
             roots[run.pid] = run.run
             run.reaper = leader.ppid
+    for run in by_token.values():
+        for identity in seen.get(run.run, ()):
+            known = others.get(identity.pid)
+            if known is not None and known.identity == identity:
+                roots.setdefault(identity.pid, run.run)
     for process in others.values():
         if process.is_dead or process.start_time < oldest or process.pid in roots:
             continue
@@ -126,9 +140,8 @@ def signal_leader(run: Run, number: int) -> None:
 
 
 def signal_leader_group(run: Run, number: int) -> None:
-    """Signal the leader's process group. Of an adopted run, whose group id nothing pins, the leader alone."""
+    """Signal the leader's process group. Of an adopted run, whose group id nothing pins, nobody is reached by this."""
     if not run.owned:
-        signal_leader(run, number)
         return
     # The leader is our unreaped child, alive or zombie: its pid names its group and no other.
     with contextlib.suppress(OSError):
