@@ -141,7 +141,7 @@ def _not_yet(data: Mapping[str, Any]) -> Iterator[Finding]:
             message = f"`{name}` is not yet supported"
             yield Finding(path=path, message=message, hint=INSTEAD.get(name, LEAVE_OUT), at_key=True, code="not_yet")
     deployment, host = data.get("deployment_type"), data.get("host")
-    if deployment in {"ssh", "docker", "kubernetes"}:
+    if isinstance(deployment, str) and deployment in {"ssh", "docker", "kubernetes"}:
         message = f"`deployment_type: {deployment}` is not yet supported"
         yield Finding(path=("deployment_type",), message=message, hint="only `local` is", code="not_yet")
     if isinstance(host, str) and host not in {"localhost", ""}:
