@@ -119,6 +119,7 @@ class DesiredWorker:
     """One worker as accepted, with where it came from.
 
     `problems` are those of its file now; when there are any, `spec` is the last good one (`stale`) and goes on.
+    `absent` says that its document is not there, before that is certain: what lives goes on, nothing is begun.
     `instances` are in ordinal order, as many as `spec.replicas`.
     """
 
@@ -129,6 +130,7 @@ class DesiredWorker:
     instances: tuple[DesiredInstance, ...]
     problems: tuple[Problem, ...] = ()
     stale: bool = False
+    absent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

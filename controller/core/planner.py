@@ -149,6 +149,12 @@ class _Turn:
             self._silent_hosts.add(host)
             return
         verdict = decide(picture, worker, self)
+        if worker.absent:
+            # Known from before only. To begin anything of it would bring a removed worker back for a moment.
+            if verdict.steps:
+                message = f"{worker.absent}: nothing of it is begun until it is certain whether it was removed"
+                self._hold(worker.worker_id, "SpecAbsent", message)
+            return
         self._holds += verdict.holds
         if verdict.steps:
             fields = explicit_fields(worker.spec)

@@ -188,6 +188,8 @@ class SpecFeed:
         self._accept(desired, None if first or held else found.touched)
 
     def _tell_accepted(self, before: DesiredWorker | None, worker: DesiredWorker) -> None:
+        if worker.absent:
+            return  # It is about to be gone.
         self._archive.keep_spec(worker)
         if before is not None and before.spec == worker.spec and before.revision == worker.revision:
             return  # Only its place or its problems changed.

@@ -282,6 +282,9 @@ class _Assembler:
         where = "no longer defines it" if home in self._snapshot.files else "is gone"
         self._result.absent[worker_id] = f"{home} {where}"
         self._keep(worker_id, ())
+        kept = self._result.workers.get(worker_id)
+        if kept is not None:
+            self._result.workers[worker_id] = replace(kept, absent=f"{home} {where}")
 
     def _finish(self) -> None:
         result = self._result

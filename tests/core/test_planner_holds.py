@@ -98,6 +98,15 @@ def test_a_broken_worker_without_a_good_spec_is_held() -> None:
     )
 
 
+def test_nothing_of_a_worker_is_begun_while_its_document_is_not_there() -> None:
+    """It is known from before only: to create it would bring a removed worker back until the next look is certain."""
+    absent = replace(NEW, absent="web.yaml is gone")
+    why = "web.yaml is gone: nothing of it is begun until it is certain whether it was removed"
+    assert str(planned(desired(absent), observed())) == f"hold     web: SpecAbsent: {why}"
+    assert str(planned(desired(absent), observed(*row(OLD)))) == f"hold     web: SpecAbsent: {why}"
+    assert str(planned(desired(replace(OLD, absent="web.yaml is gone")), observed(*row(OLD)))) == ""
+
+
 def test_a_stale_worker_goes_on_at_its_last_good_spec() -> None:
     stale = worker(command=["run", "v1"], replicas=3, problems=(problem(),))
     assert str(planned(desired(stale), observed(*row(OLD, 2)))) == (

@@ -23,6 +23,7 @@ def test_a_removed_file_removes_its_workers_once_two_scans_agree(specs: SpecsDir
     specs.remove("a.yaml")
     first = specs.result()
     assert states(first.desired) == {"a": "good", "b": "good"}
+    assert {name: one.absent for name, one in first.desired.workers.items()} == {"a": "a.yaml is gone", "b": ""}
     assert first.again_at == pytest.approx(START + 0.2)
     assert states(specs.later(0.1).scan()) == {"a": "good", "b": "good"}
     second = specs.later(0.11).result()
