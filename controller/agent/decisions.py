@@ -30,6 +30,11 @@ from .states import (
 
 REKILL_S = 0.25
 """A killed group is killed again this often: a member may have forked between the look and the kill."""
+REKILL_AT_MOST_S = 10.0
+"""And this seldom in the end: what hangs in the kernel goes when the kernel lets it, not when it is killed again."""
+STUCK_S = 5.0
+"""So long after its kill it is told that something does not go."""
+UNKILLABLE = "Unkillable"
 HOOK_PATIENCE_S = 5.0
 """A killed hook that is still there after this long (it hangs in the kernel) holds nothing up any more."""
 STABLE_S = 0.1
@@ -269,7 +274,14 @@ class Turn:
                 "killed",
                 "killed" if waited is None else f"did not end within {waited:.1f} s of being asked and was killed",
             )
-        self.set(killed=True, asked=True, deadline=self.now.mono + REKILL_S)
+            self.set(killed_mono=self.now.mono)
+        lasts = self.now.mono - (self.slot.killed_mono or self.now.mono)
+        if lasts >= STUCK_S and self.slot.reason != UNKILLABLE:
+            text = f"still there {lasts:.0f} s after its kill: it hangs in the kernel; nothing is started until it goes"
+            self.emit("unkillable", text)
+            self.set(reason=UNKILLABLE, message=self.slot.message or text)
+        pause = min(max(REKILL_S, lasts / 2), REKILL_AT_MOST_S)
+        self.set(killed=True, asked=True, deadline=self.now.mono + pause)
 
     def begin_hook(self, name: str) -> HookRun:
         """Order a hook. Its run is named after it, so that its output can be told from the worker's."""

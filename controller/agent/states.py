@@ -136,7 +136,7 @@ class Slot:
 
     `hook` is the hook that the phase waits for, `aside` a post_start that runs beside the process and that nothing
     waits for. `ready` is None where nothing has said anything about it.
-    `ended_mono` is when the last run ended, `asked_mono` when it was asked to.
+    `ended_mono` is when the last run ended, `asked_mono` when it was asked to, `killed_mono` when it was first killed.
     """
 
     name: str
@@ -169,6 +169,7 @@ class Slot:
     notify_status: str = ""
     ended_mono: float = 0.0
     asked_mono: Optional[float] = None
+    killed_mono: Optional[float] = None
 
 
 # --- what it hears ---------------------------------------------------------------------------------------------

@@ -184,6 +184,26 @@ def test_a_stop_asks_then_kills_at_its_deadline_and_again_until_all_are_gone() -
     assert (life.asked, life.slot.phase, life.slot.last_exit.cause) == ([Reap("r1")], Phase.IDLE, "killed")
 
 
+def test_what_cannot_be_killed_is_told_once_holds_its_slot_and_is_killed_more_and_more_seldom() -> None:
+    life = Life(stop_grace_ms=1000).start()
+    life.apply(wanted="stopped", stop_grace_ms=1000).hear(StopSent("r1")).later(1.0)
+    life.effects.clear()
+    waits = []
+    while len(waits) < 20:
+        due = next_deadline(life.slot)
+        assert due is not None
+        waits.append(due - life.now)
+        life.later(waits[-1])
+    assert (waits[0], waits[-1], sorted(waits)) == (0.25, 10.0, waits)
+    told = [effect for effect in life.effects if isinstance(effect, Emit)]
+    assert [event.type for event in told] == ["unkillable"]
+    assert (life.slot.phase, life.slot.reason, life.slot.message) == (Phase.STOPPING, "Unkillable", told[0].message)
+    life.apply(wanted="running")
+    assert life.slot.phase is Phase.STOPPING
+    life.end(signal=9)
+    assert (life.slot.phase, life.slot.reason, life.slot.message) == (Phase.SPAWNING, "", "")
+
+
 def test_a_kill_tells_how_long_it_really_waited() -> None:
     life = Life(stop_grace_ms=60_000).start()
     life.apply(wanted="stopped", stop_grace_ms=60_000).hear(StopSent("r1")).hear(Adjourned(life.now + 2.0)).later(2.0)
