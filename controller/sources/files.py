@@ -13,6 +13,7 @@ from controller.sources.documents import SpecFile, read_spec_file
 from controller.sources.env_files import EnvFile, read_env_file
 from controller.sources.looks import Looks
 from controller.sources.tree import Found, Tree
+from controller.sources.validation import with_faults_of_values
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class FileReader:
         on_submount = found.identity.dev != self._root_device
         if isinstance(content, Problem):
             return SpecFile(path=found.path, problems=(content,), on_submount=on_submount)
-        return read_spec_file(found.path, content, on_submount=on_submount)
+        return with_faults_of_values(read_spec_file(found.path, content, on_submount=on_submount))
 
 
 def _as_seen(path: str, content: SpecFile | None, *, is_settled: bool) -> SpecFile:

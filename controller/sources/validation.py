@@ -1,7 +1,8 @@
 """Validation: the merged fields of one worker to a `WorkerSpec`, or to problems in a person's words.
 
-Called by assembly.py and defaults.py. Pure. pydantic says what is wrong; the words, the place and the advice are ours:
-what was expected, what stands there (never more than 60 characters of it, and no secret), and what to write instead.
+Called by assembly.py, defaults.py and files.py. Pure. pydantic says what is wrong; the words, the place and the advice
+are ours: what was expected, what stands there (never more than 60 characters of it, and no secret), and what to write
+instead.
 A fault that came with a `kind: Defaults` is reported where it stands, in the Defaults' file.
 """
 
@@ -19,7 +20,7 @@ from controller.core.launch_processes import OURS
 from controller.core.problems import Problem
 from controller.core.redaction import HIDDEN, names_a_secret
 from controller.core.spec import KINDS_NOT_YET, NOT_YET, WITHIN_NOT_YET, WorkerSpec
-from controller.sources.documents import DEFAULTS, WORKER, Document, in_words, layered, pointer
+from controller.sources.documents import DEFAULTS, WORKER, Document, SpecFile, in_words, layered, pointer
 from controller.sources.expected import (
     TYPE_WORDS,
     UNION_WORDS,
@@ -34,7 +35,7 @@ from controller.sources.expected import (
     type_words,
 )
 from controller.sources.places import Places
-from controller.sources.strict_yaml import Path
+from controller.sources.strict_yaml import MAX_PROBLEMS, Path
 from controller.sources.syntax import excerpt
 
 LEAVE_OUT = "leave it out; `workerctl help not-yet` tells what there is meanwhile"
@@ -105,6 +106,42 @@ def judge_defaults(document: Document, places: Places) -> tuple[Problem, ...]:
     _, found = _judge({**data, "worker_id": "defaults"}, data)
     findings += [finding for finding in found if not finding.is_rule]
     return tuple(placed(finding, (document,), document.data, places, None) for finding in findings)
+
+
+def with_faults_of_values(file: SpecFile) -> SpecFile:
+    """A file that is no good YAML, told with what else is wrong in what could be read of it; any other as it is.
+
+    Only what no Defaults and no unread value can explain: faults of one value, and names of fields.
+    """
+    if not file.problems or not file.documents:
+        return file
+    places = Places(files={file.path: file})
+    told = {(problem.line, problem.column) for problem in file.problems}
+    more: list[Problem] = []
+    for document in file.documents:
+        problems = [placed(one, (document,), document.data, places, None) for one in _faults_of_values(document)]
+        kind = judge_kind(document, places)
+        problems += [replace(kind, worker_id=None)] if kind is not None else []
+        # Where YAML's own fault stands, the data has nothing, which is not what the person wrote.
+        more += [problem for problem in problems if (problem.line, problem.column) not in told]
+    return replace(file, problems=(*file.problems, *dict.fromkeys(more))[:MAX_PROBLEMS])
+
+
+def _faults_of_values(document: Document) -> Iterator[Finding]:
+    data = {key: value for key, value in document.data.items() if key != "kind"}
+    named = document.kind == WORKER and "worker_id" in data
+    _, found = _judge(data if named else {**data, "worker_id": "defaults"}, data)
+    for finding in found:
+        is_whole = document.sound or not (_has(data, finding.path) and _has_gap(_at(data, finding.path)))
+        if finding.path and not finding.is_rule and is_whole:
+            yield finding
+
+
+def _has_gap(value: object) -> bool:
+    """Whether nothing stands somewhere within a list or mapping."""
+    if isinstance(value, dict | list):
+        return any(part is None or _has_gap(part) for part in (value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def judge_kind(document: Document, places: Places) -> Problem | None:

@@ -27,6 +27,45 @@ def test_all_problems_of_all_files_are_told_and_the_good_workers_are_there(tmp_p
     ]
 
 
+def test_a_fault_of_yaml_hides_no_other_fault_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(
+        "worker_id: web\nport: 012\nreplicas: two\nbogus: 1\nenv: {A: 1, B: 010}\n"
+        "readiness: {http: {status: [012, 9]}}\n"
+        "---\nworker_id: Api\ndeployment_type: docker\n"
+        "---\nkind: Defaults\nstop: {signal: SIGTERM}\n"
+        "---\nkind: Other\n---\nname: 5\n"
+    )
+    assert [
+        f"{one.line}:{one.column}: {one.message.partition(' (')[0]}" for one in validate(str(tmp_path)).problems
+    ] == [
+        "2:7: `012` has a leading zero, which some read as octal",
+        '3:11: expected an integer, got "two"',
+        "4:1: unknown field `bogus`",
+        "5:10: expected a string, got 1",
+        "5:16: `010` has a leading zero, which some read as octal",
+        "6:29: `012` has a leading zero, which some read as octal",
+        "8:12: expected a name of a-z, 0-9 and '-'",
+        "9:18: `deployment_type: docker` is not yet supported",
+        '12:16: expected TERM, INT, QUIT, HUP, USR1, USR2 or KILL, got "SIGTERM"',
+        '14:7: expected Worker or Defaults, got "Other"',
+        "16:1: `worker_id` is missing",
+        "16:7: expected a string, got 5",
+    ]
+
+
+def test_what_an_unread_value_may_explain_is_no_fault_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(
+        "worker_id: web\nport: 010\nreadiness: {http: {}}\nlimits: {nofile: 010}\nmax_restart_attempts: 0100\n"
+        "---\n012: x\n"
+    )
+    assert {one.line for one in validate(str(tmp_path)).problems} == {2, 4, 5, 7}
+
+
+def test_the_documents_before_a_syntax_error_are_judged(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("worker_id: web\nreplicas: x\n---\nworker_id: api\n  x: [\n")
+    assert [one.line for one in validate(str(tmp_path)).problems] == [2, 5]
+
+
 def test_young_files_are_taken_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(worker("a"))
     assert list(validate(str(tmp_path)).workers) == ["a"]
