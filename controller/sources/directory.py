@@ -256,12 +256,13 @@ class DirectorySource:
     def _accept_root(self, tree: Tree, assembly: Assembly) -> None:
         """Holds when the directory is not the one that was accepted, unless a link was flipped or nothing changes."""
         status, before = tree.status, self._accepted_root
-        now = RootIdentity(path=self._root, real=tree.real_root, dev=status.st_dev, ino=status.st_ino)
-        if now == before:
-            return
-        if before is not None and not _was_flipped(before, now) and not self._changes_nothing(assembly):
+        now = RootIdentity(
+            path=self._root, real=tree.real_root, dev=status.st_dev, ino=status.st_ino, born_ns=tree.born_ns
+        )
+        is_same = before is not None and before.is_also(now)
+        if before is not None and not is_same and not _was_flipped(before, now) and not self._changes_nothing(assembly):
             reason = f"the specs directory {self._root} was replaced by another one"
-            self._hold_unless_confirmed("replaced", reason, f"{now.real} {now.dev} {now.ino}")
+            self._hold_unless_confirmed("replaced", reason, f"{now.real} {now.dev} {now.ino} {now.born_ns}")
         self._accepted_root = now
 
     def _changes_nothing(self, assembly: Assembly) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from controller.agent.failpoints import failpoint
@@ -34,12 +34,22 @@ SPARE_LINES = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootIdentity:
-    """Which directory was accepted as the specs directory. `path` as configured, absolute; `real` without links."""
+    """Which directory was accepted as the specs directory. `path` as configured, absolute; `real` without links.
+
+    `born_ns`: numbers are given again, times of birth are not; 0 where it is not known.
+    """
 
     path: str
     real: str
     dev: int
     ino: int
+    born_ns: int = 0
+
+    def is_also(self, other: RootIdentity) -> bool:
+        """Whether both are the same directory, as far as is known of both."""
+        if 0 in {self.born_ns, other.born_ns}:
+            return replace(self, born_ns=0) == replace(other, born_ns=0)
+        return self == other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from controller.core.problems import Problem
+from controller.sources.birth import born_ns
 from controller.sources.strict_yaml import MAX_BYTES
 
 SUFFIXES = (".yaml", ".yml")
@@ -96,6 +97,7 @@ class Tree:
         self._descriptor = descriptor
         self.real_root = real_root
         self.status = os.fstat(descriptor)
+        self.born_ns = born_ns(descriptor)
 
     def listing(self) -> Listing:
         """Walks the tree. Directories behind links come last, and each directory is listed once."""
