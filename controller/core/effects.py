@@ -111,6 +111,14 @@ def _add_flat(prefix: str, fields: Mapping[str, Any], found: dict[str, Any]) -> 
             found[f"{prefix}{name}"] = value
 
 
+def by_effect(fields: Mapping[str, Any]) -> Mapping[Effect, dict[str, Any]]:
+    """Explicit fields, flattened and told apart by their effect."""
+    found: dict[Effect, dict[str, Any]] = {effect: {} for effect in Effect}
+    for path, value in flatten(fields).items():
+        found[effect_of(path)][path] = value
+    return found
+
+
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     """How two sets of explicit fields differ, by path. Secrets are hidden; None is a field that is not set.
 

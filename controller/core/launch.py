@@ -25,7 +25,7 @@ from typing import Any
 
 from controller.core import launch_processes
 from controller.core.desired import DesiredInstance, Launch
-from controller.core.effects import Effect, effect_of, flatten
+from controller.core.effects import Effect, by_effect
 from controller.core.expansion import ExpansionError, Template, compile_template
 from controller.core.problems import Fault
 from controller.core.revision import revision_of
@@ -120,8 +120,9 @@ def _texts(spec: WorkerSpec) -> Iterator[tuple[str, str]]:
 def _fault_of_value(pointer: str, value: str) -> Fault | None:
     if "\0" in value:
         return Fault(pointer=pointer, message="a NUL character cannot be passed to a process")
-    if not value and pointer in ("/command/0", "/working_dir"):
-        return Fault(pointer=pointer, message="is empty after expansion")
+    if pointer.startswith(("/command", "/env/", "/working_dir")):
+        is_needed = pointer in ("/command/0", "/working_dir")
+        return Fault(pointer=pointer, message="is empty after expansion") if is_needed and not value else None
     message, _, hint = launch_processes.fault_after_expansion(pointer, value).partition("; ")
     return Fault(pointer=pointer, message=message, hint=hint) if message else None
 
@@ -221,10 +222,10 @@ class _Builder:
 
     def __init__(self, spec: WorkerSpec, context: LaunchContext, texts: _Texts) -> None:
         self._spec, self._context, self._texts = spec, context, texts
-        fields = flatten(explicit_fields(spec))
+        fields = by_effect(explicit_fields(spec))
         self._secrets = launch_processes.secrets_of(spec, context.secret_values)
         self.revision = revision_of(
-            fields,
+            fields[Effect.RESTART],
             env_files=[context.env_files[name].hmac for name in spec.env_files],
             secrets=launch_processes.macs_of(self._secrets, context.key),
         )
@@ -234,7 +235,7 @@ class _Builder:
         self._ours = {"WORKER_ID": spec.worker_id, "WORKER_REVISION": self.revision}
         if context.url:
             self._ours["WORKERCTL_URL"] = context.url
-        self._hash = hmac.new(context.key, self._shared_text(fields), hashlib.sha256)
+        self._hash = hmac.new(context.key, self._shared_text(fields[Effect.IN_PLACE]), hashlib.sha256)
 
     def instance(self, ordinal: int) -> DesiredInstance:
         """Replica `ordinal` as it should be."""
@@ -280,8 +281,7 @@ class _Builder:
         # A secret wins over an env file, and its former value there is not kept.
         return {name: value for name, value in env.items() if name not in spec.secrets}
 
-    def _shared_text(self, fields: Mapping[str, Any]) -> bytes:
-        in_place = {path: value for path, value in fields.items() if effect_of(path) is Effect.IN_PLACE}
+    def _shared_text(self, in_place: Mapping[str, Any]) -> bytes:
         return _encoded([self.revision, self._settings, in_place, self._env])
 
     def _digest(self, own: list[Any]) -> str:

@@ -19,12 +19,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from controller.core.effects import Effect, effect_of, flatten
+from controller.core.effects import Effect, by_effect
 from controller.core.spec import WorkerSpec, explicit_fields
 
 VERSION = "1"
 LENGTH = 10
 """Hex digits. Two revisions of one worker are compared, never all of a fleet: 40 bits are plenty."""
+
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def revision(
@@ -36,22 +38,16 @@ def revision(
     an env file is missing: a file that was not read has no revision.
     """
     contents = env_files or {}
-    return revision_of(
-        flatten(explicit_fields(spec)), env_files=[contents[name] for name in spec.env_files], secrets=secrets or {}
-    )  # fmt: skip
+    fields = by_effect(explicit_fields(spec))[Effect.RESTART]
+    return revision_of(fields, env_files=[contents[name] for name in spec.env_files], secrets=secrets or {})
 
 
 def revision_of(fields: Mapping[str, Any], *, env_files: Sequence[str], secrets: Mapping[str, str]) -> str:
-    """The same, of the explicit fields by path (see effects.flatten). `env_files` are HMACs in the spec's order."""
+    """The same, of the fields that are worth a restart (see effects.by_effect). `env_files`: HMACs in their order."""
     relevant: dict[str, object] = {
-        "fields": {
-            path: value
-            for path, value in fields.items()
-            if value is not None and value != [] and effect_of(path) is Effect.RESTART
-        },
+        "fields": {path: value for path, value in fields.items() if value is not None and value != []},
         "env_files": env_files,
     }
     if secrets:
         relevant["secrets"] = dict(secrets)
-    text = json.dumps(relevant, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return f"{VERSION}-{hashlib.sha256(text.encode('ascii')).hexdigest()[:LENGTH]}"
+    return f"{VERSION}-{hashlib.sha256(_encoder.encode(relevant).encode('ascii')).hexdigest()[:LENGTH]}"

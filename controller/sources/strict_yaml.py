@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import yaml
@@ -87,6 +88,7 @@ class LimitExceeded(Exception):
         self.hint = hint
 
 
+@lru_cache(maxsize=1024)  # the names of fields, and most values, are the same in thousands of files
 def resolve_plain(value: str) -> str:
     """The tag of a plain scalar, by the YAML 1.2 core schema."""
     if value in _NULLS:
@@ -120,9 +122,9 @@ class _Composer(CParser):
     def ascend_resolver(self) -> None:
         self._depth -= 1
 
-    def resolve(self, kind: type[Node], value: str | None, implicit: tuple[bool, bool] | bool) -> str:
+    def resolve(self, kind: type[Node], value: Any, implicit: Any) -> str:
         if kind is ScalarNode:
-            return resolve_plain(cast("str", value)) if cast("tuple[bool, bool]", implicit)[0] else STR
+            return resolve_plain(value) if implicit[0] else STR
         return MAP if kind is MappingNode else SEQ
 
 
@@ -294,7 +296,8 @@ class _Constructor:
             self._problem(node, "expected a string as key, got a list or mapping", "quote the key")
             return None
         if node.tag == STR:
-            return cast("str", node.value)
+            name: str = node.value
+            return name
         if node.tag in {INT, FLOAT, BOOL, NULL} and not node.style:
             text = excerpt(node.value)
             hint = f'write `"{text}":`' if text else "write a key before the colon"
@@ -304,7 +307,7 @@ class _Constructor:
         return None
 
     def _scalar(self, node: ScalarNode) -> Any:
-        text = cast("str", node.value)
+        text: str = node.value
         match node.tag:
             case tag if tag in {STR, MERGE}:
                 if "\x00" in text:
