@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from controller.cli import wording
@@ -26,22 +27,27 @@ _TABLE = (
     Column(title="AGE", right=True, droppable=True),
 )
 _WIDE = (
-    Column(title="DESIRED", droppable=True),
-    Column(title="ERRORS", right=True, droppable=True),
-    Column(title="PIDS", droppable=True),
-    Column(title="REVISION", droppable=True),
-    Column(title="SOURCE", droppable=True),
-    Column(title="LABELS", droppable=True),
+    Column(title="DESIRED"),
+    Column(title="ERRORS", right=True),
+    Column(title="PIDS"),
+    Column(title="REVISION"),
+    Column(title="SOURCE"),
+    Column(title="LABELS"),
 )
 _REASON = Column(title="REASON")
+REASON_LINES = 3  # of a row: what is longer, `describe` tells
+UNBOUNDED = 100_000  # columns
 _INDENT = 4  # of what belongs to a line, and at most of the block it stands in
 _REASON_COLOUR = {"error": "red", "crashed": "yellow", "unknown": "magenta"}
 
 
-def table(items: Sequence[Item], screen: Terminal, now: float, *, wide: bool = False) -> list[str]:
-    """One row per worker, failed first."""
+def table(
+    items: Sequence[Item], screen: Terminal, now: float, *, wide: bool = False, most: int = REASON_LINES
+) -> list[str]:
+    """One row per worker, failed first. Who asks for a wide one gets all of it, on a narrow terminal too."""
     columns = (*_TABLE, *(_WIDE if wide else ()), _REASON)
-    return render(columns, [_row(item, screen, now, wide=wide) for item in wording.failed_first(items)], screen)
+    rows = [_row(item, screen, now, wide=wide) for item in wording.failed_first(items)]
+    return render(columns, rows, replace(screen, columns=UNBOUNDED) if wide else screen, most=most)
 
 
 def _row(item: Item, screen: Terminal, now: float, *, wide: bool) -> list[str | Cell]:
@@ -103,7 +109,8 @@ def problem_lines(faults: Sequence[Mapping[str, Any]], screen: Terminal) -> list
         first, *hints = (neutralise(line) for line in fault_lines(fault))
         place, separator, _ = first.partition(": ")
         head, *more = hanging(first, screen, 2 * _INDENT)
-        lines.append(screen.paint(place, bold=True) + head.removeprefix(place) if separator else head)
+        is_whole = separator and head.startswith(place)
+        lines.append(screen.paint(place, bold=True) + head.removeprefix(place) if is_whole else head)
         lines += [" " * _INDENT + line for line in more]
         for hint in hints:
             told = hanging(hint.strip(), screen, 2 * _INDENT)

@@ -7,6 +7,8 @@ With `--offline` the plan is made here (plan_offline.py); it looks the same.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from controller.cli.errors import Exit
 from controller.cli.fleet import problem_lines
 from controller.cli.human import age, count, seconds_of
 from controller.cli.offline import allow_env_option, specs_dir
+from controller.cli.table import hanging
 from controller.cli.terminal import Terminal, one_line, terminal
 from controller.core.plan import shown
 
@@ -28,7 +31,9 @@ _COLOURS = {
     "restart": "yellow",
     "update": "cyan",
     "remove": "red",
+    "hold": "magenta",
 }
+_SUBJECT_COLUMN = 9
 
 
 @click.command(
@@ -86,27 +91,38 @@ def _tell_problems(problems: list[Item]) -> None:
 
 
 def plan_lines(actions: list[Item], holds: list[Item], screen: Terminal) -> list[str]:
-    """One line per entry, in the plan's order."""
-    return [_action(entry, screen) for entry in actions] + [hold_line(entry, screen) for entry in holds]
+    """One line per entry, in the plan's order; a long one goes on in further lines on a terminal."""
+    entries = [_action(entry) for entry in actions] + [_hold(entry) for entry in holds]
+    return [line for kind, subject, text in entries for line in _hung(kind, subject, text, screen)]
 
 
-def _action(entry: Item, screen: Terminal) -> str:
-    kind = str(entry.get("action") or "")
+def _action(entry: Item) -> tuple[str, str, str]:
     changes = "".join(
         f"; {field['path']}: {shown(field.get('from'))} -> {shown(field.get('to'))} ({field.get('effect')})"
         for field in entry.get("fields") or ()
     )
+    subject = str(entry.get("instance") or entry.get("worker_id") or "")
+    return str(entry.get("action") or ""), subject, str(entry.get("cause") or "") + changes
+
+
+def _hold(entry: Item) -> tuple[str, str, str]:
+    confirm = f" [confirm {entry['confirm']}]" if entry.get("confirm") else ""
+    return "hold", str(entry.get("worker_id") or "*"), f"{entry.get('reason')}: {entry.get('message')}{confirm}"
+
+
+def _hung(kind: str, subject: str, text: str, screen: Terminal) -> Iterator[str]:
+    """`create   web/0: not there yet`, what does not fit beneath the subject."""
+    first, *more = hanging(one_line(f"{subject}: {text}"), screen, _SUBJECT_COLUMN)
     verb = screen.paint(f"{kind:<8}", _COLOURS.get(kind))
-    subject = screen.paint(str(entry.get("instance") or entry.get("worker_id") or ""), bold=True)
-    return f"{verb} {subject}: {one_line(str(entry.get('cause') or '') + changes)}"
+    rest = first.removeprefix(subject)
+    yield f"{verb} {screen.paint(subject, bold=True) + rest if rest != first else first}"
+    for line in more:
+        yield " " * _SUBJECT_COLUMN + line
 
 
 def hold_line(entry: Item, screen: Terminal) -> str:
-    """One hold, with the digest that lets it happen where there is one."""
-    confirm = f" [confirm {entry['confirm']}]" if entry.get("confirm") else ""
-    subject = screen.paint(str(entry.get("worker_id") or "*"), bold=True)
-    text = one_line(f"{entry.get('reason')}: {entry.get('message')}{confirm}")
-    return f"{screen.paint('hold    ', 'magenta')} {subject}: {text}"
+    """One hold, with the digest that lets it happen where there is one, on one line."""
+    return next(_hung(*_hold(entry), replace(screen, tty=False)))
 
 
 def _footer(actions: list[Item], holds: list[Item], next_wake: str | float | None, now: float) -> str:

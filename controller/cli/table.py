@@ -1,14 +1,15 @@
 """Tables: aligned columns, measured in what a terminal shows, cut to its width.
 
 A cell is a string, or `Cell` where it is coloured; colour is applied after measuring, so it never disturbs the
-alignment. On a narrow terminal the last column, which explains, is cut; before it becomes too short to read, long names
-(`shrinkable`) are shortened in their middle and columns marked `droppable` go. Into a pipe nothing is cut or dropped.
+alignment. On a narrow terminal the last column, which explains, goes on in further lines; before it becomes too short
+to read, long names (`shrinkable`) are shortened in their middle and columns marked `droppable` go. Into a pipe nothing
+is wrapped, cut or dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.cli.terminal import Terminal, cut, cut_middle, one_line, pad, width_of, wrapped
 
@@ -16,6 +17,7 @@ GAP = "  "
 READABLE = 28
 SHORTEST = 20  # for the last column, where names must give way
 SHORTEST_NAME = 12
+ALL = 1000  # lines of a row: no limit in practice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,10 @@ class Column:
     shrinkable: bool = False
 
 
-def render(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], screen: Terminal) -> list[str]:
-    """The table as lines, heading first. Empty without rows."""
+def render(
+    columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], screen: Terminal, *, most: int = ALL
+) -> list[str]:
+    """The table as lines, heading first. Empty without rows. `most`: of a row; what takes more lines is cut."""
     if not rows:
         return []
     heading = [Cell(text=column.title, dim=True) for column in columns]
@@ -52,7 +56,23 @@ def render(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]], scre
     if screen.tty:
         _shrink(columns, widths, screen, shortest=SHORTEST_NAME, rest=SHORTEST)
         widths[-1] = max(min(widths[-1], _room(widths, screen)), width_of(columns[-1].title))
-    return [_line([row[index] for index in kept], columns, widths, screen) for row in grid]
+    lines: list[str] = []
+    for row in grid:
+        first, *more = _folded(row[kept[-1]], widths[-1], screen, most)
+        lines.append(_line([*(row[index] for index in kept[:-1]), first], columns, widths, screen))
+        blanks = " " * (sum(widths[:-1]) + len(GAP) * (len(widths) - 1))
+        lines += [blanks + screen.paint(cell.text, cell.colour, bold=cell.bold, dim=cell.dim) for cell in more]
+    return lines
+
+
+def _folded(cell: Cell, width: int, screen: Terminal, most: int) -> list[Cell]:
+    """The last cell of a row, in the lines that it takes; the rest of a long one is cut off the last of them."""
+    if not screen.tty or most == 1 or width_of(cell.text) <= width:
+        return [cell]
+    lines = wrapped(cell.text, width)
+    if len(lines) > most:
+        lines[most - 1 :] = [cut(" ".join(lines[most - 1 :]), width, screen.sign("…", "..."))]
+    return [replace(cell, text=line) for line in lines]
 
 
 def _shrink(columns: Sequence[Column], widths: list[int], screen: Terminal, *, shortest: int, rest: int) -> None:

@@ -23,6 +23,9 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
+_MARKS = ("/,;=&?", "-_")
+"""Where a word that fits no line is best broken: after one of the first, else after one of the second."""
+
 
 def _shown(match: re.Match[str]) -> str:
     code = ord(match.group())
@@ -87,14 +90,26 @@ def cut_middle(text: str, columns: int, ellipsis: str = "…") -> str:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Lines of at most `columns`, broken at blanks. A longer word stays whole, so that it can be copied."""
+    """Lines of at most `columns`, broken at blanks; a longer word (a path) is broken after one of its own marks."""
     lines: list[str] = []
     for word in text.split(" "):
         if lines and width_of(lines[-1]) + 1 + width_of(word) <= columns:
             lines[-1] += f" {word}"
         else:
-            lines.append(word)
+            lines += _broken(word, columns)
     return lines
+
+
+def _broken(word: str, columns: int) -> list[str]:
+    """A word in pieces that fit; each but the last ends with a mark where there is one in its second half."""
+    pieces: list[str] = []
+    while width_of(word) > columns:
+        head = cut(word, columns, "") or word[0]
+        ends = [max(head.rfind(mark) for mark in marks) + 1 for marks in _MARKS]
+        head = head[: next((end for end in ends if end > len(head) // 2), len(head))]
+        pieces.append(head)
+        word = word[len(head) :]
+    return [*pieces, word] if word or not pieces else pieces
 
 
 def pad(text: str, columns: int, *, right: bool = False) -> str:

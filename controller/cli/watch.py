@@ -20,7 +20,7 @@ import click
 
 from controller.cli import fleet, wording
 from controller.cli.client import OPENED, Client, Item
-from controller.cli.common import echo_ndjson, echo_yaml, fetch_workers
+from controller.cli.common import echo_ndjson, echo_yaml, fetch_holds, fetch_workers, pause
 from controller.cli.errors import CliError
 from controller.cli.follow import Stream, endless
 from controller.cli.human import clock, rfc3339
@@ -29,6 +29,7 @@ from controller.cli.terminal import Terminal, cut, one_line, pad, terminal, widt
 
 PERIOD_S = 1.0
 SHORTEST_S = 0.1
+HOLDS_PERIOD_S = 2.0
 # Redrawing needs these: wrap off and on, cursor hide and show.
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -80,6 +81,7 @@ class Picture:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._items: dict[str, Item] = {}
+        self._holds: list[Item] = []
         self._note = ""
         self._news = False
         self._error: CliError | None = None
@@ -99,6 +101,16 @@ class Picture:
                 self._error = error
                 self._wake()
 
+    def look_at_holds(self, api: Client) -> None:
+        """Ask what is held back, now and then, without end: no stream tells it. While nobody answers, it stays."""
+        while True:
+            found = fetch_holds(api)
+            with self._changed:
+                if found != self._holds and not self._note:
+                    self._holds = found
+                    self._wake()
+            pause(HOLDS_PERIOD_S)
+
     def note(self, text: str) -> None:
         """Why nothing comes; empty when it goes on."""
         with self._changed:
@@ -110,25 +122,26 @@ class Picture:
         self._news = True
         self._changed.notify()
 
-    def next(self) -> tuple[list[Item], str]:
-        """Wait for a change or a second; the items and the note. Raises CliError when listening ended."""
+    def next(self) -> tuple[list[Item], list[Item], str]:
+        """Wait for a change or a second; the items, the holds and the note. Raises CliError when listening ended."""
         threading.Event().wait(SHORTEST_S)
         with self._changed:
             self._changed.wait_for(lambda: self._news, PERIOD_S - SHORTEST_S)
             self._news = False
             if self._error is not None:
                 raise self._error
-            return list(self._items.values()), self._note
+            return list(self._items.values()), self._holds, self._note
 
 
 def _redraw(api: Client, selection: Selection, *, wide: bool) -> None:
     picture, height = Picture(), 0
     threading.Thread(target=picture.listen, args=(api, selection), daemon=True, name="listener").start()
+    threading.Thread(target=picture.look_at_holds, args=(api,), daemon=True, name="holds").start()
     click.echo(_HIDE, nl=False, color=True)
     try:
         while True:
-            items, note = picture.next()
-            lines = picture_lines(items, note, terminal(), wide=wide)
+            items, holds, note = picture.next()
+            lines = picture_lines(items, holds, note, terminal(), wide=wide)
             back = f"\x1b[{height}A\r\x1b[J" if height else ""
             click.echo(f"{back}{_WRAP_OFF}" + "\n".join(lines) + f"{_WRAP_ON}\n", nl=False, color=True)
             height = len(lines)
@@ -136,10 +149,11 @@ def _redraw(api: Client, selection: Selection, *, wide: bool) -> None:
         click.echo(_SHOW, nl=False, color=True)
 
 
-def picture_lines(items: list[Item], note: str, screen: Terminal, *, wide: bool) -> list[str]:
-    """The table, the problems, and a last line; never higher than the terminal."""
+def picture_lines(items: list[Item], holds: list[Item], note: str, screen: Terminal, *, wide: bool) -> list[str]:
+    """The table, the problems, what is held back, and a last line; never higher than the terminal."""
     now = time.time()
-    lines = [*fleet.table(items, screen, now, wide=wide), *fleet.problem_block(items, screen)]
+    table = fleet.table(items, screen, now, wide=wide, most=1)
+    lines = [*table, *fleet.problem_block(items, screen), *fleet.hold_block(items, holds, screen)]
     room = max(screen.lines - 3, 1)
     if len(lines) > room:
         lines = [*lines[: room - 1], screen.paint(f"{len(lines) - room + 1} more lines", dim=True)]

@@ -105,12 +105,28 @@ def test_a_table_is_aligned_whatever_the_script() -> None:
     assert render(columns, [], PLAIN) == []
 
 
-def test_a_narrow_terminal_drops_what_it_can_and_cuts_the_last_column() -> None:
+def test_a_narrow_terminal_drops_what_it_can_and_folds_the_last_column() -> None:
     columns = (Column(title="NAME"), Column(title="CPU", droppable=True), Column(title="REASON"))
     rows = [["n" * 20, "c" * 20, "r" * 60]]
-    assert render(columns, rows, SCREEN)[1] == f"{'n' * 20}  {'c' * 20}  {'r' * 35}…"
+    assert render(columns, rows, SCREEN)[1:] == [
+        f"{'n' * 20}  {'c' * 20}  {'r' * 36}",
+        f"{' ' * 44}{'r' * 24}",
+    ]
     wide = [["n" * 40, "c" * 20, "r" * 60]]
-    assert render(columns, wide, SCREEN) == [f"{'NAME':<40}  REASON", f"{'n' * 40}  {'r' * 37}…"]
+    assert render(columns, wide, SCREEN)[:2] == [f"{'NAME':<40}  REASON", f"{'n' * 40}  {'r' * 38}"]
+
+
+def test_a_row_that_may_take_few_lines_only_is_cut_in_the_last_of_them() -> None:
+    columns = (Column(title="NAME"), Column(title="REASON"))
+    rows = [["n" * 50, "it is held back because of what the others do at this time"]]
+    folded = ["it is held back because of", "what the others do at this", "time"]
+    assert [line[52:] for line in render(columns, rows, SCREEN)[1:]] == folded
+    assert [line[52:] for line in render(columns, rows, SCREEN, most=2)[1:]] == [
+        folded[0],
+        "what the others do at this…",
+    ]
+    assert [line[52:] for line in render(columns, rows, SCREEN, most=1)[1:]] == ["it is held back because of…"]
+    assert len(render(columns, rows, PLAIN)) == 2
 
 
 def test_colour_does_not_disturb_the_alignment() -> None:
@@ -138,9 +154,11 @@ def test_a_name_is_shortened_in_its_middle(columns: int, text: str) -> None:
     assert cut_middle("0123456789", columns) == text
 
 
-def test_lines_break_at_blanks_and_long_words_stay_whole() -> None:
+def test_lines_break_at_blanks_and_long_words_after_their_marks() -> None:
     assert wrapped("it is started again", 11) == ["it is", "started", "again"]
-    assert wrapped("see /a/very/long/path now", 8) == ["see", "/a/very/long/path", "now"]
+    assert wrapped("see /a/very/long/path now", 8) == ["see", "/a/very/", "long/", "path now"]
+    assert wrapped("aaaaaaaaaa a/bbbbbbbbbb", 6) == ["aaaaaa", "aaaa", "a/bbbb", "bbbbbb"]
+    assert wrapped("问候者", 1) == ["问", "候", "者"]
     assert wrapped("", 8) == [""]
 
 

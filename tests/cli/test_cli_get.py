@@ -197,6 +197,15 @@ def test_text_of_a_file_cannot_reach_the_terminal() -> None:
         condition("Stalled", "True", "X", "\x1b[2J")])], PLAIN, NOW))  # fmt: skip
 
 
+def test_a_place_longer_than_the_terminal_goes_on_in_the_next_line() -> None:
+    lines = fleet.problem_lines([problem(file="teams/growth/" * 8 + "web.yaml")], SCREEN)
+    assert lines[:2] == [
+        "teams/growth/" * 5 + "teams/",
+        "    growth/teams/growth/teams/growth/web.yaml:7:3: expected an",
+    ]
+    assert max(map(len, lines)) <= 80
+
+
 def test_the_summary_counts_worst_first() -> None:
     items = [worker("a"), worker("b", "error"), worker("c"), worker("d", "stopped")]
     assert fleet.summary(items, PLAIN) == "4 workers: 1 error, 2 running, 1 stopped"
@@ -248,12 +257,20 @@ def test_where_nothing_is_held_back_no_plan_is_asked_for(api: FakeApi) -> None:
 def test_a_long_name_is_shortened_on_a_terminal_so_that_the_reason_can_be_read() -> None:
     name = "a" * 32 + "z" * 31
     item = worker(name, "error", conditions=[condition("Stalled", "True", "X", "command not found: mailrd, " * 3)])
-    heading, row = fleet.table([item], SCREEN, NOW)
-    assert len(row) <= 80
+    heading, row, *more = fleet.table([item], SCREEN, NOW)
+    assert [len(line) <= 80 for line in (row, *more)] == [True] * fleet.REASON_LINES
     assert re.match(r"a{6,}…z{6,}  ✗ error", row)
     assert 80 - heading.index("REASON") >= 20
     assert fleet.table([item], PLAIN, NOW)[1].startswith(name + "  error")
     assert len(headline(worker(name, name="A long title of it"), SCREEN, NOW)) <= 80
+
+
+def test_a_wide_table_has_all_its_columns_on_a_narrow_terminal_too() -> None:
+    item = worker("a", conditions=[condition("Stalled", "True", "X", "command not found: mailrd, " * 3)])
+    assert (
+        fleet.table([item], SCREEN, NOW, wide=True)[0].split() == fleet.table([item], PLAIN, NOW, wide=True)[0].split()
+    )
+    assert len(fleet.table([item], SCREEN, NOW, wide=True)) == 2
 
 
 def test_names_that_fit_stay_whole() -> None:

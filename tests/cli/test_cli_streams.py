@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -271,13 +273,15 @@ def test_what_vanished_while_the_controller_was_away_is_told_as_gone(api: FakeAp
 
 def test_a_picture_is_never_higher_than_the_terminal() -> None:
     items = [worker(f"w{number:02}") for number in range(40)]
-    lines = picture_lines(items, "", SCREEN, wide=False)
+    lines = picture_lines(items, [], "", SCREEN, wide=False)
     assert len(lines) == SCREEN.lines - 1
     assert lines[-3] == "21 more lines"
 
 
 def test_a_picture_carries_the_note_that_the_controller_is_away() -> None:
-    lines = picture_lines([worker("web", problems=[problem()])], "gone; waiting for the controller", SCREEN, wide=True)
+    lines = picture_lines(
+        [worker("web", problems=[problem()])], [], "gone; waiting for the controller", SCREEN, wide=True
+    )
     assert lines[-1] == "1 worker: 1 running  gone; waiting for the controller"
     assert "1 problem in spec files" in lines
 
@@ -301,9 +305,27 @@ def test_a_picture_is_drawn_anew_for_each_change_and_ends_with_the_listeners_err
 def test_a_picture_holds_what_there_is_and_why_nothing_comes() -> None:
     picture = Picture()
     picture.note("gone")
-    assert picture.next() == ([], "gone; waiting for the controller")
+    assert picture.next() == ([], [], "gone; waiting for the controller")
     picture.note("")
-    assert picture.next() == ([], "")
+    assert picture.next() == ([], [], "")
+
+
+def test_a_picture_shows_what_is_held_back(api: FakeApi) -> None:
+    held = {"worker_id": None, "reason": "SourceHeld", "message": "it was moved", "confirm": "3f9a"}
+    lines = picture_lines([worker("web")], [held], "", SCREEN, wide=False)
+    assert lines[2:-2] == [
+        "",
+        "Held back",
+        "  SourceHeld: it was moved",
+        "      to let it happen: workerctl reconcile --confirm 3f9a",
+    ]
+    picture = Picture()
+    api.ready, api.plan["holds"] = (200, {"holds": 1}), [held]
+    threading.Thread(target=picture.look_at_holds, args=(Client(parse_address(api.url, "test")),), daemon=True).start()
+    deadline = time.monotonic() + 20
+    while not (found := picture.next())[1]:
+        assert time.monotonic() < deadline
+    assert found == ([], [held], "")
 
 
 PLAN = {
@@ -362,3 +384,13 @@ def test_a_plan_is_coloured_on_a_terminal() -> None:
     first = plan_lines(PLAN["actions"], PLAN["holds"], COLOUR)[0]  # type: ignore[arg-type]
     assert first.startswith("\x1b[33mreplace \x1b[0m \x1b[1mweb/1\x1b[0m: spec changed")
     assert plan_lines([], [], PLAIN) == []
+
+
+def test_a_long_line_of_a_plan_hangs_beneath_its_subject_on_a_terminal() -> None:
+    hold = {"worker_id": "web", "reason": "CannotStart", "message": "command not found: /opt/" + "release/" * 12}
+    assert plan_lines([], [hold], SCREEN) == [
+        "hold     web: CannotStart: command not found:",
+        "         /opt/release/release/release/release/release/release/release/release/",
+        "         release/release/release/release/",
+    ]
+    assert len(plan_lines([], [hold], PLAIN)) == 1
