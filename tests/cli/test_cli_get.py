@@ -201,7 +201,7 @@ def test_a_place_longer_than_the_terminal_goes_on_in_the_next_line() -> None:
     lines = fleet.problem_lines([problem(file="teams/growth/" * 8 + "web.yaml")], SCREEN)
     assert lines[:2] == [
         "teams/growth/" * 5 + "teams/",
-        "    growth/teams/growth/teams/growth/web.yaml:7:3: expected an",
+        "    growth/teams/growth/teams/growth/web.yaml:7:3: replicas: expected an",
     ]
     assert max(map(len, lines)) <= 80
 
