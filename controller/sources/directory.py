@@ -150,7 +150,7 @@ class DirectorySource:
 
         assembly = assemble(snapshot, self._memory, self._launcher, lookup, self._memo)
         if tree is not None:
-            self._accept_root(tree, assembly)
+            self._accept_root(tree, assembly, is_settled=read.again_at is None and self._reader.env_again_at is None)
         absent_defaults = {DEFAULTS_PREFIX + path: path for path in assembly.absent_defaults}
         verdict = self._removals.step(frozenset(assembly.absent) | absent_defaults.keys(), assembly.suspects, now)
         gone_defaults = {path for name, path in absent_defaults.items() if name in verdict.gone}
@@ -253,8 +253,11 @@ class DirectorySource:
         count = "1 worker is" if len(existing) == 1 else f"{len(existing)} workers are"
         raise _Held(f"{reason}, but {count} known from it", digest=digest)
 
-    def _accept_root(self, tree: Tree, assembly: Assembly) -> None:
-        """Holds when the directory is not the one that was accepted, unless a link was flipped or nothing changes."""
+    def _accept_root(self, tree: Tree, assembly: Assembly, *, is_settled: bool) -> None:
+        """Holds when the directory is not the one that was accepted, unless a link was flipped or nothing changes.
+
+        What changes nobody knows before its files have settled: a directory that is copied back just now is waited for.
+        """
         status, before = tree.status, self._accepted_root
         now = RootIdentity(
             path=self._root, real=tree.real_root, dev=status.st_dev, ino=status.st_ino, born_ns=tree.born_ns
@@ -262,6 +265,8 @@ class DirectorySource:
         is_same = before is not None and before.is_also(now)
         if before is not None and not is_same and not _was_flipped(before, now) and not self._changes_nothing(assembly):
             reason = f"the specs directory {self._root} was replaced by another one"
+            if not is_settled:
+                raise _Held(f"{reason}, which is still being written", is_short=True)
             self._hold_unless_confirmed("replaced", reason, f"{now.real} {now.dev} {now.ino} {now.born_ns}")
         self._accepted_root = now
 

@@ -132,6 +132,21 @@ def test_what_comes_back_as_it_was_is_taken_without_a_question(tmp_path: Path, c
         assert after.workers == before.workers
 
 
+def test_what_is_copied_back_just_now_is_waited_for_and_then_taken(tmp_path: Path) -> None:
+    specs, before = filled(tmp_path, 3)
+    deleted(specs)
+    for number, text in ((0, f"{worker('w0')}---\n{worker('w1')}"), (2, worker("w2"))):
+        specs.write(f"{number}.yaml", text, age_s=0)
+    waiting = specs.result()
+    assert (waiting.desired.hold_reason, waiting.desired.hold_digest, waiting.again_at) == (
+        f"the specs directory {specs.root} was replaced by another one, which is still being written",
+        "",
+        specs.now + 0.2,
+    )
+    after = specs.later().scan()
+    assert (after.hold_reason, revisions(after)) == ("", revisions(before))
+
+
 @COUNTS
 def test_a_copy_in_which_one_worker_is_another_waits_for_a_confirmation(tmp_path: Path, count: int) -> None:
     """Another directory is believed as a whole or not at all."""
