@@ -19,6 +19,9 @@ from tests.campaign.campaign_ground import CONVERGED_S, Ground
 from tests.campaign.campaign_traffic import Traffic
 from tests.campaign.campaign_witness import Witness
 
+EVENTS_S = 3.0
+"""Events follow what they tell of within this time, or never: a kill between the record and the journal loses one."""
+EVENTS_PER_FAULT = 5
 SECRET = "canary-secret-5f1c9e"
 
 
@@ -68,10 +71,10 @@ class Round:
             self.counted[name] += 1
         except Absent as error:
             self.counted[f"absent: {name} ({error})"] += 1
+            self.traffic.some(1)
+            self.traffic.settle()
         finally:
             self.story[-1] += f" [{', '.join(self.traffic.told)}]"
-        self.traffic.some(1)
-        self.traffic.settle()
         self._converge(name)
 
     def _drawn(self) -> str:
@@ -81,10 +84,14 @@ class Round:
     def _converge(self, name: str) -> None:
         began = time.monotonic()
         waits: list[str] = ["nothing was seen"]
+        since: list[float] = []
 
         def holds() -> bool:
             waits[:] = self.witness.look()
-            return not waits
+            if waits:
+                return False
+            since.append(time.monotonic())
+            return not self.witness.missing or since[-1] - since[0] > EVENTS_S
 
         try:
             self.ground.until(holds, told="all is as it should be")
@@ -93,6 +100,9 @@ class Round:
                 raise AssertionError(f"not within {CONVERGED_S:g} s of {name}:\n  " + "\n  ".join(waits[:20])) from None
             raise
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        self.witness.untold |= self.witness.missing
+        most = len(self.story) // EVENTS_PER_FAULT + 2
+        assert len(self.witness.untold) <= most, f"I12: no event tells of {self.witness.untold}"
         self.witness.settle()
 
     def _secrets(self) -> None:
@@ -127,6 +137,7 @@ class Round:
                 "faults": sum(self.counted.values()),
                 "kinds": dict(sorted(self.counted.items())),
                 "slowest_s": round(self.slowest_s, 1),
+                "untold_events": len(self.witness.untold),
                 "most": most,
             }
         )

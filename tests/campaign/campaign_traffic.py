@@ -35,8 +35,10 @@ class Request:
             self.on_retry()
         self.tries += 1
         answer = ground.try_ask(self.path, "POST")
-        # 404: the specs are not yet read; see test_campaign_away.py.
+        # 404: the specs are not yet read; see test_campaign_away.py. 409: the state directory is full.
         if answer is None or answer.status >= 500 or answer.status in (404, 429):
+            return False
+        if answer.status == 409 and answer.body["code"] == "state_unwritable":
             return False
         assert answer.status == 202, f"I7: {self.name} was answered {answer.status}: {answer.body}"
         return True

@@ -92,6 +92,8 @@ class Witness:
         self._folded: set[str] = set()
         self._has_gap = False
         self._old_runs: set[str] = set()
+        self.untold: set[tuple[str, str]] = set()
+        self._missing: set[tuple[str, str]] = set()
         self.most_seen: Counter[str] = Counter()
 
     def database_lost(self) -> None:
@@ -108,9 +110,15 @@ class Witness:
 
     # --- all at once ---
 
+    @property
+    def missing(self) -> set[tuple[str, str]]:
+        """Runs of whose start or end no event tells yet."""
+        return self._missing - self.untold
+
     def look(self) -> list[str]:
         """What does not hold yet, said in words; [] once everything is as it should be."""
         lives = self.lives()
+        self._missing = set()
         waits = self._processes(lives)
         waits += self._told(lives)
         waits += self._specs()
@@ -161,9 +169,16 @@ class Witness:
             for life in leaders:
                 own |= {life.pid, *(pid for pid, _ in life.children)}
             waits += self._slot(instance, leaders, expected)
+            waits += [self._environment(instance, alive[one.pid, one.start_time]) for one in leaders]
         waits += [f"I4: {name} was never started" for name in expected.keys() - lives.keys()]
         rest = [one for one in alive.values() if one.pid not in own]
-        return waits + self._roles(rest)
+        return [wait for wait in waits if wait] + self._roles(rest)
+
+    def _environment(self, instance: str, leader: Process) -> str:
+        """An edit of `env` is in force when the process has it."""
+        wanted = self.fleet.workers.get(instance.rpartition("/")[0])
+        note = "" if wanted is None else wanted.fields.get("env", {}).get("NOTE", "")
+        return f"I4: {instance} runs without NOTE={note}" if note and f"NOTE={note}\n" not in leader.environ else ""
 
     def _slot(self, instance: str, leaders: list[Life], expected: dict[str, str]) -> list[str]:
         if instance not in expected:
@@ -220,6 +235,8 @@ class Witness:
             status = "stopped" if wanted.is_stopped else "running"
             if item["status"] != status:
                 waits.append(f"I4: {name} is shown as {item['status']}, wanted is {status}")
+            if item["labels"] != {"round": str(wanted.label)}:
+                waits.append(f"I4: {name} is shown with the labels {item['labels']}")
             shown = {i["instance"]: i["pid"] for i in item["instances"] if i["status"] == "running"}
             invented = {pid for pid in shown.values() if pid not in known}
             if invented:
@@ -323,9 +340,9 @@ class Witness:
         if instance in self._folded or self._has_gap:
             return waits
         if not self._events[life.run, "started"] and not self._events[life.run, "adopted"]:
-            waits.append(f"I12: no event tells of the start of run {life.run} of {instance}")
+            self._missing.add((life.run, "started"))
         if is_over and not self._events[life.run, "exited"]:
-            waits.append(f"I12: no event tells of the end of run {life.run} of {instance}")
+            self._missing.add((life.run, "exited"))
         return waits
 
 
