@@ -40,7 +40,9 @@ def _keep(state: str, *, detached: bool) -> int:
 def _serve(state: str, keeper_fd: int) -> int:
     # Imported late: the keeper's process must not carry the agent's modules.
     supervisor = importlib.import_module(".supervisor", __package__)
-    return int(supervisor.main(AgentPaths(state), keeper_fd) or 0)
+    paths = AgentPaths(state)
+    paths.prepare()  # the keeper did so; they may have been removed since
+    return int(supervisor.main(paths, keeper_fd) or 0)
 
 
 if __name__ == "__main__":

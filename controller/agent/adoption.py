@@ -207,7 +207,9 @@ class Adoption:
         self.strays.pop(frame["run"], None)
         name = self._fleet.by_run.get(frame["run"])
         if name is not None:
-            self._fleet.feed(name, spawn_failure(frame, _HOST_AT_FAULT))
+            # A record that cannot be written is never the worker's fault: its folder may have been removed.
+            at_fault = _HOST_AT_FAULT | ({errno.ENOENT} if frame.get("stage") == "record" else set())
+            self._fleet.feed(name, spawn_failure(frame, at_fault))
 
     def _exited(self, frame: Frame) -> None:
         if is_errand(frame):

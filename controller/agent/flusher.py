@@ -6,6 +6,9 @@ fsync, rename, fsync of the directory): after a power cut there is the old conte
 
 A disk that is full or broken does not stop supervision: the group is kept and tried again, those who wait for it get
 the error, `failure` says so to people. Newest content wins, so the backlog is bounded by the number of files.
+
+A folder that was removed under us is made anew, and `on_lost` is called: who remembers what else was in it writes it
+again (footing.py).
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class Flusher:
 
     def __init__(self) -> None:
         self.failure = ""
+        self.on_lost: Callable[[], None] = lambda: None
         self._pending = _Group()
         self._flying: Optional[_Group] = None
         self._task: Optional[asyncio.Task[None]] = None
@@ -88,8 +92,11 @@ class Flusher:
         while self._pending:
             group, self._pending = self._pending, _Group()
             self._flying = group
-            failed = await loop.run_in_executor(self._pool, _write, dict(group.contents), tuple(group.appended))
+            done = await loop.run_in_executor(self._pool, _write, dict(group.contents), tuple(group.appended))
+            failed, has_lost = done
             self._flying = None
+            if has_lost:
+                self.on_lost()
             self._settle(group, failed)
             if failed:
                 # Due again, together with what came meanwhile; a newer content of the same file wins.
@@ -111,12 +118,17 @@ class Flusher:
             callback()
 
 
-def _write(contents: dict[str, Optional[bytes]], appended: tuple[str, ...]) -> dict[str, OSError]:
-    """In the thread. Returns the files that could not be replaced; appended ones are only tried."""
+def _write(
+    contents: dict[str, Optional[bytes]], appended: tuple[str, ...]
+) -> tuple[dict[str, OSError], bool]:  # fmt: skip
+    """In the thread. The files that could not be replaced (appended ones are only tried), and if a folder was gone."""
     failed: dict[str, OSError] = {}
     folders: dict[str, list[str]] = {}
+    lost = {folder for folder in map(os.path.dirname, contents) if not os.path.isdir(folder)}
     for path, content in contents.items():
         try:
+            if os.path.dirname(path) in lost:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             if content is None:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
@@ -133,7 +145,7 @@ def _write(contents: dict[str, Optional[bytes]], appended: tuple[str, ...]) -> d
             _sync(folder)
         except OSError as error:
             failed.update(dict.fromkeys(paths, error))
-    return failed
+    return failed, bool(lost)
 
 
 def replace_file(path: str, content: bytes, *, sync: bool) -> None:

@@ -8,6 +8,12 @@ are too many; who asks for what is gone gets an event of type `gap` instead, nev
 A slot that emits more than FOLD_OVER events within FOLD_WINDOW_S is folded: further ones are counted by type, and one
 `repeated` event tells the counts when the window is over. A crash loop must not push out everybody else's history.
 
+A journal that was set back (an older copy of its folder was put in place) must not give numbers a second time that were
+told before: it gets another id, and what it held is told no more, for that was told by the former one. It is found
+out by the folder, which is another one, or by a reader whose cursor is ahead of us. `id` therefore holds: the id,
+device and inode of the folder, and below which number nothing is told. Who comes with a cursor of another id gets a
+gap, then all that this one has.
+
 While the disk takes nothing, events wait in memory, untold (bounded; what does not fit is a gap): a number that was
 told must not be given to another event by the agent that follows a killed one. They are told once they are written.
 """
@@ -69,10 +75,12 @@ class Journal:
         self.failure = ""
         self._descriptor: Optional[int] = None
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self.journal_id = self._identify()
+        self.journal_id, is_set_back, self._floor = self._identify()
         self._segments = self._find_segments()
         self.last_seq = self._segments[-1].first + self._segments[-1].count - 1 if self._segments else 0
-        self.published_seq = self.last_seq
+        self.published_seq = self._begun_at = self.last_seq
+        if is_set_back:
+            self._become_another()
 
     # --- writing ---
 
@@ -107,6 +115,14 @@ class Journal:
         if self._waiting:
             self._settle()
 
+    def write_again(self) -> None:
+        """The folder was lost: what is not told yet is in the new one; older events are gone."""
+        self.close()
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        self._segments.clear()
+        self._floor = self.last_seq - len(self._waiting) + 1
+        self._write_id()
+
     def close(self) -> None:
         """Let go of the file."""
         if self._descriptor is not None:
@@ -120,6 +136,8 @@ class Journal:
 
         Without a journal_id: from the oldest that is kept. Empty: there are no more.
         """
+        if journal_id == self.journal_id and seq > self.last_seq:
+            self._become_another()
         if journal_id is None:
             expected = self._first()
         elif journal_id != self.journal_id:
@@ -128,7 +146,8 @@ class Journal:
         else:
             expected = seq + 1
         events: list[Event] = []
-        for event in self._events_from(expected):
+        for event in self._events_from(max(expected, self._floor)):
+            event["journal_id"] = self.journal_id  # written by it when it had another
             if event["seq"] > self.published_seq or len(events) >= limit:
                 break
             if event["seq"] > expected:
@@ -142,7 +161,13 @@ class Journal:
         return events
 
     def _first(self) -> int:
-        return self._segments[0].first if self._segments else self.last_seq + 1
+        return max(self._floor, self._segments[0].first) if self._segments else self.last_seq + 1
+
+    def _become_another(self) -> None:
+        """Numbers above ours were told before: another id. Only what came since our start is certainly news."""
+        self.journal_id = secrets.token_hex(8)
+        self._floor = self._begun_at + 1
+        self._write_id()
 
     def _gap(self, seq: int, data: dict[str, Any]) -> Event:
         message = "events are missing here: they are no longer kept"
@@ -236,20 +261,34 @@ class Journal:
             with contextlib.suppress(OSError):
                 os.unlink(self._segments.pop(0).path)
 
-    def _identify(self) -> str:
-        path = f"{self._folder}/id"
+    def _identify(self) -> tuple[str, bool, int]:
+        """The id; whether the folder is another one than that which got it; below which number nothing is told."""
         with contextlib.suppress(OSError, ValueError):
-            with open(path, encoding="ascii") as file:
-                found = file.read(64).strip()
+            with open(f"{self._folder}/id", encoding="ascii") as file:
+                found, *more = file.read(256).split()
             if len(found) == 16 and int(found, 16) >= 0:
-                return found
+                if more:
+                    return found, more[0] != self._place(), int(more[1])
+                self.journal_id, self._floor = found, 0  # of a version that wrote no more
+                self._write_id()
+                return found, False, 0
         # Without its id the old content cannot be told from another's: it goes.
         for name in os.listdir(self._folder):
             if name.endswith(".jsonl"):
                 os.unlink(f"{self._folder}/{name}")
-        fresh = secrets.token_hex(8)
-        replace_file(path, fresh.encode(), sync=True)
-        return fresh
+        self.journal_id, self._floor = secrets.token_hex(8), 0
+        self._write_id()
+        return self.journal_id, False, 0
+
+    def _write_id(self) -> None:
+        # Where the disk takes nothing now the next agent finds out anew.
+        with contextlib.suppress(OSError):
+            text = f"{self.journal_id} {self._place()} {self._floor}"
+            replace_file(f"{self._folder}/id", text.encode(), sync=True)
+
+    def _place(self) -> str:
+        found = os.stat(self._folder)
+        return f"{found.st_dev}:{found.st_ino}"
 
     def _find_segments(self) -> list[_Segment]:
         """What is on the disk. A torn last line is cut off: nobody was told of it."""

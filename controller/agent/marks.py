@@ -28,6 +28,7 @@ class Marks:
         if self.former_boot != boot_id:
             flusher.replace(f"{folder}/boot", boot_id.encode())
         self.is_adjourned = os.path.exists(f"{folder}/adjourned")
+        self._adjourned = self._read("adjourned").encode()
 
     def adjourned_until(self, now: float) -> Optional[float]:
         """The deadline (mono) by which everything is to have stopped; None when nothing is adjourned."""
@@ -39,6 +40,15 @@ class Marks:
                 return float(value["deadline"])
         return now
 
+    def write_again(self) -> None:
+        """Everything, after the folder was lost."""
+        self._flusher.replace(f"{self._folder}/boot", self.boot_id.encode())
+        self._flusher.replace(f"{self._folder}/epoch", str(self.epoch).encode())
+        if self.realm:
+            self._flusher.replace(f"{self._folder}/realm", self.realm.encode())
+        if self._adjourned:
+            self._flusher.replace(f"{self._folder}/adjourned", self._adjourned)
+
     def set_realm(self, realm: str) -> None:
         """The first controller's realm is ours."""
         self.realm = realm
@@ -48,15 +58,15 @@ class Marks:
         """A controller claims: older ones are refused from now on, and nothing is adjourned."""
         self.epoch += 1
         self._flusher.replace(f"{self._folder}/epoch", str(self.epoch).encode())
-        self.is_adjourned = False
+        self.is_adjourned, self._adjourned = False, b""
         self._flusher.remove(f"{self._folder}/adjourned")
         return self.epoch
 
     def adjourn(self, deadline: float) -> None:
         """Nothing starts until the next claim."""
         self.is_adjourned = True
-        value = {"boot_id": self.boot_id, "deadline": deadline}
-        self._flusher.replace(f"{self._folder}/adjourned", json.dumps(value).encode())
+        self._adjourned = json.dumps({"boot_id": self.boot_id, "deadline": deadline}).encode()
+        self._flusher.replace(f"{self._folder}/adjourned", self._adjourned)
 
     def _read(self, name: str) -> str:
         try:

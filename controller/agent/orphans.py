@@ -46,6 +46,7 @@ class Orphans:
         found = revision or slot.running_revision or slot.wish.revision
         wish = replace(
             slot.wish, generation=0 if tombstone is None else tombstone.generation, revision=found, wanted="running",
+            digest="",  # nobody's: whoever wants the slot has to say so
             launch={**slot.wish.launch, "probes": (), "hooks": {}}, removed=False, unclaimed=True,
         )  # fmt: skip
         fleet.slots[slot.name] = Slot(

@@ -126,7 +126,7 @@ class AgentPaths:
 
 def _runtime_chain(state: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """The base folder, which exists, and the names below it that are ours to create."""
-    name = _sha256(os.fsencode(state))[:12]
+    name = sha256(os.fsencode(state))[:12]
     session = environ.get("XDG_RUNTIME_DIR", "")
     # `sudo -E` leaves root with another user's folder; whoever owns it could swap ours. Such a one is not used.
     if os.path.isabs(session) and _is_private(session):
@@ -136,7 +136,7 @@ def _runtime_chain(state: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     return "/tmp", f"workerctl-{os.geteuid()}", name  # noqa: S108 - every level below is created and checked as ours
 
 
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
     """In hexadecimal. Not by hashlib, where that can be helped: it loads OpenSSL, a third of the keeper's memory."""
     for module in ("_sha2", "_sha256", "hashlib"):
         with contextlib.suppress(ImportError):

@@ -11,8 +11,10 @@ may know the newer wish; and an agent that was killed between the two finds, by 
 not yet acted upon, and acts once. The higher generation wins.
 
 Each runtime half bears the incarnation of the state folder that it was written with. One of another incarnation (the
-state folder was removed or replaced while the runtime folder stayed) says nothing about what is wanted: it is handed
-over as a leftover (orphans.py), for its run may live, and nothing is ever started because of it.
+state folder was removed while the runtime folder stayed) whose slot has no durable half says nothing about what is
+wanted: it is handed over as a leftover (orphans.py), for its run may live, and nothing is ever started because of it.
+Where the slot has its durable half it counts, whatever it bears: an older copy of the state folder was put in place,
+or its journal was lost, and how the slot lives in this boot is known from here alone.
 
 A file that does not read is moved to `bad/` and told of; the others load.
 """
@@ -100,7 +102,7 @@ class Records:
 
     def save(self, slot: Slot) -> None:
         """The durable half: the wish, and the outcome where the slot has come to one."""
-        value = {"slot": slot.name, "wish": wish_value(slot.wish), "outcome": _outcome(slot)}
+        value = {"slot": slot.name, "wish": wish_value(slot.wish), "outcome": self._outcome(slot)}
         self._flusher.replace(self._path(self._durable, slot.name), _encode(value))
 
     def save_runtime(self, slot: Slot) -> None:
@@ -113,7 +115,11 @@ class Records:
         stamp = self._stamp._replace(incarnation="") if slot.wish.unclaimed else self._stamp
         head = json.dumps({**stamp._asdict(), "slot": slot.name, "state": state_value(slot)})
         text = f'{head[:-1]}, "wish": {known[1]}}}'
-        replace_file(self._path(self._runtime, slot.name), text.encode(), sync=False)
+        try:
+            replace_file(self._path(self._runtime, slot.name), text.encode(), sync=False)
+        except FileNotFoundError:
+            self._flusher.on_lost()
+            raise
 
     def bury(self, name: str, tombstone: Tombstone) -> None:
         """The slot is gone: only its generation is kept."""
@@ -125,6 +131,15 @@ class Records:
         """Remove the runtime half of a slot that is gone. Only when its tombstone is durable."""
         with contextlib.suppress(OSError):
             os.unlink(self._path(self._runtime, name))
+
+    def write_again(self, slots: Mapping[str, Slot], tombstones: Mapping[str, Tombstone]) -> None:
+        """Both halves of everything, after a folder was lost. Raises OSError."""
+        for name, tombstone in tombstones.items():
+            self.bury(name, tombstone)
+        for slot in slots.values():
+            if not slot.wish.unclaimed:
+                self.save(slot)
+            self.save_runtime(slot)
 
     def forget(self, name: str) -> None:
         """Drop a tombstone that is too old or one too many."""
@@ -162,23 +177,21 @@ class Records:
 
         loaded.quarantined += _read_all(self._durable, read_durable)
         loaded.quarantined += _read_all(self._runtime, read_runtime)
-        for name in loaded.leftovers.keys() & durable.keys():
-            del loaded.leftovers[name]
         for name in [name for name, slot in runtime.items() if slot.phase is Phase.GONE]:
             self._finish_burial(runtime.pop(name), durable, loaded)
         for name in sorted(durable.keys() | runtime.keys()):
             remembered = self._join(durable.get(name), runtime.get(name), loaded.tombstones.get(name))
             if remembered is None:
-                remembered = _after_boot(name, durable[name], former.get(name)) if name in durable else None
+                remembered = self._after_boot(name, durable[name], former.get(name)) if name in durable else None
             if remembered is not None:
                 loaded.slots[name] = remembered
                 loaded.tombstones.pop(name, None)
         return loaded
 
     def _is_ours(self, value: Mapping[str, Any], *, has_other: bool) -> bool:
-        """Whether a runtime half counts. One of a version that did not stamp does where the slot has its other half."""
-        found = (value.get("boot_id"), value.get("incarnation", self._stamp.incarnation if has_other else ""))
-        return found == self._stamp
+        """Whether a runtime half counts: by its stamp, or because the slot has its other half."""
+        is_of_us = has_other or value.get("incarnation", "") == self._stamp.incarnation
+        return is_of_us and value.get("boot_id") == self._stamp.boot_id
 
     def _finish_burial(self, slot: Slot, durable: dict[str, _Durable], loaded: Loaded) -> None:
         """The slot was gone, and we died before its tombstone was written."""
@@ -202,6 +215,40 @@ class Records:
             return Remembered(slot, slot.wish)
         return Remembered(slot, durable.wish)
 
+    def _outcome(self, slot: Slot) -> Optional[dict[str, Any]]:
+        if slot.phase not in (Phase.COMPLETED, Phase.FAILED):
+            return None
+        return {
+            "phase": slot.phase.value,
+            "reason": slot.reason,
+            "message": slot.message,
+            "since": slot.since,
+            "last_exit": exit_value(slot.last_exit),
+            "revision": slot.ran_revision,
+            "restart_count": slot.restart_count,
+            "run_number": slot.run_number,
+            "boot_id": self._stamp.boot_id,
+        }
+
+    def _after_boot(self, name: str, durable: _Durable, former: Optional[Slot]) -> Remembered:
+        """A slot without a runtime half: the host was rebooted, or the folder is gone.
+
+        What had completed stays so; so does what gave up in this very boot, for nothing has changed since.
+        """
+        slot, outcome = _begun_anew(name, durable, former), durable.outcome
+        stays = [Phase.COMPLETED.value]
+        if outcome.get("boot_id") == self._stamp.boot_id:
+            stays.append(Phase.FAILED.value)
+        if outcome.get("phase") in stays:
+            slot = replace(
+                slot,
+                phase=Phase(outcome["phase"]),
+                reason=str(outcome.get("reason", "")),
+                message=str(outcome.get("message", "")),
+                since=outcome.get("since", 0.0),
+            )
+        return Remembered(slot, durable.wish)
+
     @staticmethod
     def _path(folder: str, name: str) -> str:
         return f"{folder}/{file_name(name)}"
@@ -215,23 +262,8 @@ def expired(tombstones: Mapping[str, Tombstone], now: float) -> Iterator[str]:
             yield name
 
 
-def _outcome(slot: Slot) -> Optional[dict[str, Any]]:
-    if slot.phase not in (Phase.COMPLETED, Phase.FAILED):
-        return None
-    return {
-        "phase": slot.phase.value,
-        "reason": slot.reason,
-        "message": slot.message,
-        "since": slot.since,
-        "last_exit": exit_value(slot.last_exit),
-        "revision": slot.ran_revision,
-        "restart_count": slot.restart_count,
-        "run_number": slot.run_number,
-    }
-
-
-def _after_boot(name: str, durable: _Durable, former: Optional[Slot]) -> Remembered:
-    """A slot without a runtime half: the host was rebooted (or the folder wiped). What had completed stays so."""
+def _begun_anew(name: str, durable: _Durable, former: Optional[Slot]) -> Slot:
+    """The slot with its counts, but without a life. `former`: its runtime half of another boot."""
     outcome = durable.outcome
     slot = Slot(name=name, wish=durable.wish)
     if former is not None:
@@ -247,15 +279,7 @@ def _after_boot(name: str, durable: _Durable, former: Optional[Slot]) -> Remembe
             last_exit=exit_from(outcome.get("last_exit")),
             ran_revision=outcome.get("revision"),
         )
-    if outcome.get("phase") == Phase.COMPLETED.value:
-        slot = replace(
-            slot,
-            phase=Phase.COMPLETED,
-            reason=str(outcome.get("reason", "")),
-            message=str(outcome.get("message", "")),
-            since=outcome.get("since", 0.0),
-        )
-    return Remembered(slot, durable.wish)
+    return slot
 
 
 def _encode(value: Mapping[str, Any]) -> bytes:

@@ -37,7 +37,12 @@ class Server:
         self._server: Optional[asyncio.AbstractServer] = None
 
     async def listen(self, path: str) -> None:
-        """Serve at `path`; what a dead agent left there is replaced. The caller holds the agent's lock."""
+        """Serve at `path`; what a dead agent left there is replaced. The caller holds the agent's lock.
+
+        Called again where the path was removed: who is connected stays.
+        """
+        if self._server is not None:
+            self._server.close()
         temporary = path + ".new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)

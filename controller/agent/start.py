@@ -8,14 +8,18 @@ which code runs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
+import socket
+import struct
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
 from . import procfs
+from .paths import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +30,7 @@ LOCK_WAIT_S = 5.0
 
 _LOCK_RETRY_S = 0.05
 _HOLDER = 64
+_PEER = struct.Struct("3i")
 
 
 def role_argv(role: str, state: str, *more: str) -> list[str]:
@@ -78,13 +83,15 @@ def open_log(paths: AgentPaths) -> int:
 
 
 def take_locks(find_paths: Callable[[], AgentPaths], wait_s: float) -> tuple[AgentPaths, list[int]]:
-    """The paths with both keeper locks held, for as long as this process lives. Raises BlockingIOError after `wait_s`.
+    """The paths with all keeper locks held, for as long as this process lives. Raises BlockingIOError after `wait_s`.
 
-    The paths are found anew under the first lock: a keeper that held it may have published another runtime folder.
+    Two are files, of which both may be removed while a keeper holds them: before them comes a name in the kernel. The
+    paths are found anew under the first file: a keeper that held it may have published another runtime folder.
     """
     deadline = time.monotonic() + wait_s
     paths = find_paths()
     paths.prepare()
+    name = _take_name(paths.state, deadline)
     first = _lock(paths.keeper_locks[0], deadline)
     paths = find_paths()
     paths.prepare()
@@ -93,7 +100,7 @@ def take_locks(find_paths: Callable[[], AgentPaths], wait_s: float) -> tuple[Age
     folder = os.open(paths.runtime, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with contextlib.suppress(OSError):
         fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    return paths, [first, second, folder]
+    return paths, [*name, first, second, folder]
 
 
 def lock_holder(paths: AgentPaths) -> procfs.Identity | None:
@@ -117,6 +124,36 @@ def has_runs(paths: AgentPaths) -> bool:
 def is_over(paths: AgentPaths) -> bool:
     """Whether everything was told to stop, and has."""
     return os.path.exists(f"{paths.state}/adjourned") and not has_runs(paths)
+
+
+def _take_name(state: str, deadline: float) -> list[int]:
+    """Hold the abstract socket of this state folder. Another user who sits on the name is not waited for."""
+    name = f"\0workerctl-keeper-{sha256(os.fsencode(state))[:32]}"
+    while True:
+        holding = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            holding.bind(name)
+            holding.listen(1)
+        except OSError as error:
+            holding.close()
+            if error.errno != errno.EADDRINUSE or _holder_uid(name) not in (None, os.geteuid()):
+                return []
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(errno.EAGAIN, "another keeper lives") from None
+        else:
+            return [holding.detach()]
+        select.select([], [], [], _LOCK_RETRY_S)
+
+
+def _holder_uid(name: str) -> int | None:
+    """Whose process holds the name; None where it cannot be asked, or has just gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(name)
+        except OSError:
+            return None
+        return int(_PEER.unpack(asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
 
 
 def _lock(path: str, deadline: float) -> int:

@@ -30,6 +30,7 @@ from .errands import Errands
 from .figures import PERIOD_S, Sweeper
 from .fleet import Fleet, Outside
 from .flusher import Flusher
+from .footing import Footing, Memory
 from .hosting import Host
 from .journal import Event, Journal
 from .limits import Limiter
@@ -107,6 +108,12 @@ class Agent:
         self._logs.load(self._limits)
         self._server = Server(Commands(self._rooms()), self._journal)
         self._socket = paths.socket
+        again = Memory(
+            fleet=self._fleet, records=records, marks=self._marks, journal=self._journal, listen=self._server.listen,
+            notify_again=self._notify_again, send=self._link.send,
+        )  # fmt: skip
+        self._footing = Footing(paths, again)
+        self._flusher.on_lost = self._footing.look_soon
         self._tell_of_start(loaded.quarantined)
 
     def _wire(self, paths: AgentPaths) -> None:
@@ -173,7 +180,7 @@ class Agent:
         self._logs.resume(live)
         self._notifications.resume(self._fleet.slots.values())
         self._ending.resume()
-        await self._server.listen(self._socket)
+        await self._footing.begin()
         chores = asyncio.ensure_future(self._chores())
         try:
             await over
@@ -184,6 +191,7 @@ class Agent:
 
     async def close(self) -> None:
         """Hand over what is left, let go of everything."""
+        self._footing.close()
         self._fleet.stop()
         await self._probes.close()
         self._remarks.close()
@@ -230,6 +238,7 @@ class Agent:
         self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
         if self._fleet.figures:
             self._push({"push": "figures", "figures": self._fleet.figures})
+        await self._footing.look()
         self._journal.retry()
         self._journal.unfold(mono=now.mono, wall=now.wall)
         self._logs.tidy()
@@ -240,6 +249,7 @@ class Agent:
 
     def _degraded(self) -> list[str]:
         texts = (
+            self._footing.failure,
             self._flusher.failure,
             self._journal.failure,
             self._fleet.failure,
@@ -270,6 +280,10 @@ class Agent:
         if slot is None:
             self._secrets.forget(name)
             self._host.forget(name)
+
+    def _notify_again(self) -> None:
+        self._notifications.close()
+        self._notifications.resume(self._fleet.slots.values())
 
     def _tell_of_logs(self, kind: str, message: str, data: dict[str, Any]) -> None:
         self._fleet.tell(kind, message, slot=data["slot"], data=data)

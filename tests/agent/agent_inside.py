@@ -85,6 +85,7 @@ class Inside:
         self.paths = AgentPaths(f"{self.root}/state/agent", {"XDG_RUNTIME_DIR": self.run})
         self.paths.prepare()
         self.keeper = FakeKeeper()
+        self.keeper.folder = self.paths.runs
         self.agent: Agent | None = None
         self.lost: list[bool] = []
         self._running: asyncio.Task[None] | None = None

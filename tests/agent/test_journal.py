@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,82 @@ async def test_a_journal_that_lost_its_identity_begins_anew(tmp_path: Path) -> N
     book = Book(tmp_path)
     assert (book.journal.journal_id != identity, book.journal.last_seq) == (True, 0)
     await book.close()
+
+
+async def set_back(book: Book, folder: Path) -> Book:
+    """Three events, a copy, three more that are told, and the copy in the place of the folder."""
+    book.write(3)
+    await book.flusher.flushed()
+    shutil.copytree(folder, folder.with_name("copy"))
+    book.write(3, kind="told")
+    await book.close()
+    shutil.rmtree(folder)
+    folder.with_name("copy").rename(folder)
+    return Book(folder)
+
+
+async def test_an_older_copy_goes_on_as_another_journal_and_repeats_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    book = Book(folder)
+    identity = book.journal.journal_id
+    book = await set_back(book, folder)
+    book.write(4, kind="news")  # more than were told: a cursor of before lies within
+    await book.flusher.flushed()
+    assert book.journal.journal_id != identity
+    for _ in range(2):
+        found = book.read(6, journal_id=identity)
+        assert [(event["seq"], event["type"]) for event in found] == [
+            (3, "gap"), (4, "news"), (5, "news"), (6, "news"), (7, "news"),
+        ]  # fmt: skip
+        assert {event["journal_id"] for event in found} == {book.journal.journal_id}
+        book = await book.reopened()
+    await book.close()
+
+
+async def test_a_cursor_that_is_ahead_shows_that_the_journal_was_set_back(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    book.write(3)
+    await book.flusher.flushed()
+    book = await book.reopened()
+    book.write(kind="news")
+    await book.flusher.flushed()
+    identity = book.journal.journal_id
+    found = book.read(9, journal_id=identity)
+    assert [(event["seq"], event["type"]) for event in found] == [(3, "gap"), (4, "news")]
+    assert {event["journal_id"] for event in found} == {book.journal.journal_id} != {identity}
+    book.write(kind="news")
+    await book.flusher.flushed()
+    assert seqs(book.read(4)) == [5]
+    book = await book.reopened()
+    assert seqs(book.read(0)) == [3, 4, 5]
+    await book.close()
+
+
+async def test_a_journal_whose_folder_went_goes_on_with_its_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    book = Book(folder)
+    book.write(3)
+    await book.flusher.flushed()
+    shutil.rmtree(folder)
+    book.journal.write_again()
+    book.write(2)
+    await book.flusher.flushed()
+    assert [(event["seq"], event["type"]) for event in book.read(1)] == [(3, "gap"), (4, "started"), (5, "started")]
+    book = await book.reopened()
+    assert (seqs(book.read(3)), seqs(book.published)) == ([4, 5], [])
+    await book.close()
+
+
+async def test_an_identity_of_the_first_version_is_kept(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    book.write(2)
+    identity = book.journal.journal_id
+    await book.close()
+    (tmp_path / "id").write_text(identity)
+    for _ in range(2):
+        book = Book(tmp_path)
+        assert (book.journal.journal_id, seqs(book.read())) == (identity, [1, 2])
+        await book.close()
 
 
 async def test_a_slot_that_floods_is_folded_to_counts_and_others_are_not(tmp_path: Path) -> None:

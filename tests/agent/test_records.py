@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,7 +160,48 @@ async def test_a_runtime_half_of_another_state_folder_is_a_leftover_and_no_slot(
     await flusher.flushed()
     loaded = after.load()
     assert (list(loaded.leftovers.values()), loaded.tombstones) == ([RUNNING], {})
-    assert {name: found.slot.phase for name, found in loaded.slots.items()} == {"web/1": Phase.IDLE}
+    assert list(loaded.slots) == ["web/1"]
+    await flusher.close()
+
+
+async def test_of_an_older_copy_of_the_durable_halves_the_life_and_the_newer_wish_of_this_boot_count(
+    tmp_path: Path,
+) -> None:
+    before, flusher = await records(tmp_path)
+    before.save(replace(RUNNING, wish=wish(1, wanted="running")))
+    stopped = replace(RUNNING, wish=wish(4, wanted="stopped"), phase=Phase.IDLE, run=None, pid=None)
+    before.save_runtime(stopped)
+    await flusher.close()
+    after, flusher = await records(tmp_path, incarnation="j2")
+    loaded = after.load()
+    assert (loaded.slots["web/0"].slot, loaded.slots["web/0"].newest, loaded.leftovers) == (stopped, stopped.wish, {})
+    await flusher.close()
+
+
+@pytest.mark.parametrize(("boot", "phase"), [("b1", Phase.FAILED), ("b2", Phase.IDLE)])
+async def test_what_gave_up_in_this_boot_stays_so_without_its_runtime_half(
+    tmp_path: Path, boot: str, phase: Phase
+) -> None:
+    before, flusher = await records(tmp_path)
+    before.save(replace(RUNNING, phase=Phase.FAILED, run=None, pid=None, reason="GaveUp"))
+    await flusher.close()
+    after, flusher = await records(tmp_path, boot)
+    assert after.load().slots["web/0"].slot.phase is phase
+    await flusher.close()
+
+
+async def test_both_halves_and_the_tombstones_are_written_again(tmp_path: Path) -> None:
+    before, flusher = await records(tmp_path)
+    unclaimed = replace(RUNNING, name="web/1", wish=replace(wish(0), unclaimed=True))
+    for half in ("durable", "runtime"):
+        (tmp_path / half).rmdir()
+        (tmp_path / half).mkdir()
+    before.write_again({"web/0": RUNNING, "web/1": unclaimed}, {"web/2": Tombstone(4, 9.0)})
+    await flusher.close()
+    after, flusher = await records(tmp_path)
+    loaded = after.load()
+    assert {name: found.slot for name, found in loaded.slots.items()} == {"web/0": RUNNING}
+    assert (list(loaded.leftovers), loaded.tombstones) == (["web/1"], {"web/2": Tombstone(4, 9.0)})
     await flusher.close()
 
 
@@ -207,14 +249,38 @@ async def test_what_was_flushed_is_there_and_the_newest_content_wins(tmp_path: P
 
 async def test_a_disk_that_takes_nothing_is_told_to_those_who_wait_and_tried_again(tmp_path: Path) -> None:
     flusher = Flusher()
-    folder = tmp_path / "missing"
+    folder = tmp_path / "folder"
+    folder.write_text("a file in its place")
     flusher.replace(str(folder / "a"), b"x")
     with pytest.raises(OSError, match="cannot write") as raised:
         await flusher.flushed()
-    assert (raised.value.errno, flusher.failure != "") == (errno.ENOENT, True)
+    assert (raised.value.errno, flusher.failure != "") == (errno.EEXIST, True)
+    folder.unlink()
     folder.mkdir()
     await asyncio.wait_for(flusher.flushed(), 10.0)
     assert ((folder / "a").read_bytes(), flusher.failure) == (b"x", "")
+    await flusher.close()
+
+
+async def test_a_folder_that_was_removed_is_made_anew_and_whoever_knows_the_rest_is_told(tmp_path: Path) -> None:
+    flusher = Flusher()
+    told: list[bool] = []
+    flusher.on_lost = lambda: told.append(True)
+    for folder in ("there", "gone"):
+        (tmp_path / folder).mkdir()
+        flusher.replace(str(tmp_path / folder / "a"), b"x")
+        await flusher.flushed()
+    shutil.rmtree(tmp_path / "gone")
+    flusher.replace(str(tmp_path / "there" / "b"), b"y")
+    await flusher.flushed()
+    assert told == []
+    flusher.replace(str(tmp_path / "gone" / "b"), b"y")
+    await flusher.flushed()
+    assert (content(tmp_path / "gone"), told, (tmp_path / "gone").stat().st_mode & 0o777) == (
+        {"b": b"y"},
+        [True],
+        0o700,
+    )
     await flusher.close()
 
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from controller.agent.protocol import VERSION
@@ -49,6 +50,10 @@ def reboot(inside: Inside) -> None:
     Path(inside.paths.state, "boot").write_text("former")
     for path in Path(inside.paths.slots).glob("*.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "boot_id": "former"}))
+    for path in Path(inside.paths.state, "slots").glob("*.json"):
+        value = json.loads(path.read_text())
+        if value.get("outcome"):
+            path.write_text(json.dumps({**value, "outcome": {**value["outcome"], "boot_id": "former"}}))
 
 
 async def test_after_a_reboot_what_is_wanted_starts_and_what_completed_does_not(inside: Inside) -> None:
@@ -258,16 +263,66 @@ async def test_a_run_whose_output_finds_no_room_is_tried_again(inside: Inside) -
 
 async def test_supervision_goes_on_without_room_for_runtime_records_and_says_so(inside: Inside) -> None:
     watcher = await inside.begin()
-    os.rename(inside.paths.slots, inside.paths.slots + "x")
+    os.rmdir(inside.paths.slots)
+    await asyncio.to_thread(Path(inside.paths.slots).touch)
     await watcher.apply(slot())
     await is_now(watcher, "web/0", "running")
-    text = (await watcher.call("hello", version=VERSION, realm="r1"))["degraded"]
-    assert [part for part in text if part.startswith("cannot write the runtime record of web/0")]
-    os.rename(inside.paths.slots + "x", inside.paths.slots)
     assert inside.agent is not None
+    await inside.agent.look_after()
+    text = (await watcher.call("hello", version=VERSION, realm="r1"))["degraded"]
+    for beginning in ("cannot make the agent's folders anew", "cannot write the runtime record of web/0"):
+        assert [part for part in text if part.startswith(beginning)]
+    os.unlink(inside.paths.slots)
     await inside.agent.look_after()
     assert (await watcher.call("hello", version=VERSION, realm="r1"))["degraded"] == []
     assert os.listdir(inside.paths.slots) == [file_name("web/0")]
+
+
+@pytest.mark.parametrize("folder", ["state", "slots", "journal", "runtime", "both"])
+async def test_what_is_removed_under_a_living_agent_is_written_again_from_memory(inside: Inside, folder: str) -> None:
+    """And the agent after it, which has nothing but the files, goes on as if nothing had been."""
+    watcher = await inside.begin()
+    await watcher.apply(slot("a/0", 3), slot("job/0", 4, restart_policy="on_failure"), slot("gone/0", 5))
+    for name in ("a/0", "job/0", "gone/0"):
+        await is_now(watcher, name, "running")
+    inside.keeper.exit(inside.keeper.live()["job/0"], code=0)
+    await is_now(watcher, "job/0", "stopped")
+    await watcher.call("remove", epoch=watcher.epoch, slots=[{"slot": "gone/0", "generation": 6}])
+    await until(lambda: {"push": "gone", "slot": "gone/0"} in watcher.pushes)
+    before, epoch = await watcher.view("a/0"), watcher.epoch
+    state, runtime = inside.paths.state, inside.paths.runtime
+    lost = {"state": [state], "slots": [f"{state}/slots"], "journal": [f"{state}/journal"], "runtime": [runtime]}
+    for path in lost.get(folder, [state, runtime]):
+        shutil.rmtree(path)
+    assert inside.agent is not None
+    await inside.agent.look_after()
+    [told] = await until(lambda: watcher.events("state_restored"))
+    assert told["data"] == {"folders": lost.get(folder, [state, runtime])}
+    await inside.end()
+    watcher = await inside.begin()
+    listed = await watcher.call("list")
+    views = {view["slot"]: view for view in listed["slots"]}
+    assert (views["a/0"], views["job/0"]["reason"], listed["tombstones"]) == (before, "Completed", {"gone/0": 6})
+    assert (watcher.epoch, inside.keeper.live()) == (epoch + 1, {"a/0": before["run"]})
+
+
+async def test_a_first_write_after_a_loss_is_enough_to_notice_it(inside: Inside) -> None:
+    watcher = await inside.begin()
+    await watcher.apply(slot("a/0"))
+    await is_now(watcher, "a/0", "running")
+    shutil.rmtree(inside.paths.state)
+    assert (await watcher.apply(slot("b/0")))[0]["ok"]
+    await until(lambda: watcher.events("state_restored"))
+    await until(lambda: len(list(Path(inside.paths.state, "slots").glob("*.json"))) == 2)
+
+
+async def test_a_socket_that_was_removed_is_bound_again_and_who_is_connected_stays(inside: Inside) -> None:
+    watcher = await inside.begin()
+    os.unlink(inside.paths.socket)
+    assert inside.agent is not None
+    await inside.agent.look_after()
+    other = await inside.connect()
+    assert await watcher.call("list") == {**await other.call("list"), "id": 4}
 
 
 async def test_a_round_of_chores_shows_figures_and_clears_what_is_gone(inside: Inside) -> None:

@@ -2,12 +2,14 @@
 
 Workers are obedient: they execute at once, and end at a signal that they do not ignore (`ignored`). Tests end them by
 `exit`, hold back answers with `is_mute`, and look at `orders`. Pids lie above what the kernel hands out.
+With a `folder` each run has a file there, as the real one's records.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from signal import SIGKILL
@@ -27,6 +29,7 @@ class FakeKeeper:
         self.failures: dict[str, tuple[str, int, str]] = {}
         self.ignored: set[int] = set()
         self.is_mute = False
+        self.folder = ""
         self._next_pid = FIRST_PID
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
@@ -58,6 +61,7 @@ class FakeKeeper:
             "adopted": False, "spawning": False, "exited": None, "group_empty": False,
         }  # fmt: skip
         self.runs[run] = {**value, **changes}
+        self._record()
         return self.runs[run]
 
     def greeting(self) -> dict[str, Any]:
@@ -127,8 +131,18 @@ class FakeKeeper:
         value = self.runs.get(order["run"])
         if value is not None and value["exited"] is not None and (value["group_empty"] or order.get("force")):
             del self.runs[order["run"]]
+            self._record()
+
+    def _record(self) -> None:
+        if os.path.isdir(self.folder):
+            for name in os.listdir(self.folder):
+                os.unlink(f"{self.folder}/{name}")
+            for run in self.runs:
+                with open(f"{self.folder}/{run}.json", "x", encoding="ascii"):
+                    pass
 
     def _list(self, _order: dict[str, Any]) -> None:
+        self._record()
         self.tell(self.greeting())
 
     def _shutdown(self, _order: dict[str, Any]) -> None:
