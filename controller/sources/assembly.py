@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from controller.core.dependencies import circular_dependencies
 from controller.core.desired import DesiredWorker
@@ -94,7 +95,7 @@ class Memo:
         found = self._before.get(key)
         if found is None or found.document is not document or len(found.defaults) != len(defaults):
             return None
-        if any(one is not other for one, other in zip(found.defaults, defaults, strict=True)):
+        if not all(map(is_, found.defaults, defaults)):
             return None
         self._now[key] = found
         return found
@@ -130,10 +131,8 @@ class _Assembler:
         self._result = Assembly()
 
     def run(self) -> Assembly:
-        candidates = {
-            worker_id: self._judged(worker_id, document)
-            for worker_id, document in sorted(self._claims.documents.items())
-        }
+        documents = self._claims.documents
+        candidates = {worker_id: self._judged(worker_id, documents[worker_id]) for worker_id in sorted(documents)}
         self._check_ports(candidates)
         for worker_id, remembered in candidates.items():
             launched = self._launched(remembered) if remembered.judged.spec is not None else None
@@ -156,9 +155,10 @@ class _Assembler:
         if found is None:
             judged = judge_worker(document, layers.documents, self._places)
             found = self._memo.keep(worker_id, _Remembered(document=document, defaults=layers.documents, judged=judged))
-        problems = [*found.judged.problems, *(replace(one, worker_id=worker_id) for one in layers.problems)]
-        if problems:
-            self._faults.setdefault(worker_id, []).extend(problems)
+        if found.judged.problems or layers.problems:
+            own = self._faults.setdefault(worker_id, [])
+            own += found.judged.problems
+            own += [replace(one, worker_id=worker_id) for one in layers.problems]
         return found
 
     def _check_ports(self, candidates: Mapping[str, _Remembered]) -> None:
@@ -221,7 +221,7 @@ class _Assembler:
 
     def _settle(self, worker_id: str, remembered: _Remembered) -> None:
         """Accepts the candidate, or keeps what is known of it."""
-        launched = self._launched(remembered) if remembered.judged.spec is not None else None
+        launched = remembered.launched
         problems = self._faults.get(worker_id)
         if problems:
             self._keep(worker_id, in_order(problems))

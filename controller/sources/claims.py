@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from controller.core.problems import Problem
 from controller.core.spec import KINDS_NOT_YET
@@ -26,14 +27,22 @@ EMPTY_HINT = "delete the file to remove its workers"
 class Claims:
     """The outcome. `faults` are claims that cannot be accepted whatever they say; `kept` are held by path.
 
-    `suspects` are files in which any worker may stand unseen.
+    `doubles` are all documents of those workers that have several. `suspects` are files in which any worker may stand
+    unseen.
     """
 
     documents: dict[str, Document] = field(default_factory=dict)
+    doubles: dict[str, list[Document]] = field(default_factory=dict)
     faults: dict[str, list[Problem]] = field(default_factory=dict)
     kept: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     suspects: dict[str, Suspect] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+
+    def claim(self, worker_id: str, document: Document) -> None:
+        """A document speaks for the worker; the first one counts, should nothing forbid it."""
+        first = self.documents.setdefault(worker_id, document)
+        if first is not document:
+            self.doubles.setdefault(worker_id, [first]).append(document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,41 +53,53 @@ class Snapshot:
     folders: Mapping[str, Problem] = field(default_factory=dict)
 
 
+class _Homes:
+    """For each worker with a last good spec, the file it came from; and the other way round, for the few that ask."""
+
+    def __init__(self, by_worker: Mapping[str, str]) -> None:
+        self.by_worker = by_worker
+
+    @cached_property
+    def by_file(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for worker_id in sorted(self.by_worker):
+            found.setdefault(self.by_worker[worker_id], []).append(worker_id)
+        return found
+
+    def at(self, path: str) -> Sequence[str]:
+        """The workers whose home is this file."""
+        return self.by_file.get(path, ())
+
+
 def find_claims(snapshot: Snapshot, homes: Mapping[str, str], places: Places) -> Claims:
     """Sorts out all documents. `homes`: for each worker with a last good spec, the file it came from."""
-    claims = Claims()
-    by_home: dict[str, list[str]] = {}
-    for worker_id, path in sorted(homes.items()):
-        by_home.setdefault(path, []).append(worker_id)
-    every: dict[str, list[Document]] = {}
-    for path, file in sorted(snapshot.files.items()):
-        _sort_file(file, by_home.get(path, ()), claims, every, places)
+    claims, at_home = Claims(), _Homes(homes)
+    for path in sorted(snapshot.files):
+        _sort_file(snapshot.files[path], at_home, claims, places)
     for folder, problem in sorted(snapshot.folders.items()):
         claims.problems.append(problem)
         claims.suspects[problem.file] = Suspect(token=problem.message, is_broken=True)
-        for path, at_home in by_home.items():
+        for path, worker_ids in at_home.by_file.items():
             if path not in snapshot.files and folder in folders_above(path):
-                claims.kept.update(dict.fromkeys(at_home, (problem,)))
-    for worker_id, documents in every.items():
-        claims.documents[worker_id] = documents[0]
-        if documents[0].file == homes.get(worker_id):
-            claims.kept.pop(worker_id, None)  # its own document speaks for it, whatever else is wrong in the file
-        if len(documents) > 1:
-            _note_doubles(documents, claims, places)
-        elif worker_id in claims.kept:
-            _note_duplicate(documents[0], f"{homes[worker_id]}, which cannot be understood now", claims, places)
+                claims.kept.update(dict.fromkeys(worker_ids, (problem,)))
+    for worker_id in claims.kept.keys() & claims.documents.keys():
+        if claims.documents[worker_id].file == homes[worker_id]:
+            del claims.kept[worker_id]  # its own document speaks for it, whatever else is wrong in the file
+        elif worker_id not in claims.doubles:
+            elsewhere = f"{homes[worker_id]}, which cannot be understood now"
+            _note_duplicate(claims.documents[worker_id], elsewhere, claims, places)
+    for documents in claims.doubles.values():
+        _note_doubles(documents, claims, places)
     return claims
 
 
-def _sort_file(
-    file: SpecFile, at_home: Sequence[str], claims: Claims, every: dict[str, list[Document]], places: Places
-) -> None:
+def _sort_file(file: SpecFile, homes: _Homes, claims: Claims, places: Places) -> None:
     problems = file.problems
-    if file.content == b"" and file.is_settled and at_home:
+    if file.content == b"" and file.is_settled and homes.at(file.path):
         # What an editor leaves behind when the disk is full.
         problems = (Problem(file=file.path, message="the file is empty", hint=EMPTY_HINT, code="empty_file"),)
     if problems or file.content is None:
-        _keep_all(file, problems, at_home, claims, places)
+        _keep_all(file, problems, homes.at(file.path), claims, places)
         return
     nameless: list[Problem] = []
     for document in file.documents:
@@ -91,12 +112,12 @@ def _sort_file(
         if worker_id is None:
             nameless += (wrong_kind,) if wrong_kind is not None else judge_worker(document, (), places).problems
             continue
-        every.setdefault(worker_id, []).append(document)
+        claims.claim(worker_id, document)
         if wrong_kind is not None:
             claims.faults.setdefault(worker_id, []).append(wrong_kind)
     claims.problems += nameless
     if nameless:
-        claims.kept.update(dict.fromkeys(at_home, tuple(nameless)))
+        claims.kept.update(dict.fromkeys(homes.at(file.path), tuple(nameless)))
     if nameless or not file.is_settled:
         claims.suspects[file.path] = Suspect(token=file.content, is_broken=bool(nameless))
 

@@ -57,7 +57,8 @@ def find_defaults(files: Mapping[str, SpecFile], known: Mapping[str, Document], 
     found = DefaultsFound()
     candidates: dict[str, list[Document]] = {}
     broken: dict[str, list[Problem]] = {}
-    for path, file in sorted(files.items()):
+    for path in sorted(files):
+        file = files[path]
         documents = [document for document in file.documents if document.kind == DEFAULTS]
         for document in documents:
             problems = judge_defaults(document, places) if file.is_usable else file.problems

@@ -12,6 +12,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from controller.core.problems import Problem, Source
@@ -32,7 +33,7 @@ KIND_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what is derived is kept, because every rescan asks for it
 class Document:
     """One mapping of a spec file. `worker_id` is None where it is missing or cannot be one.
 
@@ -45,19 +46,19 @@ class Document:
     data: Mapping[str, Any]
     sound: bool = True
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """What it describes; a kind that is no string has no name."""
         kind = self.data.get("kind", WORKER)
         return kind if isinstance(kind, str) else ""
 
-    @property
+    @cached_property
     def worker_id(self) -> str | None:
         """The worker it speaks of, where its name can be one."""
         worker_id = self.data.get("worker_id")
         return worker_id if isinstance(worker_id, str) and is_worker_id(worker_id) else None
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The directory of its file, relative to the specs directory; empty for the top."""
         return posixpath.dirname(self.file)
