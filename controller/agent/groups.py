@@ -21,6 +21,7 @@ from .members import (
     adopted_members,
     has_group_members,
     owned_members,
+    seen_before,
     signal_leader,
     signal_leader_group,
     signal_process,
@@ -79,6 +80,16 @@ class Groups:
         """Its leader is dead, or its members have a signal coming: look at it in the next step."""
         self._waiting[run.run] = run
         self._due = 0.0
+
+    def needs_look(self, run: Run) -> bool:
+        """Whether a polite signal may concern others than the leader's process group.
+
+        Then all is sent in the next look, the leader's share too: whoever descends from it and from nothing else that
+        is known is seen before it may be gone. Most leaders have no children, and cost no look.
+        """
+        if run.exited is not None or not run.owned:
+            return True
+        return procfs.children(run.pid) != [] or bool(self._strays())
 
     def forget(self, run: Run) -> None:
         """The run is gone. What may be left of it is a stray for the next sweep."""
@@ -199,13 +210,14 @@ class Groups:
         roots: dict[int, str | None] = dict.fromkeys(strays)
         owned = [run for run in pending if run.owned]
         roots.update((run.pid, run.run) for run in owned if run.exited is None)
+        seen = {run.run: self._seen.get(run.run, frozenset()) for run in pending}
+        roots.update(seen_before(table, owned, seen))
         users = self._users()
         members = owned_members(table, roots, owned, users)
         adopted = [run for run in pending if not run.owned]
         if adopted:
-            seen = {run.run: self._seen.get(run.run, frozenset()) for run in adopted}
             members.update(adopted_members(table, adopted, users, seen))
-            self._seen.update({run.run: frozenset(stat.identity for stat in members[run.run]) for run in adopted})
+        self._seen.update({name: frozenset(stat.identity for stat in found) for name, found in members.items()})
         for run in pending:
             if run.cgroup:
                 add_group_members(members[run.run], table, run)
@@ -250,9 +262,8 @@ def _deliver(run: Run, members: list[Stat]) -> None:
     if run.killing:
         _kill_members(run, members)
     for number in run.member_signals:
-        if not run.owned:
-            # Only now: what descends from it and from nothing else has been seen.
-            signal_leader(run, number)
+        # Only now: what descends from the leader and from nothing else has been seen.
+        _signal_first(run, number)
         for process in members:
             if _is_addressed(run, process):
                 signal_process(process.identity, number)
@@ -263,20 +274,24 @@ def _kill_at_once(run: Run) -> None:
     """What needs no look: the control group and the process group; of an adopted run its leader."""
     if run.cgroup:
         cgroups.kill(run.cgroup)
+    _signal_first(run, signal.SIGKILL)
+
+
+def _signal_first(run: Run, number: int) -> None:
+    """The leader and, where its pid certainly names it, its process group."""
     if run.owned:
-        signal_leader_group(run, signal.SIGKILL)
+        signal_leader_group(run, number)
     else:
-        signal_leader(run, signal.SIGKILL)
+        signal_leader(run, number)
 
 
 def _reach_blindly(run: Run) -> None:
     """What can be done where nobody can be looked for. A kill is asked for again; what is polite is said once."""
     if run.killing:
         _kill_at_once(run)
-    elif not run.owned:
-        for number in run.member_signals:
-            signal_leader(run, number)
-        run.member_signals.clear()
+    for number in run.member_signals:
+        _signal_first(run, number)
+    run.member_signals.clear()
 
 
 def _kill_members(run: Run, members: list[Stat]) -> None:

@@ -217,11 +217,11 @@ class Keeper:
             # Members that are known only as descendants of the leader are found while it lives: kill all in one look.
             run.killing = True
             self._groups.watch(run)
+        elif self._groups.needs_look(run):
+            run.member_signals.append(number)
+            self._groups.watch(run)
         else:
             signal_leader_group(run, number)
-            if run.exited is not None or not run.owned:
-                run.member_signals.append(number)
-                self._groups.watch(run)
         failpoint("keeper.after_signal")
 
     def _reap(self, run: Run, *, force: bool) -> None:

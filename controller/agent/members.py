@@ -1,13 +1,13 @@
 """Which processes belong to a run, and signals to this very process or to nobody. `groups` decides when.
 
 For an owned run a member is a descendant of the keeper (the subreaper, so nothing started by a worker leaves its
-tree) that is in the leader's session, or has the run's token in its environment, or descends from such a process or
-from the leader. For an adopted run (its keeper was killed; its processes are another's children now) a member has the
-token and is in the leader's session, or has it and was inherited by whoever inherited the leader, or was found to be
-one before, or descends from such a process or from the leader. Whoever had left session and environment behind and
-lost its parent before that keeper was killed is none of these: it cannot be told from a stranger, but by a control
-group. Anybody can put a token into an environment: it counts for processes of the run's user only (`_may_be_of`).
-Whoever is in the run's own control group is a member, too. What matches nothing is never signalled.
+tree) that is in the leader's session, or has the run's token in its environment, or was found to be one before, or
+descends from such a process or from the leader. For an adopted run (its keeper was killed; its processes are another's
+children now) a member has the token and is in the leader's session, or has it and was inherited by whoever inherited
+the leader, or was found to be one before, or descends from such a process or from the leader. Whoever left session and
+environment behind and lost its parent before anybody looked is none of these: it cannot be told from a stranger, but
+by a control group. Anybody can put a token into an environment: it counts for processes of the run's user only
+(`_may_be_of`). Whoever is in the run's own control group is a member, too. What matches nothing is never signalled.
 """
 
 from __future__ import annotations
@@ -52,6 +52,20 @@ def owned_members(
         if owner is not None:
             found[owner].append(process)
         todo.extend((child, owner) for child in below.get(pid, ()))
+    # Who is a root and below another one was met twice.
+    return {name: list({each.pid: each for each in met}.values()) for name, met in found.items()}
+
+
+def seen_before(
+    table: Mapping[int, Stat], runs: Iterable[Run], seen: Mapping[str, frozenset[procfs.Identity]]
+) -> dict[int, str]:
+    """Those of `seen` (by run) who are still there, the very same: pid -> run. They stay members without parents."""
+    found: dict[int, str] = {}
+    for run in runs:
+        for identity in seen.get(run.run, ()):
+            process = table.get(identity.pid)
+            if process is not None and process.identity == identity:
+                found[identity.pid] = run.run
     return found
 
 
@@ -100,11 +114,7 @@ def adopted_members(
         if leader is not None and leader.identity == run.identity:
             roots[run.pid] = run.run
             run.reaper = leader.ppid
-    for run in by_token.values():
-        for identity in seen.get(run.run, ()):
-            known = others.get(identity.pid)
-            if known is not None and known.identity == identity:
-                roots.setdefault(identity.pid, run.run)
+    roots.update(seen_before(others, by_token.values(), seen))
     for process in others.values():
         if process.is_dead or process.start_time < oldest or process.pid in roots:
             continue
@@ -113,11 +123,7 @@ def adopted_members(
             roots[process.pid] = found.run
     members = owned_members(others, roots, by_token.values(), users)
     leaders = {run.run: run.pid for run in by_token.values()}
-    # Who is a root and below another one was met twice.
-    return {
-        name: [process for pid, process in {each.pid: each for each in found}.items() if pid != leaders[name]]
-        for name, found in members.items()
-    }
+    return {name: [process for process in found if process.pid != leaders[name]] for name, found in members.items()}
 
 
 def _is_left_behind(process: Stat, run: Run) -> bool:
@@ -140,9 +146,7 @@ def signal_leader(run: Run, number: int) -> None:
 
 
 def signal_leader_group(run: Run, number: int) -> None:
-    """Signal the leader's process group. Of an adopted run, whose group id nothing pins, nobody is reached by this."""
-    if not run.owned:
-        return
+    """Signal the process group of an owned run's leader. Nothing pins the group id of an adopted one."""
     # The leader is our unreaped child, alive or zombie: its pid names its group and no other.
     with contextlib.suppress(OSError):
         os.killpg(run.pid, number)

@@ -193,6 +193,32 @@ def test_a_kill_of_the_group_reaches_a_descendant_without_session_or_token(bench
     assert not procfs.is_alive(child)
 
 
+def test_a_polite_signal_reaches_who_left_the_process_group_and_the_session(bench: Bench, peer: Peer) -> None:
+    code = "import os, sys, time; getattr(os, sys.argv[1])(*map(int, sys.argv[2:])); print('.', flush=True)"
+    code += "; time.sleep(60)"
+    script = '"$0" -c "$1" setpgid 0 0 & "$0" -c "$1" setsid & exec sleep 60'
+    peer.spawn("r1", "sh", "-c", script, PYTHON, code)
+    wait_until(lambda: bench.output("r1") == ".\n.\n")
+    peer.send("signal", run="r1", signal=signal.SIGTERM, scope="group")
+    assert peer.expect("exited", run="r1")["signal"] == signal.SIGTERM
+    peer.expect("group_empty", run="r1")
+
+
+def test_a_child_without_session_or_token_is_remembered_when_its_leader_ends_at_a_polite_signal(
+    bench: Bench, peer: Peer
+) -> None:
+    deaf = "trap : TERM; echo $$; while :; do /bin/sleep 1; done"
+    peer.spawn("r1", "sh", "-c", 'env -i setsid /bin/sh -c "$0" & exec sleep 60', deaf)
+    wait_until(lambda: bench.output("r1").endswith("\n"))
+    child = bench.remember(int(bench.output("r1")))
+    peer.send("signal", run="r1", signal=signal.SIGTERM, scope="group")
+    peer.expect("exited", run="r1")
+    assert peer.runs()["r1"]["group_empty"] is False
+    peer.send("signal", run="r1", signal=signal.SIGKILL, scope="group")
+    peer.expect("group_empty", run="r1")
+    assert not procfs.is_alive(child)
+
+
 def test_a_descendant_that_matches_nothing_is_never_signalled(bench: Bench, peer: Peer) -> None:
     scrub = "os.environ.clear(); os.execve('/bin/sh', ['sh', '-c', 'echo $$; exec sleep 60'], {'PATH': '/bin'})"
     peer.spawn("r1", *daemon(scrub=scrub))
