@@ -10,6 +10,7 @@ import click
 
 from controller.cli.common import echo_json, echo_lines, examples, output_option
 from controller.cli.errors import CliError, Exit
+from controller.cli.field_examples import example_of
 from controller.cli.table import Cell, Column, pairs, render
 from controller.cli.terminal import Terminal, terminal
 
@@ -52,7 +53,7 @@ def explain(field: str | None, recursive: bool, output: str) -> None:
 
     spec = whole_spec()
     path = (field or "").strip("/.").replace("/", ".")  # a pointer of a problem is a path, too
-    found = find(path, spec) if path else spec
+    found = (find(path, spec) or _reserved_above(path, spec)) if path else spec
     if found is None:
         near = suggestions(path, spec)
         hints = [f"did you mean {' or '.join(near)}?"] if near else ["`workerctl explain` lists all fields"]
@@ -61,6 +62,12 @@ def explain(field: str | None, recursive: bool, output: str) -> None:
         echo_json(document(found, recursive=recursive))
     else:
         echo_lines(lines(found, terminal(), recursive=recursive))
+
+
+def _reserved_above(path: str, spec: Field) -> Field | None:
+    """The field not yet supported that `path` lies in: what it will hold is not known yet."""
+    reserved = (field for field in spec.below() if field.comes_with)
+    return next((field for field in reserved if path.startswith(f"{field.path}.")), None)
 
 
 def document(field: Field, *, recursive: bool) -> dict[str, Any]:
@@ -73,6 +80,7 @@ def document(field: Field, *, recursive: bool) -> dict[str, Any]:
         "constraints": list(field.constraints),
         "description": field.description,
         "effect": field.effect or None,
+        "example": example_of(field.path) or None,
         "supported": not field.comes_with,
         "comes_with": field.comes_with or None,
     }
@@ -104,11 +112,23 @@ def _facts(field: Field) -> Iterator[tuple[str, str]]:
     yield "FIELD", field.path
     if field.comes_with:
         yield "SUPPORTED", f"not yet; it comes with {field.comes_with}"
+        yield "MEANWHILE", _meanwhile(field)
         return
     yield "TYPE", field.type
     yield "BOUNDS", "; ".join(field.constraints)
     yield "DEFAULT", "required" if field.required else field.default or ("" if field.fields else "none")
     yield "CHANGE", _change(field)
+    yield "EXAMPLE", example_of(field.path)
+
+
+def _meanwhile(field: Field) -> str:
+    from controller.sources.validation import INSTEAD, LEAVE_OUT  # noqa: PLC0415 - brings pydantic, and YAML
+
+    return INSTEAD.get(field.path, LEAVE_OUT)
+
+
+def _plans(field: Field) -> str:
+    return "planned" if field.comes_with == field.path else f"it comes with {field.comes_with}"
 
 
 def _change(field: Field) -> str:
@@ -124,7 +144,7 @@ def _table(group: Field, screen: Terminal, *, recursive: bool) -> list[str]:
     fields = list(group.below()) if recursive else list(group.fields)
     known = [_row(field, screen) for field in fields if not field.comes_with]
     shown = render(_COLUMNS, known, screen)
-    reserved = [(field.path, f"it comes with {field.comes_with}") for field in fields if field.comes_with]
+    reserved = [(field.path, _plans(field)) for field in fields if field.comes_with]
     if reserved:
         shown += ["", screen.paint("Not yet supported", bold=True), *pairs(reserved, screen, indent="  ")]
     return shown

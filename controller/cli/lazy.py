@@ -6,6 +6,7 @@ A test compares each line here with the help of the command it stands for.
 
 from __future__ import annotations
 
+import errno
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controller.cli.errors import Exit
+from controller.cli.errors import CliError, Exit
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,11 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(Exit.INTERRUPTED)
+        except OSError as error:
+            # Of a file, or of the controller itself, it is told with its name, or is a fault of ours.
+            if error.errno not in _NO_ROOM or error.filename is not None or ctx.invoked_subcommand == "serve":
+                raise
+            raise CliError(f"Cannot write the output: {error.strerror}", Exit.FAILED) from None
 
 
 def near(name: str, known: Sequence[str]) -> str:

@@ -13,9 +13,16 @@ from controller.cli.common import echo_json, examples, output_option
 from controller.cli.errors import CliError, Exit
 from controller.cli.human import count
 from controller.cli.lazy import did_you_mean
-from controller.cli.names import worker_names
 from controller.cli.offline import allow_env_option, specs_dir, surroundings
 from controller.cli.terminal import neutralise, terminal
+
+
+def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the workers in the directory: it is the files that are rendered, with or without a controller."""
+    from controller.sources.offline import validate  # noqa: PLC0415 - brings YAML and pydantic
+
+    found = validate(str(ctx.params.get("directory") or "specs"))
+    return sorted(name for name in found.workers if name.startswith(incomplete))
 
 
 @click.command(
@@ -25,7 +32,7 @@ from controller.cli.terminal import neutralise, terminal
         ("workerctl render web --allow-env REGION", "with a variable of this shell"),
     )
 )
-@click.argument("name", shell_complete=worker_names)
+@click.argument("name", shell_complete=_complete)
 @click.option(
     "--dir", "directory", type=specs_dir, default="specs", show_default=True, metavar="DIR", help="The specs directory."
 )
@@ -54,7 +61,7 @@ def render(name: str, directory: Path, output: str, allow_env: tuple[str, ...]) 
         screen = terminal(err=True)
         click.echo("\n".join(fleet.problem_lines(own, screen)), err=True, color=screen.colour)
         raise CliError(f"Cannot render {name}: its spec has {count(len(own), 'problem')}", Exit.USAGE)
-    known = sorted(found.workers)
+    known = sorted({*found.workers, *(problem.worker_id for problem in found.problems if problem.worker_id)})
     hints = (
         [f"`workerctl validate {neutralise(str(directory))}` tells why files are not read"] if found.problems else []
     )

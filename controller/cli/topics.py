@@ -21,6 +21,10 @@ DOCS = Path(controller.__file__).parent / "docs"
 _MADE = {"exit-codes": "Exit codes"}
 
 
+def _complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in (*documents(), *_MADE, *VERBS) if name.startswith(incomplete)]
+
+
 @click.command(
     name="help",
     epilog=examples(
@@ -29,7 +33,7 @@ _MADE = {"exit-codes": "Exit codes"}
         ("workerctl help logs", "the help of a verb, as workerctl logs --help"),
     ),
 )
-@click.argument("topic", required=False)
+@click.argument("topic", required=False, shell_complete=_complete)
 def topics(topic: str | None) -> None:
     """Show the documentation, by topic."""
     screen = terminal()

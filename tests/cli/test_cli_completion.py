@@ -88,6 +88,21 @@ def test_a_press_of_a_key_imports_nothing_heavy(api: FakeApi, line: str) -> None
     assert done.stderr == "\n"
 
 
+def test_topics_are_completed_for_help() -> None:
+    assert completed(None, "workerctl help pr") == ["processes"]
+    assert completed(None, "workerctl help re") == ["restart", "reconcile", "render"]
+
+
+def test_for_render_the_workers_of_the_files_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert completed(None, "workerctl render ") == []
+    for folder in ("specs", "others"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.yaml").write_text(f"worker_id: of-{folder}\n")
+    assert completed(None, "workerctl render ") == ["of-specs"]
+    assert completed(None, "workerctl render --dir others of") == ["of-others"]
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_itself_completes_with_the_script(api: FakeApi, tmp_path: Path) -> None:
     api.workers = [worker("web"), worker("mail")]

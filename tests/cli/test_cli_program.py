@@ -56,6 +56,14 @@ def test_what_the_encoding_cannot_show_is_escaped(api: FakeApi) -> None:
     assert (code, "\\u95ee" in out, err) == (Exit.NOT_RUNNING, True, "")
 
 
+def test_an_output_that_is_full_or_closed_is_told_in_a_line() -> None:
+    command = f'"{sys.executable}" -m controller explain'
+    full = subprocess.run(["sh", "-c", f"{command} >/dev/full"], capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stderr) == (Exit.FAILED, "Error: Cannot write the output: No space left on device\n")
+    closed = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
 def test_ctrl_c_while_following_leaves_with_130_and_without_a_word(api: FakeApi) -> None:
     api.workers, api.lines = [worker("web")], [line("one")]
     process = program(api, "logs", "web", "-f")

@@ -7,11 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from controller.cli import explain as explaining
 from controller.cli.errors import Exit
+from controller.cli.main import root
 from controller.core.fields import Field, find, whole_spec
 from controller.core.schema import editor_schema
+from controller.sources.offline import validate
 from tests.cli.cli_site import COLOUR, PLAIN, SCREEN, run, shown
 
 GOOD = "worker_id: web\ncommand: [sleep, '1']\n"
@@ -71,6 +74,7 @@ def test_one_field_is_explained_with_what_changing_it_does() -> None:
         "BOUNDS   0 to 86400000",
         "DEFAULT  10000",
         "CHANGE   in place: a change counts from the next decision on; the process is not touched",
+        "EXAMPLE  stop: {grace_ms: 20000}",
         "",
         "How long it may take before it is killed.",
     ]
@@ -83,7 +87,7 @@ def test_a_pointer_of_a_problem_names_a_field_too() -> None:
 
 def test_a_group_is_explained_with_its_fields() -> None:
     lines = shown(None, "explain", "restart_backoff").splitlines()
-    assert [line.split()[0] for line in lines[6:]] == [
+    assert [line.split()[0] for line in lines[7:]] == [
         "FIELD", "restart_backoff.factor", "restart_backoff.max_delay_ms", "restart_backoff.jitter",
     ]  # fmt: skip
 
@@ -98,6 +102,24 @@ def test_a_reserved_field_says_what_it_comes_with() -> None:
     reserved = next(field for field in whole_spec().below() if field.comes_with)
     text = shown(None, "explain", reserved.path)
     assert f"SUPPORTED  not yet; it comes with {reserved.comes_with}" in text
+    assert shown(None, "explain", "schedule.cron").splitlines()[:3] == [
+        "FIELD      schedule",
+        "SUPPORTED  not yet; it comes with jobs",
+        "MEANWHILE  leave it out; let cron call `workerctl restart NAME`",
+    ]
+
+
+@pytest.mark.parametrize("field", list(whole_spec().below()), ids=lambda field: field.path)
+def test_every_field_has_an_example_that_is_valid(field: Field, specs: Path) -> None:
+    example = json.loads(shown(None, "explain", field.path, "-o", "json"))["example"]
+    if field.comes_with:
+        assert example is None
+        return
+    assert f"EXAMPLE  {example}" in shown(None, "explain", field.path)
+    (specs / "mailer.env").write_text("A=1\n")
+    name = "" if field.path in {"worker_id", "kind"} else "worker_id: mailer\n"
+    (specs / "one.yaml").write_text(f"{name}{example}\n")
+    assert [str(problem) for problem in validate("specs").problems] == []
 
 
 def test_a_field_that_there_is_not_leaves_with_2_and_near_names() -> None:
@@ -115,6 +137,7 @@ def test_an_explanation_is_a_document_for_programs() -> None:
         "constraints": ["0 to 1000"],
         "description": "How many instances.",
         "effect": "none",
+        "example": "replicas: 3",
         "supported": True,
         "comes_with": None,
     }
@@ -233,6 +256,25 @@ def test_a_file_that_is_no_yaml_is_told_and_the_others_are_formatted(specs: Path
     result = run(None, "fmt", "specs")
     assert (result.exit_code, result.stdout) == (Exit.USAGE, "specs/b.yaml\n")
     assert result.stderr.startswith("specs/a.yaml:2:1: ")
+
+
+def test_what_is_no_file_or_cannot_be_read_is_told_and_the_others_are_formatted(specs: Path) -> None:
+    os.mkfifo(specs / "pipe.yaml")
+    (specs / "b.yaml").write_text("worker_id: b  \n")
+    result = run(None, "fmt", "specs/pipe.yaml", "specs/b.yaml")
+    assert (result.exit_code, result.stdout) == (Exit.FAILED, "specs/b.yaml\n")
+    assert result.stderr == "Error: Cannot format specs/pipe.yaml: it is no regular file\n"
+
+
+def test_standard_input_is_formatted_to_standard_output() -> None:
+    def piped(text: str, *arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(root, ["fmt", *arguments], input=text)
+        return result.exit_code, result.stdout
+
+    assert piped("a: 1  \nb:\n    c: 1", "-") == (0, "a: 1\nb:\n  c: 1\n")
+    assert piped("a: [1  \n", "-") == (Exit.USAGE, "a: [1  \n")
+    assert piped("a: 1  \n", "--check", "-") == (Exit.FAILED, "")
+    assert piped("a: 1\n", "-", "-")[0] == Exit.USAGE
 
 
 def test_what_is_left_alone_is_said_and_no_failure(specs: Path) -> None:
