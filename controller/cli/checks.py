@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from controller.agent.limits import enforceable_by
 from controller.cli.human import memory
 
 OLDEST_LINUX = (5, 3)
@@ -23,6 +24,7 @@ OLDEST_PYTHON = (3, 11)
 FEW_WATCHES, FEW_INSTANCES = 8192, 64
 LITTLE_SPACE, NO_SPACE = 1 << 30, 64 << 20
 PROBE_S = 1.0
+LIMITS_BY_GROUP = ("memory_bytes", "cpu", "pids")
 UNITS = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 AGENT_UNIT, CONTROLLER_UNIT = "workerctl-agent.service", "workerctl.service"
 
@@ -189,6 +191,20 @@ def agent(socket_path: str) -> Check:
             message = f"does not answer at {socket_path}: {error.strerror or error}"
             return Check(name="agent", level="warn", message=message, advice=advice)
     return Check(name="agent", level="ok", message="running")
+
+
+def limits(agent_lock: Path) -> Check:
+    """Which limits of a spec the running agent can enforce. Its pid stands in its lock."""
+    try:
+        names = enforceable_by(int(agent_lock.read_text()))
+    except (OSError, ValueError) as error:
+        return Check(name="limits", level="warn", message=f"the agent's pid cannot be read from {agent_lock}: {error}")
+    lacking = [name for name in LIMITS_BY_GROUP if name not in names]
+    message = f"{', '.join(names)} can be enforced"
+    if not lacking:
+        return Check(name="limits", level="ok", message=message)
+    message += f"; {', '.join(lacking)} cannot: workers whose specs set them are held"
+    return Check(name="limits", level="ok", message=message, advice="see Limits in `workerctl help processes`")
 
 
 def boot_entry(root: Path, home: Path) -> Check:

@@ -91,7 +91,10 @@ def _all(state_dir: str | None, address: Address) -> Iterator[Check]:
         yield Check(name="runtime directory", level="fail", message=str(error), advice="choose a shorter --state-dir")
     else:
         yield checks.runtime_dir(paths.runtime, mountinfo)
-        yield checks.agent(paths.socket)
+        answering = checks.agent(paths.socket)
+        yield answering
+        if answering.message == "running":
+            yield checks.limits(Path(paths.agent_lock))
     yield from controller(address)
     yield checks.boot_entry(Path("/"), Path.home())
 

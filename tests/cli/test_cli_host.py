@@ -136,6 +136,15 @@ def enable(unit: Path, target: str) -> None:
     (wants / unit.name).symlink_to(unit)
 
 
+def test_the_limits_that_hold_are_those_of_the_running_agent(tmp_path: Path) -> None:
+    lock = tmp_path / "agent.lock"
+    assert checks.limits(lock).level == "warn"
+    lock.write_text(f"{os.getpid()}\n".ljust(16))  # no agent: in no subtree of one
+    found = checks.limits(lock)
+    words = "nofile, nice can be enforced; memory_bytes, cpu, pids cannot: workers whose specs set them are held"
+    assert (found.level, found.message) == ("ok", words)
+
+
 def diagnosis(api: FakeApi, tmp_path: Path) -> tuple[int, dict[str, dict[str, str]]]:
     result = run(api, "doctor", "--state-dir", str(tmp_path / "state"), "-o", "json")
     return result.exit_code, {item["name"]: item for item in json.loads(result.stdout)["items"]}
