@@ -30,7 +30,7 @@ from controller.core.status import (
 from controller.core.steps import lacks_secrets
 
 _UNTIL_EDITED = "nothing by itself until the spec is edited"
-_TOLD_BESIDE = ("RolloutPaced", "Removing", "WantedStopped", "DependencyDown")
+_TOLD_BESIDE = ("RolloutPaced", "Removing", "WantedStopped", "DependencyDown", "LimitIgnored")
 """Holds that stall nothing and are told behind the state."""
 
 _AFTER_HOLDS: Mapping[str, str] = MappingProxyType(

@@ -92,6 +92,7 @@ class _Decision:
             if steps:
                 steps = gate(steps)
         self._tell_of_lost_dependencies()
+        self._tell_of_ignored_limits()
         return Verdict(steps=tuple(steps), holds=tuple(self._holds))
 
     def _hold(self, reason: str, message: str, *, until: float | None = None, confirm: str = "") -> None:
@@ -163,14 +164,26 @@ class _Decision:
         starting = [step for step in steps if step.starts]
         if limits is None or limits.enforce == "best_effort" or not starting:
             return steps
-        able = None if self._view is None else self._view.enforceable
-        lacking = [f"limits.{name}" for name in limits.names if able is not None and name not in able]
+        able, lacking = self._enforced()
         if able is not None and not lacking:
             return steps
         names, host = self._listed(starting), self._worker.spec.host
         why = f"{host} cannot enforce {', '.join(lacking)}" if lacking else f"{host} has not said which it can enforce"
         self._hold("LimitUnsupported", f"{names} not started: {why}")
         return [late for step in steps for late in (_in_place(step) if step.starts else [step])]
+
+    def _enforced(self) -> tuple[frozenset[str] | None, list[str]]:
+        """What the host can enforce (None: it has not said), and what the spec asks for beyond that."""
+        able, limits = None if self._view is None else self._view.enforceable, self._worker.spec.limits
+        asked = () if able is None or limits is None else limits.names
+        return able, [f"limits.{name}" for name in asked if able is not None and name not in able]
+
+    def _tell_of_ignored_limits(self) -> None:
+        """Best effort starts without; whoever looks at it must not believe that it is limited."""
+        limits, (_, lacking) = self._worker.spec.limits, self._enforced()
+        is_lax = limits is not None and limits.enforce == "best_effort"
+        if is_lax and lacking and any(slot.status in _UP for slot in self._slots.values()):
+            self._hold("LimitIgnored", f"without {', '.join(lacking)}, which {self._worker.spec.host} cannot enforce")
 
     def _awaited(self, steps: list[Step]) -> list[Step]:
         """What is new or was stopped waits for the workers that it depends on."""

@@ -149,6 +149,15 @@ def test_best_effort_starts_without_it() -> None:
     assert held(desired(lax)) == "create   web/0: not there yet"
 
 
+def test_what_runs_without_a_limit_says_so() -> None:
+    lax = worker(limits={"cpu": 1, "nice": 5, "enforce": "best_effort"})
+    told = "hold     web: LimitIgnored: without limits.cpu, which localhost cannot enforce"
+    assert held(desired(lax), seen(lax), enforceable=frozenset({"nice"})) == told
+    assert held(desired(lax), seen(lax), enforceable=frozenset({"nice", "cpu"})) == ""
+    assert held(desired(lax), seen(lax)) == ""
+    assert held(desired(STRICT), seen(STRICT), enforceable=frozenset()) == ""
+
+
 def test_what_runs_already_stays_and_takes_new_settings() -> None:
     before = worker()
     after = worker(limits={"cpu": 1}, start_grace_ms=5)
