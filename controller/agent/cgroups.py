@@ -10,6 +10,9 @@ live in BASE ourselves, and a group with processes cannot pass controllers on: s
   BASE / workerctl-HASH / self                      keeper and agent
                         / SLOT / RUN                the limits are on SLOT, the processes in RUN
 
+Who else is in BASE (the controller, in a scope of both or in a container) goes to the leaf with us, but only where
+BASE was given away as a whole: in a terminal's group live strangers.
+
 Everything degrades: without a subtree there are no groups, and callers go by session, token and descent.
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
 CONTROLLERS = ("memory", "cpu", "pids")
@@ -26,6 +30,7 @@ SELF = "self"
 PROBE = "probe"
 _DELEGATED = ("user.delegate", "trusted.delegate")
 _SYSTEMD = "/run/systemd/system"
+_VACATE_PASSES = 10
 
 
 # --- a run's own group: the keeper's side ---
@@ -149,7 +154,23 @@ def find_base(proc: str = "/proc") -> str:
     # An agent before us, or our keeper, has moved already.
     if name == SELF and os.path.basename(above).startswith(PREFIX):
         found = os.path.dirname(above)
+    elif name == SELF and _is_marked(above):
+        found = above  # systemd itself has put us there: DelegateSubgroup=
     return found if _is_ours(found) else ""
+
+
+def limited_by(pid: int, proc: str = "/proc") -> tuple[str, ...]:
+    """The controllers of the subtree that is held by this agent; empty where it has none, or cannot be told."""
+    try:
+        own = _own_group(read(os.path.join(proc, str(pid), "cgroup")))
+        found = "" if own is None else _folder(own, read_all(os.path.join(proc, "self/mountinfo")))
+        top, name = os.path.split(found)
+        if name != SELF or not os.path.basename(top).startswith(PREFIX):
+            return ()
+        passed_on = read(os.path.join(top, "cgroup.subtree_control")).split()
+    except OSError:
+        return ()
+    return tuple(each for each in CONTROLLERS if each in passed_on)
 
 
 def claim(base: str, name: str, processes: tuple[int, ...], files: Cgroupfs) -> Optional[Subtree]:
@@ -161,19 +182,23 @@ def claim(base: str, name: str, processes: tuple[int, ...], files: Cgroupfs) -> 
     if not offered:
         return None
     top = os.path.join(base, PREFIX + name)
+    own = os.path.join(top, SELF)
     try:
-        for group in (top, os.path.join(top, SELF)):
+        for group in (top, own):
             with contextlib.suppress(FileExistsError):
                 files.make(group)
-        for pid in processes:
-            with contextlib.suppress(ProcessLookupError):
-                write(os.path.join(top, SELF, "cgroup.procs"), str(pid))
-        for group in (base, top):
-            _pass_on(group, offered)
+        _move(processes, own)
+        if not _pass_on(base, offered) and _is_given(base):
+            _vacate(base, own)
+            _pass_on(base, offered)
+        _pass_on(top, offered)
         usable = _probe(top, files)
     except OSError:
+        usable = ()
+    if not usable:
+        _go_back(base, own, files)
         return None
-    return Subtree(top, usable) if usable else None
+    return Subtree(top, usable)
 
 
 def read_all(path: str) -> str:
@@ -217,8 +242,16 @@ def _is_ours(base: str) -> bool:
     """Whether this group was given to us to divide."""
     if os.geteuid() != 0:
         return all(os.access(os.path.join(base, name), os.W_OK) for name in ("", "cgroup.procs"))
-    # systemd alone writes to its tree, but for what it has marked as given away.
-    return not os.path.isdir(_SYSTEMD) or any(_has_mark(base, mark) for mark in _DELEGATED)
+    return _is_given(base)
+
+
+def _is_given(base: str) -> bool:
+    """To its tree systemd alone writes, but for what it has marked as given away, whole."""
+    return not os.path.isdir(_SYSTEMD) or _is_marked(base)
+
+
+def _is_marked(group: str) -> bool:
+    return any(_has_mark(group, mark) for mark in _DELEGATED)
 
 
 def _has_mark(base: str, mark: str) -> bool:
@@ -236,14 +269,42 @@ def _controllers(group: str) -> tuple[str, ...]:
     return tuple(name for name in CONTROLLERS if name in there)
 
 
-def _pass_on(group: str, controllers: tuple[str, ...]) -> None:
-    """Let the groups below be limited. One refused (busy, or another's) does not cost the others."""
+def _pass_on(group: str, controllers: tuple[str, ...]) -> bool:
+    """Let the groups below be limited. One refused does not cost the others. False: refused while somebody is in it."""
     path = os.path.join(group, "cgroup.subtree_control")
     done = read(path).split()
+    is_free = True
     for name in controllers:
         if name not in done:
-            with contextlib.suppress(OSError):
+            try:
                 write(path, f"+{name}")
+            except OSError as error:
+                is_free = is_free and error.errno != errno.EBUSY
+    return is_free
+
+
+def _move(processes: Iterable[int], group: str) -> None:
+    """One that is gone is no loss. Raises OSError."""
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            write(os.path.join(group, "cgroup.procs"), str(pid))
+
+
+def _vacate(base: str, leaf: str) -> None:
+    """Move whoever is in `base`, also those that are forked meanwhile. Raises OSError."""
+    for _ in range(_VACATE_PASSES):
+        found = members(base)
+        if not found:
+            return
+        _move(found, leaf)
+
+
+def _go_back(base: str, leaf: str, files: Cgroupfs) -> None:
+    """Nothing can be limited: leave everything as it was found, as far as that goes."""
+    with contextlib.suppress(OSError):
+        _move(members(leaf), base)
+        for group in (leaf, os.path.dirname(leaf)):
+            files.remove(group)
 
 
 _FILES = {"memory": "memory.max", "cpu": "cpu.max", "pids": "pids.max"}

@@ -51,6 +51,15 @@ class Host:
         """Whether the kernel has killed for memory in the slot's cgroup since its run began."""
         return self._limiter is not None and self._limiter.ended(slot)
 
+    def outlived_oom(self, runs: Mapping[str, str]) -> list[str]:
+        """Which of these slots (slot -> run) go on although the kernel killed one of their processes for memory."""
+        return [] if self._limiter is None else self._limiter.look(runs)
+
+    def close(self) -> None:
+        """The agent ends."""
+        if self._limiter is not None:
+            self._limiter.close()
+
     def forget(self, slot: str) -> None:
         """The slot is gone."""
         if self._limiter is not None:

@@ -92,6 +92,7 @@ class Orders:
         for task in list(self._tasks):
             task.cancel()
         self._pool.shutdown(wait=False)
+        self._host.close()
 
     # --- the worker itself ---
 

@@ -238,6 +238,10 @@ class Agent:
         self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
         if self._fleet.figures:
             self._push({"push": "figures", "figures": self._fleet.figures})
+        runs = {name: slot.run for name, slot in self._fleet.slots.items() if slot.pid is not None and slot.run}
+        for name in self._host.outlived_oom(runs):
+            text = "the kernel killed one of its processes for memory; the worker itself goes on"
+            self._fleet.tell("child_oom_killed", text, slot=name)
         await self._footing.look()
         self._journal.retry()
         self._journal.unfold(mono=now.mono, wall=now.wall)

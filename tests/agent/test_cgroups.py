@@ -105,6 +105,24 @@ def test_claiming_moves_us_to_a_leaf_and_passes_controllers_on(tmp_path: Path) -
     assert [path.name for path in top.iterdir() if path.is_dir()] == ["self"]
 
 
+def test_a_subtree_that_limits_nothing_is_left_as_it_was_found(tmp_path: Path) -> None:
+    files = FakeCgroupfs(tmp_path / "base", offered=("memory",), refused="memory")
+    assert cgroups.claim(str(tmp_path / "base"), "ab12", (), files) is None
+    assert [path.name for path in (tmp_path / "base").iterdir() if path.is_dir()] == []
+
+
+def test_what_an_agent_can_limit_is_seen_from_outside(tmp_path: Path) -> None:
+    top = tmp_path / "cg" / "unit.service" / "workerctl-ab12"
+    group_at(top / "self")
+    (top / "cgroup.subtree_control").write_text("cpu memory\n")
+    found = proc(tmp_path, "0::/\n", MOUNT.format(place=tmp_path / "cg"))
+    for pid, own in {1: "/unit.service/workerctl-ab12/self", 2: "/unit.service", 3: "/gone/self"}.items():
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cgroup").write_text(f"0::{own}\n")
+    told = [cgroups.limited_by(pid, found) for pid in (1, 2, 3, 4)]
+    assert told == [("memory", "cpu"), (), (), ()]
+
+
 def fake_group(bench: Bench, run: str, populated: int) -> Path:
     """The slot's group with the run's in it, as the kernel would have made it: a plain folder cannot."""
     group = Path(bench.root, "slot-group", run)

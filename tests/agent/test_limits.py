@@ -86,6 +86,70 @@ def test_an_out_of_memory_kill_is_believed_only_when_the_counter_grew_during_the
     assert found.ended("web/0") is False
 
 
+def killed(group: str, count: int) -> None:
+    (Path(group) / "memory.events").write_text(f"oom {count}\noom_kill {count}\n")
+
+
+def test_the_next_agent_tells_old_kills_from_new_ones(tmp_path: Path) -> None:
+    files = FakeCgroupfs(tmp_path / "base")
+    first = Limiter(str(tmp_path / "base"), files)
+    for slot in ("web/0", "web/1"):
+        group = first.order_fields(slot, {"limits": ALL})["cgroup"]
+        killed(group, 1)
+        first.order_fields(slot, {"limits": ALL})
+        files.make(f"{group}/r1")
+        Path(group, "r1", "cgroup.procs").write_text("1234\n")
+    after = Limiter(str(tmp_path / "base"), files)
+    killed(group, 2)
+    assert (after.ended("web/0"), after.ended("web/1")) == (False, True)
+
+
+def test_a_kill_while_no_agent_was_there_is_believed_although_the_group_is_empty_by_now(tmp_path: Path) -> None:
+    files = FakeCgroupfs(tmp_path / "base")
+    first = Limiter(str(tmp_path / "base"), files)
+    killed(first.order_fields("web/0", {"limits": ALL})["cgroup"], 1)
+    first.order_fields("web/1", {"limits": ALL})
+    after = Limiter(str(tmp_path / "base"), files)
+    assert (after.ended("web/0"), after.ended("web/1")) == (True, False)
+    after.order_fields("web/0", {"limits": ALL})
+    assert after.ended("web/0") is False
+
+
+def test_a_group_of_which_nothing_was_written_down_proves_nothing(tmp_path: Path) -> None:
+    files = FakeCgroupfs(tmp_path / "base")
+    group = Limiter(str(tmp_path / "base"), files).order_fields("web/0", {"limits": ALL})["cgroup"]
+    Path(group, "cgroup.procs").write_text("1234\n")
+    for name in os.listxattr(group):
+        os.removexattr(group, name)
+    killed(group, 1)
+    assert Limiter(str(tmp_path / "base"), files).ended("web/0") is False
+
+
+def test_a_kill_that_a_run_has_outlived_is_no_reason_for_its_later_end(tmp_path: Path) -> None:
+    found = limiter(tmp_path)
+    group = found.order_fields("web/0", {"limits": ALL})["cgroup"]
+    assert found.look({"web/0": "r1", "web/9": "r7"}) == []
+    killed(group, 1)
+    assert (found.look({"web/0": "r1"}), found.ended("web/0")) == ([], True)
+    assert (found.look({"web/0": "r1"}), found.ended("web/0")) == (["web/0"], False)
+    assert found.look({"web/0": "r1"}) == []
+    killed(group, 2)
+    found.look({"web/0": "r1"})
+    assert (found.look({"web/0": "r2"}), found.ended("web/0")) == ([], True)
+
+
+def test_an_agent_that_ends_leaves_no_group_in_which_nobody_lives(tmp_path: Path) -> None:
+    files = FakeCgroupfs(tmp_path / "base")
+    found = Limiter(str(tmp_path / "base"), files)
+    for slot in ("web/0", "web/1"):
+        group = found.order_fields(slot, {"limits": ALL})["cgroup"]
+    Path(group, "cgroup.procs").write_text("1234\n")
+    found.close()
+    top = tmp_path / "base" / "workerctl-agent"
+    assert sorted(path.name for path in top.iterdir() if path.is_dir()) == ["self", "slot-web_s1"]
+    Limiter(str(tmp_path / "nowhere")).close()
+
+
 def test_a_slot_that_is_gone_leaves_no_group(tmp_path: Path) -> None:
     files = FakeCgroupfs(tmp_path / "base")
     found = Limiter(str(tmp_path / "base"), files)
