@@ -41,7 +41,7 @@ _DAMAGED = {
     "SQLITE_NOTADB": "the file is not a database",
     "SQLITE_CORRUPT": "the file is damaged",
 }
-_REPAIR_HINT = "move it away and start again: only history is lost, specs and running workers are not kept there"
+_REPAIR_HINT = "move it away, and another one is begun; only history is lost, specs and workers do not depend on it"
 
 
 def explained(error: Exception, verb: str, database: str) -> StoreError:

@@ -119,7 +119,7 @@ def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused_with_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     path.write_bytes(b"not a database" * 1000)
-    with pytest.raises(StoreCorruptError, match=r"the file is not a database; move it away .* only history is lost"):
+    with pytest.raises(StoreCorruptError, match=r"the file is not a database; move it away, .* only history is lost"):
         open_store(str(path))
     assert path.read_bytes() == b"not a database" * 1000
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from controller.store import LogQuery, Store, open_store
+import pytest
+
+from controller.store import LogQuery, Store, StoreUnavailable, open_store
 from controller.store.records import Conflict, JournalCursor, Rejected, Stored
 from tests.store.store_builders import QUICK, Told, event, journal, locked, log_batch, until
 
@@ -103,3 +107,73 @@ def test_the_reason_is_told_while_the_new_file_cannot_be_used_yet(store: Store, 
         assert store.generation == 0
     assert told.one() == Stored(rows=1, seq=1)
     assert store.generation == 1
+
+
+def others_see(path: str) -> list[str]:
+    """What another program finds in the file: nothing that only an open descriptor still has."""
+    with closing(sqlite3.connect(path)) as other:
+        return [text for (text,) in other.execute("SELECT text FROM worker_logs ORDER BY id")]
+
+
+@pytest.mark.parametrize("suffixes", [("-wal",), ("-shm",), ("-wal", "-shm")])
+def test_files_beside_it_that_are_deleted_cost_no_row(store: Store, path: str, suffixes: tuple[str, ...]) -> None:
+    generations: list[int] = []
+    store.on_recreated(lambda: generations.append(store.generation))
+    assert written(store, log_batch(0, 3)) == [Stored(rows=3, seq=3)]
+    assert texts(store) == ["line 0", "line 1", "line 2"]
+    for suffix in suffixes:
+        os.unlink(path + suffix)
+    assert written(store, log_batch(3)) == [Stored(rows=1, seq=4)]
+    assert texts(store) == others_see(path) == ["line 0", "line 1", "line 2", "line 3"]
+    assert (generations, store.writer.healthy) == ([], True)
+
+
+def test_a_file_that_was_emptied_in_its_place_is_begun_anew(store: Store, path: str) -> None:
+    assert written(store, log_batch(0, 3)) == [Stored(rows=3, seq=3)]
+    os.truncate(path, 0)
+    told = Told()
+    until(lambda: store.writer.submit(log_batch(0, 2), told) and store.generation == 1, "another generation")
+    until(lambda: told.outcomes and store.writer.flush(1.0), "stored")
+    assert texts(store) == others_see(path) == ["line 0", "line 1"]
+
+
+def test_of_a_damaged_file_it_is_said_what_to_do_and_then_it_goes_on(store: Store, path: str) -> None:
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    Path(path).write_bytes(b"no database at all" * 1000)
+    for suffix in ("-wal", "-shm"):
+        os.unlink(path + suffix)
+    told = Told()
+    assert store.writer.submit(log_batch(0), told)
+    until(lambda: "move it away" in store.writer.last_error, "the advice")
+    os.rename(path, f"{path}.bad")
+    assert told.one() == Stored(rows=1, seq=1)
+    assert (store.generation, texts(store)) == (1, ["line 0"])
+
+
+def test_a_store_that_waits_is_there_before_its_database_can_be_used(tmp_path: Path) -> None:
+    path = str(tmp_path / "db")
+    Path(path).write_bytes(b"no database at all" * 1000)
+    with pytest.raises(StoreUnavailable, match="move it away"):
+        open_store(path, settings=QUICK)
+    store = open_store(path, settings=QUICK, waits=True)
+    told = Told()
+    assert (store.schema, store.writer.submit(log_batch(0), told)) == ("", True)
+    with pytest.raises(StoreUnavailable):
+        store.reader.event_cursor("h")
+    until(lambda: not store.writer.healthy, "unhealthy")
+    os.unlink(path)
+    assert told.one() == Stored(rows=1, seq=1)
+    assert (texts(store), store.generation, store.writer.healthy) == (["line 0"], 0, True)
+    store.close()
+
+
+def test_a_store_that_waits_migrates_when_the_lock_is_gone(tmp_path: Path) -> None:
+    path = str(tmp_path / "db")
+    Path(path).touch(mode=0o600)
+    told = Told()
+    with locked(path):
+        store = open_store(path, settings=QUICK, waits=True)
+        assert store.writer.submit(log_batch(0), told)
+        until(lambda: "locked" in store.writer.last_error, "the reason")
+    assert told.one() == Stored(rows=1, seq=1)
+    store.close()
