@@ -37,6 +37,7 @@ _WIDE = (
 _REASON = Column(title="REASON")
 REASON_LINES = 3  # of a row: what is longer, `describe` tells
 UNBOUNDED = 100_000  # columns
+NAMES_TOLD = 5
 _INDENT = 4  # of what belongs to a line, and at most of the block it stands in
 _REASON_COLOUR = {"error": "red", "crashed": "yellow", "unknown": "magenta"}
 
@@ -135,21 +136,33 @@ def hold_block(items: Sequence[Item], holds: Sequence[Item], screen: Terminal) -
     holds stand in `plan` and `describe`. Empty without any.
     """
     shown = {item["worker_id"] for item in items}
-    told = {
-        (str(hold.get("reason")), str(hold.get("confirm") or hold.get("message"))): hold
-        for hold in reversed(holds)
-        if hold.get("worker_id") is None or (hold.get("confirm") and hold["worker_id"] in shown)
-    }
+    told: dict[tuple[str, str], list[Item]] = {}
+    for hold in holds:
+        if hold.get("worker_id") is None or (hold.get("confirm") and hold["worker_id"] in shown):
+            key = (str(hold.get("reason")), str(hold.get("confirm") or hold.get("message")))
+            told.setdefault(key, []).append(hold)
     lines: list[str] = []
-    for hold in reversed(told.values()):
-        reason, message = one_line(str(hold.get("reason"))), one_line(str(hold.get("message")))
-        head, *more = hanging(f"{reason}: {message}", screen, 2 * _INDENT)
+    for together in told.values():
+        hold, reason = together[0], one_line(str(together[0].get("reason")))
+        head, *more = hanging(f"{reason}: {_of_all(together)}", screen, 2 * _INDENT)
         lines += [f"  {screen.paint(reason, bold=True)}{head.removeprefix(reason)}"]
         lines += [f"      {line}" for line in more]
         if hold.get("confirm"):
             advice = f"to let it happen: workerctl reconcile --confirm {one_line(str(hold['confirm']))}"
             lines.append("      " + screen.paint(advice, "cyan"))
     return ["", screen.paint("Held back", "yellow", bold=True), *lines] if lines else []
+
+
+def _of_all(holds: Sequence[Item]) -> str:
+    """What holds with one reason and digest say; of several workers with their names in place of what differs."""
+    message = str(holds[0].get("message"))
+    names = [str(hold["worker_id"]) for hold in holds if hold.get("worker_id") is not None]
+    if len(names) > 1:
+        if any(hold.get("message") != message for hold in holds):
+            message = message.rpartition(" (")[0] or message
+        more = f" and {len(names) - NAMES_TOLD} more" if len(names) > NAMES_TOLD else ""
+        message += f": {', '.join(names[:NAMES_TOLD])}{more}"
+    return one_line(message)
 
 
 def summary(items: Sequence[Item], screen: Terminal) -> str:

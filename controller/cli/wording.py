@@ -43,6 +43,8 @@ _CAUSES: dict[str, str] = {
 _WAITING = frozenset({"SecretsMissing", "WaitingForDependency"})
 """Reasons of an instance that is stopped because it waits for something."""
 
+_ON_THE_WAY = frozenset({"Starting", "Stopping", "WaitingToRestart"})
+
 
 def severity(status: str) -> int:
     """0 is worst. A word we do not know counts as unknown."""
@@ -212,7 +214,9 @@ def _condition_words(item: Item) -> str:
     for kind, telling in (("Valid", "False"), ("Progressing", "True"), ("Ready", "False")):
         found = condition(item, kind) or {}
         if found.get("status") == telling and found.get("message"):
-            return str(found["message"])
+            message, of = str(found["message"]), str(found.get("reason") or "")
+            # The message of these is the names of the instances alone.
+            return f"{plain_words(of)}: {message}" if of in _ON_THE_WAY else message
     return ""
 
 

@@ -153,6 +153,7 @@ def test_all_pages_are_read(api: FakeApi) -> None:
                 conditions=[condition("Completed", "True", "Completed")]), "completed"),
         (worker("w", "stopped", conditions=[condition("Ready", "False", "NotThereYet", "0 of 1 running")]),
          "0 of 1 running"),
+        (worker("w", "starting", conditions=[condition("Progressing", "True", "Starting", "w/0")]), "starting: w/0"),
         (worker("w", problems=[problem()]), "1 problem in its file; the last good spec is used"),
         (worker("w", "stopped", desired_state=None, revision=None, instances=[], problems=[problem(), problem()]),
          "2 problems in its file; no good spec is known"),
@@ -230,7 +231,7 @@ def test_what_the_source_or_a_guard_holds_back_stands_beneath_the_table(api: Fak
         "Held back",
         "  SourceHeld: it was moved",
         "      to let it happen: workerctl reconcile --confirm 3f9a",
-        "  MassRestartGuard: too many",
+        "  MassRestartGuard: too many: a, b",
         "      to let it happen: workerctl reconcile --confirm 77aa",
         "  HostUnreachable: localhost does not answer",
     ]
@@ -239,6 +240,15 @@ def test_what_the_source_or_a_guard_holds_back_stands_beneath_the_table(api: Fak
     assert "MassRestartGuard" not in shown(api, "get", "c")
     api.workers, api.plan["holds"] = [], api.plan["holds"][:1]
     assert shown(api, "get").splitlines() == told[:3]
+
+
+def test_many_that_are_held_back_together_are_told_in_one_line() -> None:
+    names = [f"w{number}" for number in range(7)]
+    holds = [hold(name, "PruneGuard", message=f"7 of 8 would go ({name}.yaml is gone)", confirm="1") for name in names]
+    told = fleet.hold_block([worker(name) for name in names], holds, PLAIN)
+    assert told[2] == "  PruneGuard: 7 of 8 would go: w0, w1, w2, w3, w4 and 2 more"
+    alone = fleet.hold_block([worker("w0")], holds, PLAIN)
+    assert alone[2] == "  PruneGuard: 7 of 8 would go (w0.yaml is gone)"
 
 
 def test_a_server_without_a_plan_still_shows_its_workers(api: FakeApi) -> None:
