@@ -68,7 +68,7 @@ def serve(settings: Settings) -> int:
         log.error("%s", error)  # noqa: TRY400 - an expected outcome, said in one line
         return 6 if "another controller" in str(error) else 1
     try:
-        store = open_store(settings.db)
+        store = open_store(settings.db, waits=True)
     except StoreError as error:
         log.error("%s", error)  # noqa: TRY400 - the same
         state.close()

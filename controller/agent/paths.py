@@ -2,7 +2,8 @@
 
 STATE/agent is durable; the runtime folder (a tmpfs where there is one) holds sockets, locks and records that are void
 in another boot. The runtime folder follows from the environment, which may differ between a login, cron and a unit;
-so the keeper publishes the one it uses in STATE/agent/runtime, and everyone follows that while it is of this boot.
+so the keeper publishes the one it uses in STATE/agent/runtime, and everyone follows that while it is of this boot and
+of this very folder: a copy of it says where the original's agent is, which is not ours to command.
 
 `AgentPaths(STATE_AGENT_DIR)` only computes. `prepare()` creates what is missing, 0700, each level relative to the
 descriptor of the one above and never through a symbolic link, and refuses what another user owns or could change.
@@ -98,7 +99,8 @@ class AgentPaths:
         """
         if self._published() == tuple(self._chain):
             return
-        text = json.dumps({"boot_id": procfs.boot_id(), "chain": list(self._chain)})
+        value = {"boot_id": procfs.boot_id(), "chain": list(self._chain), "folder": folder_id(self.state)}
+        text = json.dumps(value)
         path = os.path.join(self.state, "runtime")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path + ".tmp", flags, 0o600)
@@ -119,6 +121,8 @@ class AgentPaths:
             chain = tuple(map(str, value["chain"]))
             if value["boot_id"] != procfs.boot_id() or not _is_private(os.path.join(*chain)):
                 return None
+            if value.get("folder", "") not in ("", folder_id(self.state)):
+                return None
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return chain
@@ -134,6 +138,12 @@ def _runtime_chain(state: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     if os.geteuid() == 0 and os.path.isdir("/run"):
         return "/run", "workerctl", name
     return "/tmp", f"workerctl-{os.geteuid()}", name  # noqa: S108 - every level below is created and checked as ours
+
+
+def folder_id(path: str) -> str:
+    """What a copy of the folder does not share; the folder keeps it where it is moved within its file system."""
+    found = os.lstat(path)
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def sha256(data: bytes) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .paths import AgentPaths
 
 LOCK_WAIT_S = 5.0
+STARTER_VARIABLE = "WORKERCTL_STARTED_BY"
 
 _LOCK_RETRY_S = 0.05
 _HOLDER = 64
@@ -45,12 +46,21 @@ def start_keeper(paths: AgentPaths) -> None:
     """
     paths.prepare()
     argv = role_argv("keeper", paths.state, "--detach")
-    pid = os.posix_spawn(argv[0], argv, os.environ)
+    own = os.getpid()
+    pid = os.posix_spawn(argv[0], argv, {**os.environ, STARTER_VARIABLE: f"{own}:{procfs.start_time(own)}"})
     _, status = os.waitpid(pid, 0)
     if status:
         raise OSError(
             f"Cannot start the keeper: exit status {os.waitstatus_to_exitcode(status)}; see {paths.keeper_log}"
         )
+
+
+def starter() -> int | None:
+    """The pid of the controller that started our keeper, where that is alive."""
+    pid, _, start_time = os.environ.get(STARTER_VARIABLE, "").partition(":")
+    if not (pid.isdecimal() and start_time.isdecimal()):
+        return None
+    return int(pid) if procfs.is_alive(procfs.Identity(int(pid), int(start_time))) else None
 
 
 def become_keeper(paths: AgentPaths) -> NoReturn:
@@ -104,10 +114,12 @@ def take_locks(find_paths: Callable[[], AgentPaths], wait_s: float) -> tuple[Age
 
 
 def lock_holder(paths: AgentPaths) -> procfs.Identity | None:
-    """Who last took the keeper's lock. It holds it still only if it is alive."""
+    """Who last took the keeper's lock. It holds it still only if it is alive. None also for a copy of the file."""
     try:
         with open(paths.keeper_locks[0], encoding="ascii") as file:
-            pid, start_time = map(int, file.read(100).split())
+            pid, start_time, *inode = map(int, file.read(100).split())
+            if inode not in ([], [os.fstat(file.fileno()).st_ino]):
+                return None
     except (OSError, ValueError):
         return None
     return procfs.Identity(pid, start_time)
@@ -165,9 +177,8 @@ def _lock(path: str, deadline: float) -> int:
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 # Over what is there, which takes no room. A lock counts without it: it is for messages.
                 with contextlib.suppress(OSError):
-                    os.pwrite(
-                        descriptor, f"{os.getpid()} {procfs.start_time(os.getpid())}\n".ljust(_HOLDER).encode(), 0
-                    )
+                    holder = f"{os.getpid()} {procfs.start_time(os.getpid())} {os.fstat(descriptor).st_ino}\n"
+                    os.pwrite(descriptor, holder.ljust(_HOLDER).encode(), 0)
                 return descriptor
         except (BlockingIOError, FileNotFoundError):
             if time.monotonic() >= deadline:

@@ -1,7 +1,8 @@
 """Intents on disk: one small fsynced file per worker with a live wish, and one per confirmed guard.
 
 The database has their history; these files are the wishes themselves, so that losing the database loses none. A file
-that cannot be read is moved aside (`.bad`) and told, the others count.
+that cannot be read is moved aside (`.bad`) and told, the others count. Where the folder was removed under us, the next
+write makes it anew with all that is live.
 """
 
 from __future__ import annotations
@@ -89,7 +90,18 @@ class WishBook:
                     self._unlink(f"confirm-{digest}.json")
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
+        if not self._directory.is_dir():
+            self._begin_anew()
         write_durably(self._directory / name, json.dumps(content, ensure_ascii=False).encode())
+
+    def _begin_anew(self) -> None:
+        fields = {"folder": str(self._directory), "live": len(self._runs) + len(self._confirmed)}
+        log.warning("the folder of intents was removed: made anew with all that are live", extra={"fields": fields})
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for worker_id, intent in self._runs.items():
+            self._write(f"run-{worker_id}.json", {"run": asdict(intent)})
+        for digest, at in self._confirmed.items():
+            self._write(f"confirm-{digest}.json", {"confirm": digest, "at": at})
 
     def _unlink(self, name: str) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.agent import procfs
 from controller.agent.paths import AgentPaths, PathsError
+from controller.agent.start import lock_holder, take_locks
 
 
 @pytest.fixture
@@ -94,6 +97,42 @@ def test_the_published_runtime_folder_wins_over_the_environment(root: Path) -> N
     first.publish()
     (root / "run2").mkdir(0o700)
     assert paths(root, XDG_RUNTIME_DIR=str(root / "run2")).runtime == first.runtime
+
+
+def test_a_copy_of_the_state_folder_has_a_runtime_folder_of_its_own_and_no_keeper(root: Path) -> None:
+    first = paths(root)
+    _, locks = take_locks(lambda: first, 1.0)
+    first.publish()
+    (root / "run2").mkdir(0o700)
+    shutil.copytree(root / "state", root / "copy")
+    copy = AgentPaths(str(root / "copy/agent"), {"XDG_RUNTIME_DIR": str(root / "run2")})
+    assert (copy.runtime != first.runtime, copy.runtime.startswith(str(root / "run2"))) == (True, True)
+    assert (lock_holder(copy), lock_holder(first)) == (None, procfs.Identity(os.getpid(), start_time()))
+    (root / "state").rename(root / "moved")
+    moved = AgentPaths(str(root / "moved/agent"), {"XDG_RUNTIME_DIR": str(root / "run2")})
+    assert (moved.runtime, lock_holder(moved)) == (first.runtime, lock_holder(moved))
+    for lock in locks:
+        os.close(lock)
+
+
+def start_time() -> int:
+    found = procfs.start_time(os.getpid())
+    assert found is not None
+    return found
+
+
+def test_a_second_keeper_is_kept_out_though_both_lock_files_are_gone(root: Path) -> None:
+    first = paths(root)
+    _, locks = take_locks(lambda: first, 1.0)
+    shutil.rmtree(root / "state")
+    shutil.rmtree(first.runtime)
+    with pytest.raises(BlockingIOError):
+        take_locks(lambda: paths(root), 0.1)
+    for lock in locks:
+        os.close(lock)
+    _, locks = take_locks(lambda: paths(root), 1.0)
+    for lock in locks:
+        os.close(lock)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"boot_id": "another", "chain": ["/run", "x"]}', "[1]"])

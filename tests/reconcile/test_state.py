@@ -40,6 +40,49 @@ def test_a_second_controller_is_told_who_the_first_is(path: Path) -> None:
     open_state_dir(path).close()
 
 
+def test_a_second_controller_is_refused_though_the_lock_file_was_deleted(path: Path) -> None:
+    first = open_state_dir(path)
+    (path / "controller.lock").unlink()
+    with pytest.raises(StateError, match=r"another controller uses .*controller\.lock was deleted"):
+        open_state_dir(path)
+    first.close()
+    open_state_dir(path).close()
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"\0\0"])
+@pytest.mark.parametrize("name", ["realm_id", "key"])
+def test_realm_and_key_are_restored_from_their_copies(
+    path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: bytes | None
+) -> None:
+    first = open_state_dir(path)
+    first.close()
+    (path / "agent").mkdir()
+    (path / "agent/realm").write_text(first.realm_id)  # as the agent does
+    (path / name).unlink() if damage is None else (path / name).write_bytes(damage)
+    second = open_state_dir(path)
+    second.close()
+    assert (second.realm_id, second.key) == (first.realm_id, first.key)
+    assert "restored from its copy" in caplog.text
+    content = (path / name).read_bytes()
+    assert content == (first.key if name == "key" else first.realm_id.encode())
+
+
+def test_a_key_that_is_lost_for_good_is_made_anew_and_its_price_is_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = open_state_dir(path)
+    first.close()
+    assert caplog.text == ""
+    (path / "agent").mkdir()
+    for file in (path / "key", path / "last_good/key"):
+        file.unlink()
+    second = open_state_dir(path)
+    second.close()
+    assert second.key != first.key
+    assert "the key was lost" in caplog.text
+    assert (path / "last_good/key").read_bytes() == second.key
+
+
 def test_the_lock_is_not_handed_on_to_what_is_started(path: Path) -> None:
     state = open_state_dir(path)
     code = "import sys; print('up', flush=True); sys.stdin.read()"
@@ -93,9 +136,10 @@ def test_a_directory_of_somebody_else_is_refused(path: Path) -> None:
 @pytest.mark.parametrize(("name", "content"), [("realm_id", b""), ("realm_id", b"\xff" * 20), ("key", b"short")])
 def test_a_damaged_identity_is_not_replaced_and_the_lock_is_free_again(path: Path, name: str, content: bytes) -> None:
     open_state_dir(path).close()
+    (path / "last_good/key").unlink()
     good = (path / name).read_bytes()
     (path / name).write_bytes(content)
-    with pytest.raises(StateError, match="restore both from a backup"):
+    with pytest.raises(StateError, match="is damaged; restore it from a backup"):
         open_state_dir(path)
     (path / name).write_bytes(good)
     open_state_dir(path).close()

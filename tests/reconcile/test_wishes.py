@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -30,6 +31,19 @@ def test_wishes_and_confirmations_outlive_the_process(tmp_path: Path) -> None:
     wanted = Intents(runs={"web": intent(), "api": intent(9, "api", kind="start")}, confirmed=frozenset({"abc123"}))
     assert book.intents == wanted
     assert WishBook(tmp_path).intents == wanted
+
+
+def test_a_folder_that_was_removed_is_made_anew_with_all_that_is_live(tmp_path: Path) -> None:
+    (tmp_path / "intents").mkdir()
+    book = WishBook(tmp_path / "intents")
+    book.wish(intent())
+    book.confirm("abc123", NOW)
+    shutil.rmtree(tmp_path / "intents")
+    book.wish(intent(9, "api"))
+    assert WishBook(tmp_path / "intents").intents == book.intents
+    shutil.rmtree(tmp_path / "intents")
+    book.forget_run("web")  # nothing to remove, and no error
+    assert list(book.intents.runs) == ["api"]
 
 
 def test_a_served_wish_is_gone_for_good(tmp_path: Path) -> None:
