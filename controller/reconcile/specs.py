@@ -71,7 +71,9 @@ class Difference:
 def difference(before: Desired, after: Desired) -> Difference:
     """What the loop must look at. Values are compared, so a rescan that finds nothing new touches nobody."""
     accepted = frozenset(
-        worker_id for worker_id, worker in after.workers.items() if before.workers.get(worker_id) != worker
+        worker_id
+        for worker_id, worker in after.workers.items()
+        if (was := before.workers.get(worker_id)) is not worker and was != worker  # most are the same object
     )
     gone = frozenset(before.workers.keys() - after.workers.keys())
     removed = {w for w in after.removed.keys() | before.removed.keys() if before.removed.get(w) != after.removed.get(w)}
