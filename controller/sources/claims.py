@@ -140,8 +140,8 @@ def _keep_all(
 
 def _note_doubles(documents: list[Document], claims: Claims, places: Places) -> None:
     for document in documents:
-        others = [str(other.source) for other in documents if other is not document]
-        elsewhere = others[0] if len(others) == 1 else f"{others[0]} and {len(others) - 1} more"
+        other = documents[1] if document is documents[0] else documents[0]
+        elsewhere = str(other.source) if len(documents) == 2 else f"{other.source} and {len(documents) - 2} more"
         _note_duplicate(document, elsewhere, claims, places)
 
 

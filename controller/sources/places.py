@@ -26,6 +26,11 @@ class Place:
     text: str | None
 
 
+Keys = dict[int, dict[str, tuple[Node, Node]]]
+"""The own pairs of mappings by key, by the `id` of a node that lives as long as this: thousands of faults in one
+mapping must not each walk through it."""
+
+
 @dataclass(slots=True)
 class Places:
     """Where values stand in files, found on demand: problems are rare, and nodes are large.
@@ -35,6 +40,7 @@ class Places:
 
     files: Mapping[str, SpecFile]
     _roots: dict[str, list[Node]] = field(default_factory=dict)
+    _keys: Keys = field(default_factory=dict)
 
     def find(self, document: Document, path: Path, *, key: bool = False) -> Place | None:
         """The place of a value or of its key; None where only the document's line is known."""
@@ -43,7 +49,7 @@ class Places:
         if document.file not in self._roots:
             self._roots[document.file] = self._compose(document.file)
         roots = self._roots[document.file]
-        return locate(roots[document.index], path, key=key) if document.index < len(roots) else None
+        return locate(roots[document.index], path, key=key, keys=self._keys) if document.index < len(roots) else None
 
     def _compose(self, path: str) -> list[Node]:
         found = self.files.get(path)
@@ -55,11 +61,12 @@ class Places:
         return roots
 
 
-def locate(root: Node, path: Sequence[str | int], *, key: bool = False) -> Place:
+def locate(root: Node, path: Sequence[str | int], *, key: bool = False, keys: Keys | None = None) -> Place:
     """The place of the value at `path`, or of its key; of the nearest parent where the path leads nowhere."""
+    known: Keys = {} if keys is None else keys
     node, at = root, root
     for step in path:
-        pair = _child(node, step)
+        pair = _child(node, step, known)
         if pair is None:
             break
         at, node = pair
@@ -72,21 +79,31 @@ def locate(root: Node, path: Sequence[str | int], *, key: bool = False) -> Place
     return Place(line=mark.line + 1, column=mark.column + 1, text=text)
 
 
-def _child(node: Node, step: str | int) -> tuple[Node, Node] | None:
+def _child(node: Node, step: str | int, keys: Keys) -> tuple[Node, Node] | None:
     """(key node, value node) of a mapping's key, also behind merge keys; (item, item) of a list's."""
     if isinstance(node, SequenceNode):
         if isinstance(step, int) and 0 <= step < len(node.value):
             return node.value[step], node.value[step]
         return None
-    if not isinstance(node, MappingNode):
+    if not isinstance(node, MappingNode) or not isinstance(step, str):
         return None
-    for key, value in node.value:
-        if key.tag != MERGE and key.value == step:
-            return key, value
+    own = _own_pairs(node, keys)
+    if step in own:
+        return own[step]
     for key, value in node.value:
         if key.tag == MERGE:
             for part in value.value if isinstance(value, SequenceNode) else [value]:
-                found = _child(part, step)
+                found = _child(part, step, keys)
                 if found is not None:
                     return found
     return None
+
+
+def _own_pairs(node: MappingNode, keys: Keys) -> dict[str, tuple[Node, Node]]:
+    if id(node) not in keys:
+        own: dict[str, tuple[Node, Node]] = {}
+        for key, value in node.value:
+            if key.tag != MERGE and isinstance(key, ScalarNode):
+                own.setdefault(key.value, (key, value))
+        keys[id(node)] = own
+    return keys[id(node)]

@@ -165,8 +165,12 @@ def _judge(data: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[WorkerSpec 
     try:
         spec = WorkerSpec.model_validate(fields)
     except ValidationError as error:
-        found = [(_path_of(detail, fields), detail) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        found = [(_path_of(detail, fields), detail) for detail in details[:MAX_PROBLEMS]]
         findings += [_fault(path, detail, fields, own) for path, detail in _without_alternatives(found)]
+        if len(details) > MAX_PROBLEMS:
+            message = f"more than {MAX_PROBLEMS} problems in one spec"
+            findings.append(Finding(path=(), message=message, hint="correct these first", code="too_large"))
         return None, findings
     return spec, findings
 
