@@ -2,8 +2,8 @@
 
 A cell is a string, or `Cell` where it is coloured; colour is applied after measuring, so it never disturbs the
 alignment. On a narrow terminal the last column, which explains, goes on in further lines; before it becomes too short
-to read, long names (`shrinkable`) are shortened in their middle and columns marked `droppable` go. Into a pipe nothing
-is wrapped, cut or dropped.
+to read, long names (`shrinkable`) are shortened in their middle and columns marked `droppable` go, and then it stands
+beneath its row. Into a pipe nothing is wrapped, cut or dropped.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from controller.cli.terminal import Terminal, cut, cut_middle, one_line, pad, width_of, wrapped
 
 GAP = "  "
+BENEATH = "    "
 READABLE = 28
 SHORTEST = 20  # for the last column, where names must give way
 SHORTEST_NAME = 12
@@ -53,16 +54,38 @@ def render(
         _shrink(columns, widths, screen, shortest=READABLE, rest=READABLE)
     kept = _fitting(columns, widths, screen) if screen.tty else list(range(len(columns)))
     columns, widths = [columns[index] for index in kept], [widths[index] for index in kept]
+    grid = [[row[index] for index in kept] for row in grid]
     if screen.tty:
         _shrink(columns, widths, screen, shortest=SHORTEST_NAME, rest=SHORTEST)
-        widths[-1] = max(min(widths[-1], _room(widths, screen)), width_of(columns[-1].title))
+    room = _room(widths, screen)
+    if screen.tty and most > 1 and len(kept) > 1 and room < min(widths[-1], SHORTEST):
+        return _stacked(grid, columns, widths, screen, most)
+    if screen.tty:
+        widths[-1] = max(min(widths[-1], room), width_of(columns[-1].title))
+    blanks = " " * (sum(widths[:-1]) + len(GAP) * (len(widths) - 1))
     lines: list[str] = []
     for row in grid:
-        first, *more = _folded(row[kept[-1]], widths[-1], screen, most)
-        lines.append(_line([*(row[index] for index in kept[:-1]), first], columns, widths, screen))
-        blanks = " " * (sum(widths[:-1]) + len(GAP) * (len(widths) - 1))
-        lines += [blanks + screen.paint(cell.text, cell.colour, bold=cell.bold, dim=cell.dim) for cell in more]
+        first, *more = _folded(row[-1], widths[-1], screen, most)
+        lines.append(_line([*row[:-1], first], columns, widths, screen))
+        lines += [blanks + _painted(cell, screen) for cell in more]
     return lines
+
+
+def _stacked(
+    grid: Sequence[Sequence[Cell]], columns: Sequence[Column], widths: Sequence[int], screen: Terminal, most: int
+) -> list[str]:
+    """On a terminal so narrow that the last column has no room: it stands beneath its row, without a heading."""
+    lines: list[str] = []
+    for number, row in enumerate(grid):
+        lines.append(_line(row[:-1], columns[:-1], widths[:-1], screen))
+        if number and row[-1].text not in {"", "-"}:
+            cells = _folded(row[-1], max(screen.columns - len(BENEATH), 1), screen, most)
+            lines += [BENEATH + _painted(cell, screen) for cell in cells]
+    return lines
+
+
+def _painted(cell: Cell, screen: Terminal) -> str:
+    return screen.paint(cell.text, cell.colour, bold=cell.bold, dim=cell.dim)
 
 
 def _folded(cell: Cell, width: int, screen: Terminal, most: int) -> list[Cell]:

@@ -129,6 +129,20 @@ def test_a_row_that_may_take_few_lines_only_is_cut_in_the_last_of_them() -> None
     assert len(render(columns, rows, PLAIN)) == 2
 
 
+def test_where_the_last_column_has_no_room_it_stands_beneath_its_row() -> None:
+    columns = (Column(title="TIME"), Column(title="EVENT"), Column(title="MESSAGE"))
+    narrow = Terminal(tty=True, colour=False, unicode=True, columns=30, lines=24)
+    rows = [["12:03:04", "became_running", "alive for 1000 ms, and ready since"], ["12:03:05", "exited", ""]]
+    assert render(columns, rows, narrow) == [
+        "TIME      EVENT",
+        "12:03:04  became_running",
+        "    alive for 1000 ms, and",
+        "    ready since",
+        "12:03:05  exited",
+    ]
+    assert len(render(columns, rows, narrow, most=1)) == 3
+
+
 def test_colour_does_not_disturb_the_alignment() -> None:
     columns = (Column(title="A"), Column(title="B"))
     painted = render(columns, [[Cell(text="x", colour="red", bold=True), "y"]], COLOUR)
