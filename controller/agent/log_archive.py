@@ -7,14 +7,17 @@ beside its archive knows that we died before we removed it. Blocks: called by lo
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
 import re
 import shutil
 import threading
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Optional
 
+from .failpoints import failpoint
 from .log_files import Key, LogFiles
 
 PACK_FROM = 64 * 1024
@@ -79,9 +82,12 @@ def pack(files: LogFiles, key: Key, base: int, head: int) -> Archive:
                     with os.fdopen(os.dup(source), "rb") as plain:
                         shutil.copyfileobj(plain, packed, 256 * 1024)
                 target.flush()
+                failpoint("agent.log_pack_written")
                 os.fsync(target.fileno())
             os.utime(temporary, (found.st_atime, found.st_mtime), dir_fd=folder)
+            failpoint("agent.log_pack_before_rename")
             os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            failpoint("agent.log_packed")
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
@@ -108,8 +114,8 @@ class ArchiveReader:
             try:
                 self._open[2].seek(at)
                 return self._open[2].read(count)
-            except EOFError as error:
-                raise OSError(f"{name} ends too early: {error}") from None
+            except (EOFError, zlib.error) as error:
+                raise OSError(errno.EIO, f"{name} is damaged: {error}") from None
 
     def close(self) -> None:
         """Let go of what is open."""

@@ -11,9 +11,10 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from .failpoints import failpoint
 from .protocol import STREAMS
 from .shapes import RUN_ID, SLOT_NAME
 
@@ -21,6 +22,14 @@ BLOCK = 4096
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+Inode = tuple[int, int]
+"""Which file it is, whatever its name: device and number."""
+
+
+def inode_of(found: os.stat_result) -> Inode:
+    """The inode that was asked."""
+    return found.st_dev, found.st_ino
 
 
 class Key(NamedTuple):
@@ -42,6 +51,16 @@ class LogFiles:
     def __init__(self, root: str) -> None:
         self.root = root
         self._descriptor = os.open(root, _FOLDER)
+
+    @property
+    def device(self) -> int:
+        """Of the file system that the tree is on."""
+        return os.fstat(self._descriptor).st_dev
+
+    def room(self) -> tuple[int, int]:
+        """Bytes of the file system: those that a worker may still fill, and all. Raises OSError."""
+        found = os.fstatvfs(self._descriptor)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
 
     def make_folder(self, slot: str) -> str:
         """The folder of a slot, 0700, created where it is missing. Raises OSError."""
@@ -100,8 +119,9 @@ class LogFiles:
         """Unlink one file and what we keep beside it; `archive` names what it was compressed to."""
         with contextlib.suppress(OSError), self.folder(key.slot) as folder:
             for name in filter(None, (key.file, f"{key.file}.base", archive)):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=folder)
+                failpoint("agent.log_removed")
 
     def remove_folder(self, slot: str) -> None:
         """Remove a slot's folder, and its worker's, where nothing is left in them."""
@@ -113,6 +133,15 @@ class LogFiles:
             finally:
                 os.close(above)
             os.rmdir(worker, dir_fd=self._descriptor)
+
+    def remove_strays(self, is_known: Callable[[str, str], bool]) -> None:
+        """Unlink what lies beside log files (run, stream) that are no more: we died while we removed them."""
+        for slot in self.slots():
+            with contextlib.suppress(OSError), self.folder(slot) as folder:
+                for name in self._names(folder):
+                    run, _, stream = name.partition(".base")[0].rpartition(".")
+                    if name.endswith((".base", ".base.tmp")) and not is_known(run, stream):
+                        os.unlink(name, dir_fd=folder)
 
     def read_base(self, key: Key) -> int:
         """Where the file's content begins since its writer truncated it; 0 for one that was not."""
@@ -162,7 +191,9 @@ def first_data(descriptor: int) -> int:
 
 def punch(descriptor: int, end: int) -> bool:
     """Give back the blocks below `end`; sizes and offsets stay. False where the file system cannot."""
+    failpoint("agent.log_before_punch")
     result = _LIBC.fallocate(
         ctypes.c_int(descriptor), ctypes.c_int(_PUNCH_HOLE | _KEEP_SIZE), ctypes.c_int64(0), ctypes.c_int64(end)
     )
+    failpoint("agent.log_punched")
     return bool(result == 0)

@@ -21,6 +21,9 @@ POINT_EVERY_S = 0.1
 POINTS_KEPT = 4096
 POINTS_ANSWERED = 2000
 MEMORY_LIMIT = 4 * 1024 * 1024
+LINE_BYTES = 80
+"""About what one point takes in the memory."""
+POINTS_LEAST = 8
 
 
 class TimeIndex:
@@ -58,9 +61,13 @@ class TimeIndex:
             del self._offsets[:keep]
             del self._times[:keep]
 
-    def points(self) -> Iterator[tuple[int, float]]:
-        """All of them."""
-        return ((int(offset), at) for offset, at in zip(self._offsets, self._times))  # noqa: B905 - strict is not in 3.9
+    def points(self, most: int = POINTS_KEPT) -> Iterator[tuple[int, float]]:
+        """All of them, or `most` that lie evenly among them, and the last."""
+        count = len(self._offsets)
+        step = max(1, -(-count // max(1, most)))
+        return (
+            (int(self._offsets[at]), self._times[at]) for at in range((count - 1) % step if count else 0, count, step)
+        )
 
 
 class IndexFile:
@@ -70,12 +77,13 @@ class IndexFile:
         self._path = path
         self._lines: list[str] = []
         self._size = 0
+        self._size_anew = 0
         self._descriptor: Optional[int] = None
 
     @property
     def is_large(self) -> bool:
         """Whether it should be written anew."""
-        return self._size > MEMORY_LIMIT
+        return self._size > max(MEMORY_LIMIT, 2 * self._size_anew)
 
     def load(self) -> Iterator[tuple[Key, int, Optional[float]]]:
         """What was remembered: a point, or a stored mark (its time is None)."""
@@ -110,18 +118,21 @@ class IndexFile:
             self._size += len(data)
 
     def rewrite(self, files: Iterable[tuple[Key, int, TimeIndex]]) -> None:
-        """Write it anew with what still counts: key, stored mark and points of each file."""
+        """Write it anew with what still counts: key, stored mark, points; fewer of these where files are many."""
+        kept = list(files)
+        most = max(POINTS_LEAST, MEMORY_LIMIT // (LINE_BYTES * max(1, len(kept))))
         self.close()
         self._lines.clear()
         self._size = 0
         with contextlib.suppress(OSError):
             os.unlink(self._path)
-        for key, stored, index in files:
+        for key, stored, index in kept:
             if stored:
                 self.stored(key, stored)
-            for offset, at in index.points():
+            for offset, at in index.points(most):
                 self.point(key, offset, at)
         self.flush()
+        self._size_anew = self._size
 
     def close(self) -> None:
         """Let go of the file."""

@@ -19,6 +19,8 @@ QUIET_S = 0.05
 POLL_S = 0.25
 
 _MODIFY, _OVERFLOW, _IGNORED = 0x2, 0x4000, 0x8000
+_NAMES = 0x40 | 0x80 | 0x100 | 0x200
+"""A name came or went: moved from, moved to, created, deleted."""
 _ONLYDIR, _DONT_FOLLOW = 0x01000000, 0x02000000
 _EVENT = struct.Struct("iIII")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -31,8 +33,8 @@ class LogWatch:
         self._changed = changed
         self._done = done
         self._loop = asyncio.get_running_loop()
-        self._slots: dict[int, str] = {}
-        self._watches: dict[str, int] = {}
+        self._slots: dict[int, tuple[str, str]] = {}
+        self._watches: dict[str, set[int]] = {}
         self._unwatched: set[str] = set()
         self._handle: Optional[asyncio.TimerHandle] = None
         flags = os.O_NONBLOCK | os.O_CLOEXEC
@@ -45,29 +47,43 @@ class LogWatch:
         """Why new log bytes are noticed later than they could be; empty when they are not."""
         if self._descriptor < 0:
             return "no inotify: log files are polled"
-        return "out of inotify watches: some log files are polled" if self._unwatched else ""
+        return "some log folders cannot be watched: their files are polled" if self._unwatched else ""
 
     def add(self, slot: str, path: str) -> None:
-        """Watch the folder of a slot."""
-        if slot in self._watches or slot in self._unwatched:
-            return
+        """Watch the folder of a slot, also where it is another than before."""
         watch = -1
         if self._descriptor >= 0:
-            mask = ctypes.c_uint32(_MODIFY | _ONLYDIR | _DONT_FOLLOW)
+            mask = ctypes.c_uint32(_MODIFY | _NAMES | _ONLYDIR | _DONT_FOLLOW)
             watch = int(_LIBC.inotify_add_watch(self._descriptor, os.fsencode(path), mask))
         if watch < 0:
-            self._unwatched.add(slot)
-            if self._handle is None:
-                self._handle = self._loop.call_later(POLL_S, self._poll)
+            self._poll_instead(slot)
             return
-        self._watches[slot] = watch
-        self._slots[watch] = slot
+        self._unwatched.discard(slot)
+        self._watches.setdefault(slot, set()).add(watch)
+        self._slots[watch] = slot, ""
+
+    def add_file(self, slot: str, name: str, descriptor: int) -> None:
+        """Watch one file of a slot, wherever it is: its folder may say nothing of it any more."""
+        if slot in self._watches or slot in self._unwatched:
+            watch = -1
+            if self._descriptor >= 0:
+                path = f"/proc/self/fd/{descriptor}".encode()
+                watch = int(_LIBC.inotify_add_watch(self._descriptor, path, ctypes.c_uint32(_MODIFY)))
+            if watch < 0:
+                self._poll_instead(slot)
+                return
+            self._watches.setdefault(slot, set()).add(watch)
+            self._slots[watch] = slot, name
+
+    def _poll_instead(self, slot: str) -> None:
+        self._unwatched.add(slot)
+        if self._handle is None:
+            self._handle = self._loop.call_later(POLL_S, self._poll)
 
     def remove(self, slot: str) -> None:
         """Watch it no longer."""
         self._unwatched.discard(slot)
-        watch = self._watches.pop(slot, None)
-        if watch is not None:
+        for watch in self._watches.pop(slot, ()):
             self._slots.pop(watch, None)
             _LIBC.inotify_rm_watch(self._descriptor, watch)
 
@@ -106,9 +122,18 @@ class LogWatch:
             if mask & _OVERFLOW:
                 seen.add(("", ""))
             elif mask & _IGNORED:
-                self._slots.pop(watch, None)
+                self._went(watch)
             elif watch in self._slots:
-                seen.add((self._slots[watch], os.fsdecode(name)))
+                slot, file = self._slots[watch]
+                seen.add((slot, file or os.fsdecode(name)))
+
+    def _went(self, watch: int) -> None:
+        """Somebody removed a folder. The files in it may still be written to; the next run gets a new folder."""
+        slot, file = self._slots.pop(watch, ("", ""))
+        if slot in self._watches:
+            self._watches[slot].discard(watch)
+            if not file:
+                self._poll_instead(slot)
 
     def _poll(self) -> None:
         self._handle = None
