@@ -9,7 +9,7 @@ import secrets
 
 import pytest
 
-CI_FAULTS = 50
+CI_FAULTS = 24
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -61,6 +61,16 @@ class Round:
         scene = Scene(self.ground, self.fleet, self.traffic, self.chance, self.witness.database_lost)
         self.story.append(f"{number}. {name}")
         try:
+            self._harm(scene, name)
+            self.traffic.some(1)
+            self.traffic.settle()
+        finally:
+            self.story[-1] += f" [{', '.join(self.traffic.told)}]"
+        self._converge(name)
+
+    def _harm(self, scene: Scene, name: str) -> None:
+        """The fault, between traffic."""
+        try:
             self.traffic.some(3)
             scene.dwell(0.3)
             with FAULTS[name][1](scene):
@@ -71,11 +81,6 @@ class Round:
             self.counted[name] += 1
         except Absent as error:
             self.counted[f"absent: {name} ({error})"] += 1
-            self.traffic.some(1)
-            self.traffic.settle()
-        finally:
-            self.story[-1] += f" [{', '.join(self.traffic.told)}]"
-        self._converge(name)
 
     def _drawn(self) -> str:
         names = list(self.only or FAULTS)

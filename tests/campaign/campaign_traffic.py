@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
@@ -27,6 +27,7 @@ class Request:
     name: str
     path: str
     tries: int = 0
+    answers: list[str] = field(default_factory=list)
     on_retry: Callable[[], None] = lambda: None
 
     def issue(self, ground: Ground) -> bool:
@@ -35,6 +36,7 @@ class Request:
             self.on_retry()
         self.tries += 1
         answer = ground.try_ask(self.path, "POST")
+        self.answers.append("none" if answer is None else str(answer.status))
         # 404: the specs are not yet read; see test_campaign_away.py. 409: the state directory is full.
         if answer is None or answer.status >= 500 or answer.status in (404, 429):
             return False
@@ -80,6 +82,7 @@ class Traffic:
         for request in list(self.open):
             self.ground.until(partial(request.issue, self.ground), told=f"{request.name} is acknowledged")
             self.open.remove(request)
+            self.told.append(f"{request.name} was answered {' '.join(request.answers)}")
 
     def _ask(self, request: Request) -> None:
         if not request.issue(self.ground):
