@@ -8,7 +8,17 @@ from typing import Any
 import click
 
 from controller.cli.client import Client, Item, Query
-from controller.cli.common import client, echo_json, echo_lines, echo_ndjson, examples, output_option, server_option
+from controller.cli.common import (
+    client,
+    echo_json,
+    echo_lines,
+    echo_ndjson,
+    examples,
+    known_ids,
+    not_found,
+    output_option,
+    server_option,
+)
 from controller.cli.follow import Stream, follow
 from controller.cli.human import clock
 from controller.cli.names import worker_names
@@ -55,8 +65,12 @@ def events(name: str | None, watch: bool, number: int, output: str) -> None:
         echo_json({"items": past})
     elif past:
         echo_lines(event_table(past, screen, time.time()))
+    elif name is None:
+        click.echo("no events yet", err=True)
+    elif name in (known := known_ids(api)):
+        click.echo(f"no events of {name}", err=True)
     else:
-        click.echo(f"no events of {name}" if name else "no events yet", err=True)
+        raise not_found(name, known)
 
 
 def fetch_events(api: Client, name: str | None, number: int) -> list[Item]:

@@ -29,8 +29,8 @@ def reconcile(confirm: str | None) -> None:
     answer = api.ask("POST", "/api/v1/reconcile", body=None if confirm is None else {"confirm": confirm})
     if answer.status >= 400:
         error = from_problem(answer.status, answer.document, doing="reconcile")
-        if error.exit_code == Exit.CONFLICT and confirm:
-            error.hints = (*error.hints, "`workerctl plan` shows what is held back now, and its digest")
+        if error.exit_code == Exit.CONFLICT and confirm and not error.hints:
+            error.hints = ("`workerctl plan` shows what is held back now, and its digest",)
         raise error
     detail = neutralise(str(answer.document.get("detail") or ""))
     click.echo(detail or (f"confirmed {confirm}; looking now" if confirm else "looking now"))

@@ -196,7 +196,9 @@ def test_events_are_a_table_oldest_first(api: FakeApi) -> None:
 def test_events_may_be_of_one_worker_and_so_many(api: FakeApi) -> None:
     api.events = [event(1), event(2, worker_id="mail"), event(3), event(4)]
     assert json.loads(shown(api, "events", "web", "-n", "2", "-o", "json")) == {"items": [event(3), event(4)]}
-    assert run(api, "events", "nobody").stderr == "no events of nobody\n"
+    api.workers = [worker("new")]
+    assert run(api, "events", "new").stderr == "no events of new\n"
+    assert run(api, "events", "now").exit_code == Exit.NOT_FOUND
     api.events = []
     assert run(api, "events").stderr == "no events yet\n"
 
