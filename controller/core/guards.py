@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,22 +65,23 @@ def mass_restart_guard(desired: Desired, observed: Observed) -> Guard | None:
 
     It stands only while at least one process, running or to be started again, would be replaced.
     """
-    in_use: set[str] = set()
+    slots = list(_wanted_slots(desired, observed))
     behind: dict[str, ObservedInstance] = {}
+    for worker, seen in slots:
+        if seen.revision != worker.revision:
+            behind.setdefault(worker.worker_id, seen)
     begun: set[str] = set()
     replaced: set[str] = set()
-    for worker, seen in _wanted_slots(desired, observed):
-        goes_on = {worker.worker_id} if _goes_on(worker, seen) else set()
-        in_use |= goes_on
-        if seen.revision == worker.revision:
-            begun |= goes_on
-        else:
-            behind.setdefault(worker.worker_id, seen)
-            replaced |= goes_on
+    for worker, seen in slots if behind else ():
+        if worker.worker_id in behind and _goes_on(worker, seen):
+            (begun if seen.revision == worker.revision else replaced).add(worker.worker_id)
     if not replaced - begun:
         return None
     waiting = {worker_id: seen for worker_id, seen in behind.items() if worker_id not in begun}
-    pending = {*waiting, *_stopped_meanwhile(desired, observed, waiting)}
+    pending = {*waiting, *_stopped_meanwhile(desired, slots, waiting)}
+    if len(pending) <= HARMLESS:
+        return None  # as most changes are: the rest of the fleet need not be counted
+    in_use = {worker.worker_id for worker, seen in slots if _goes_on(worker, seen)}
     fleet = sorted((worker_id, worker.revision) for worker_id, worker in desired.workers.items())
     return _guard(MASS_RESTART, pending, len(in_use | pending), fleet)
 
@@ -104,14 +105,16 @@ def _is_stopped(worker: DesiredWorker, seen: ObservedInstance) -> bool:
     return wanted == "stopped" or (wanted == "unless_stopped" and seen.wanted == "stopped")
 
 
-def _stopped_meanwhile(desired: Desired, observed: Observed, waiting: dict[str, ObservedInstance]) -> set[str]:
+def _stopped_meanwhile(
+    desired: Desired, slots: Sequence[tuple[DesiredWorker, ObservedInstance]], waiting: Mapping[str, ObservedInstance]
+) -> set[str]:
     """Workers that are stopped for good and have all new values that one of the waiting ones is to get."""
     bundles = {
         tuple(sorted((path, repr(value)) for path, value in _new_values(desired.workers[worker_id], seen).items()))
         for worker_id, seen in waiting.items()
     } - {()}
     found: set[str] = set()
-    for worker, seen in _wanted_slots(desired, observed) if bundles else ():
+    for worker, seen in slots if bundles else ():
         if worker.worker_id in waiting or worker.worker_id in found or not _is_stopped(worker, seen):
             continue
         has = {(path, repr(value)) for path, value in flatten(explicit_fields(worker.spec)).items()}
