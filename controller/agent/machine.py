@@ -121,7 +121,7 @@ class _Machine(HookEvents, HealthEvents, Turn):
         """A newer wish: bring the slot in line with it."""
         before, wish = self.slot.wish, event.wish
         self.set(wish=wish)
-        asked_for = wish.run_request > before.run_request and not before.removed and not before.unclaimed
+        asked_for = wish.run_request > before.run_request and not before.removed
         if before.unclaimed:
             self.set(reason="", message="")
         edited = wish.digest != before.digest or wish.revision != before.revision

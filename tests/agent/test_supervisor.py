@@ -135,10 +135,21 @@ async def test_a_run_that_nobody_asked_for_can_be_removed(inside: Inside) -> Non
     assert (await watcher.call("list"))["tombstones"] == {"a/0": 1}
 
 
+async def test_a_restart_that_a_run_which_nobody_asked_for_has_not_served_is_done(inside: Inside) -> None:
+    """The wish outlived the folder: it stands with the controller."""
+    watcher = await lose_the_state_folder(inside)
+    before = await watcher.view("a/0")
+    await watcher.apply(slot("a/0", 1, run_request=before["run_request"] + 1))
+    await until(lambda: [order["op"] for order in inside.keeper.orders] == ["signal", "reap", "spawn"])
+    await watcher.apply(slot("a/0", 2, run_request=before["run_request"] + 1))
+    assert (await is_now(watcher, "a/0", "running"))["generation"] == 2
+    assert [order["op"] for order in inside.keeper.orders] == ["signal", "reap", "spawn"]
+
+
 async def test_a_run_that_nobody_asked_for_is_claimed_by_an_order_and_only_then_restarted(inside: Inside) -> None:
     watcher = await lose_the_state_folder(inside)
     before = (await watcher.view("a/0"))["pid"]
-    await watcher.apply(slot("a/0", 1, run_request=9, restart_delay_ms=0))
+    await watcher.apply(slot("a/0", 1, run_request=2, restart_delay_ms=0))
     view = await watcher.view("a/0")
     assert (view["pid"], view["generation"], view["reason"]) == (before, 1, "")
     inside.keeper.exit(inside.keeper.live()["a/0"], code=1)
