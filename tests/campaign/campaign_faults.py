@@ -43,6 +43,7 @@ class Scene:
     traffic: Traffic
     chance: Random
     lost_database: Callable[[], None]
+    lost_journal: Callable[[], None]
 
     def dwell(self, most_s: float) -> None:
         pause(self.chance.uniform(0.0, most_s))
@@ -271,6 +272,40 @@ def _disk_full(scene: Scene) -> Iterator[None]:
         scene.dwell(3)
     finally:
         filler.unlink()
+
+
+# --- the agent's folder: drawn by --only until it is mended what they find ---
+
+
+def _folder_lost(*parts: str) -> Callable[[Scene], Iterator[None]]:
+    def lose(scene: Scene) -> Iterator[None]:
+        scene.lost_journal()
+        for part in parts:
+            shutil.rmtree(scene.ground.state / "agent" / part, ignore_errors=True)
+        scene.dwell(0.5)
+        scene.ground.strike(signal.SIGKILL, *scene.chance.choice([("agent",), ("agent", "keeper"), ("keeper",)]))
+        yield
+
+    return lose
+
+
+for _parts in (("journal",), ("slots",), ("",)):
+    fault(f"agent folder lost: {_parts[0] or 'all'}", 0)(_folder_lost(*_parts))
+
+
+@fault("agent folder restored", 0)
+def _restored(scene: Scene) -> Iterator[None]:
+    """An older copy of it, from before the traffic of this fault."""
+    scene.lost_journal()
+    folder, copy = scene.ground.state / "agent", scene.ground.root / "agent-copy"
+    shutil.copytree(folder, copy, symlinks=True)
+    scene.traffic.some(2)
+    scene.dwell(3)
+    yield
+    scene.ground.strike(signal.SIGKILL, *OURS)
+    shutil.rmtree(folder)
+    shutil.move(copy, folder)
+    scene.ground.tend()
 
 
 # --- limits of the host ---

@@ -58,7 +58,8 @@ class Round:
         self.fleet.begin_episode()
         self.traffic.told = []
         name = self._drawn()
-        scene = Scene(self.ground, self.fleet, self.traffic, self.chance, self.witness.database_lost)
+        lost = self.witness.database_lost, self.witness.journal_lost
+        scene = Scene(self.ground, self.fleet, self.traffic, self.chance, *lost)
         self.story.append(f"{number}. {name}")
         try:
             self._harm(scene, name)
@@ -84,7 +85,7 @@ class Round:
 
     def _drawn(self) -> str:
         names = list(self.only or FAULTS)
-        return self.chance.choices(names, [FAULTS[name][0] for name in names])[0]
+        return self.chance.choices(names, [max(FAULTS[name][0], bool(self.only)) for name in names])[0]
 
     def _converge(self, name: str) -> None:
         began = time.monotonic()

@@ -1,0 +1,61 @@
+"""Bugs that the campaign found and that are not yet mended: each fails here, by itself, and says what should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.e2e_installation import Installation
+from tests.e2e.e2e_processes import eventually
+
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def site() -> Iterator[Installation]:
+    opened = Installation()
+    yield opened
+    wrong = opened.close()
+    opened.remove()
+    assert wrong == []
+
+
+@pytest.mark.xfail(strict=True, reason="a claim starts all slots as they were, before the specs are applied")
+def test_what_was_edited_or_stopped_or_removed_while_all_was_stopped_never_runs_as_it_was(site: Installation) -> None:
+    """Seed 4, fault 17 of 12 workers: `stop all`, a removal, a start."""
+    for name in ("edited", "stopped", "removed", "kept"):
+        site.add(name)
+    site.serve()
+    site.until_running()
+    site.stop()
+    site.add("edited", "--mark=v2")
+    site.add("stopped", desired_state="stopped")
+    (site.specs / "removed.yaml").unlink()
+    site.serve()
+    site.until_running("edited", "kept")
+    site.until_status("stopped", "stopped")
+    eventually(lambda: "removed" not in site.workers(), told="it is not shown any more")
+    lives = {name: book.marks for name, book in site.journals().items()}
+    assert lives == {"edited/0": ["-", "v2"], "stopped/0": ["-"], "removed/0": ["-"], "kept/0": ["-", "-"]}
+
+
+@pytest.mark.xfail(strict=True, reason="before the specs are read there is no worker: 404, where only 503 is true")
+def test_a_controller_that_has_not_read_its_specs_does_not_say_that_a_worker_does_not_exist(site: Installation) -> None:
+    """Seed 3, fault 11 of 12 workers: a stop was asked for just after a start of the controller."""
+    for number in range(300):
+        site.add(f"w{number:03}", desired_state="stopped")
+    site.serve()
+    site.kill("controller")
+    site.serve(ready=False)
+    answers: list[int] = []
+
+    def is_found() -> bool:
+        try:
+            answers.append(site.ask("/api/v1/workers/w007/status").status)
+        except OSError:
+            return False
+        return answers[-1] == 200
+
+    eventually(is_found, told="it is found")
+    assert set(answers) <= {200, 503}
