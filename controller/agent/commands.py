@@ -235,7 +235,7 @@ class Commands:
                 return await asyncio.get_running_loop().run_in_executor(None, logs.read, run, stream, offset, limit)
             return logs.read(run, stream, offset, limit)
         except ReadError as error:
-            raise RequestError("not_found", str(error)) from None
+            raise RequestError("unavailable" if error.may_pass else "not_found", str(error)) from None
 
     async def _stored(self, request: Request) -> Answer:
         self._check_epoch(request)

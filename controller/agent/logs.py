@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -35,7 +36,9 @@ READ_LIMIT = 1024 * 1024
 
 
 class ReadError(LookupError):
-    """There is no such log."""
+    """There is no such log; or, with `may_pass`, it cannot be read now."""
+
+    may_pass = False
 
 
 class Logs:
@@ -169,8 +172,12 @@ class Logs:
             start, data = self._read(file, offset, limit)
         except OSError as error:
             if error.errno not in LOST or file.archive:
-                raise ReadError(f"cannot read the {stream} of run {run}: {error.strerror}") from None
-            if not file.is_lost and not self._looks.find(file):
+                unreadable = ReadError(f"cannot read the {stream} of run {run}: {error.strerror}")
+                unreadable.may_pass = error.errno not in (*LOST, errno.EIO)
+                raise unreadable from None
+            if not file.is_lost and self._looks.find(file):
+                return self.read(run, stream, offset, limit)
+            if not file.is_lost:
                 self._looks.lose(file)
             start, data = max(offset, file.base), b""
         answer: dict[str, Any] = {

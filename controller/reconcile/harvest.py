@@ -20,32 +20,50 @@ LINES_MOST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many lines the newest second of a file has had so far."""
+    """How many lines the newest second of a file has had so far, and the one before it."""
 
     second: int = 0
     count: int = 0
+    before: int = 0
+
+    @property
+    def demand(self) -> int:
+        """Lines a second, by what is known."""
+        return max(self.count, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Lines per second that are stored, and what is said of the others."""
+
+    most: int
+    why: str = "more than store_rate in one second"
 
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """`rows` for all bytes up to `end`, and the pace to go on with once they are stored."""
+    """`rows` for all bytes up to `end`, and the pace to go on with once they are stored.
+
+    `is_over`: the file prints more than is stored of it.
+    """
 
     rows: list[StoredLine]
     end: int
     pace: Pace
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """Where a file stands: bytes below `offset` are stored; the chunk was asked for at `start`.
 
-    `start` lies further on after a skip. `rate`: lines per second that are stored.
+    `start` lies further on after a skip.
     """
 
     offset: int
     start: int
     pace: Pace
-    rate: int
+    rate: Rate
 
 
 def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
@@ -69,28 +87,28 @@ def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
         reason = chunk.gap[2] if chunk.gap else "the host does not say why"
         rows.append(_gap(at.start, now, f"{chunk.offset - at.start} bytes are missing: {reason}"))
     stored, pace = within_rate(lines, at.pace, at.rate)
-    return Harvest(rows + stored, end, pace)
+    return Harvest(rows + stored, end, pace, pace.count > at.rate.most)
 
 
-def within_rate(lines: Sequence[Line], pace: Pace, rate: int) -> tuple[list[StoredLine], Pace]:
+def within_rate(lines: Sequence[Line], pace: Pace, rate: Rate) -> tuple[list[StoredLine], Pace]:
     """Lines up to `rate` in each second of their own time, and a record with the number of each run left out.
 
     A line whose time is not known is not counted: it cannot be said to have come too fast.
     """
     rows: list[StoredLine] = []
-    second, count = pace.second, pace.count
+    second, count, before = pace.second, pace.count, pace.before
     dropped = 0
     last = None
     for line in lines:
         if not line.approximate:
             if int(line.at) != second:
-                second, count = int(line.at), 0
+                second, count, before = int(line.at), 0, count
             count += 1
-            if count > rate:
+            if count > rate.most:
                 dropped, last = dropped + 1, line
                 continue
         if last is not None:
-            rows.append(_dropped(last, dropped))
+            rows.append(_dropped(last, dropped, rate.why))
             dropped, last = 0, None
         rows.append(
             StoredLine(
@@ -98,8 +116,13 @@ def within_rate(lines: Sequence[Line], pace: Pace, rate: int) -> tuple[list[Stor
             )
         )
     if last is not None:
-        rows.append(_dropped(last, dropped))
-    return rows, Pace(second, count)
+        rows.append(_dropped(last, dropped, rate.why))
+    return rows, Pace(second, count, before)
+
+
+def gone(offset: int, end: int, now: float, why: str) -> StoredLine:
+    """What is stored for bytes that the host cannot give any more."""
+    return _gap(offset, now, f"{end - offset} bytes are missing: {why}")
 
 
 def refused(rows: Sequence[StoredLine], offset: int, now: float, why: str) -> list[StoredLine]:
@@ -107,8 +130,8 @@ def refused(rows: Sequence[StoredLine], offset: int, now: float, why: str) -> li
     return [_gap(offset, now, f"{len(rows)} lines could not be stored: {why}")]
 
 
-def _dropped(line: Line, count: int) -> StoredLine:
-    text = f"{count} lines were not stored: more than store_rate in one second; they are in the file"
+def _dropped(line: Line, count: int, why: str) -> StoredLine:
+    text = f"{count} lines were not stored: {why}; they are in the file"
     return _gap(line.offset, line.at, text)
 
 

@@ -1,8 +1,9 @@
 """Log ingest: from the hosts' files into the database, exactly once and in order per file.
 
 The cursor of a file is stored in the transaction that stores its lines, so a death of anything in between repeats a
-read and never a line. Bytes that cannot be had, and lines above `store_rate`, become gap records. A file that is far
-behind is skipped forward with a record: a flood costs its own lines, nobody else's time.
+read and never a line. Bytes that cannot be had, and lines above `store_rate` or above a fair share of what the
+database takes of all workers (fair_share.py), become gap records. A file that is far behind is skipped forward with a
+record: a flood costs its own lines, nobody else's time. One that prints more than it may store is read less often.
 
 A few readers share the files that have news; a file is read by one reader at a time, one chunk a turn, so that a
 busy file cannot starve a quiet one. When the writer has no room, nothing is read: the bytes are safe in their files.
@@ -20,7 +21,8 @@ from dataclasses import dataclass, field, replace
 
 from controller.agent.failpoints import failpoint
 from controller.backends.base import Backend, Gone, LogFile, Superseded, Unavailable
-from controller.reconcile.harvest import Harvest, Pace, Position, harvest, refused
+from controller.reconcile.fair_share import FairShare
+from controller.reconcile.harvest import Harvest, Pace, Position, Rate, gone, harvest, refused
 from controller.store import Store, StoreError
 from controller.store.records import Conflict, LogBatch, Outcome, Rejected
 
@@ -31,6 +33,10 @@ FAR_BEHIND = 16 * 1024 * 1024
 CATCH_UP = 1024 * 1024
 MARK_S = 1.0
 """How often hosts are told what is stored."""
+REST_S = 0.05
+"""Between two reads of a live file that prints more than it may store."""
+BUDGET = 20_000
+"""Lines per second of all files that go to the database."""
 RETRY_S = 1.0
 BUG_RETRY_S = 30.0
 ASKED_AT_ONCE = 500
@@ -67,6 +73,7 @@ class LogIngest:
     store_rate: Callable[[str], int]
     mark_s: float = MARK_S
     retry_s: float = RETRY_S
+    share: FairShare = field(default_factory=lambda: FairShare(BUDGET))
     _files: dict[Key, _File] = field(default_factory=dict)
     _unasked: dict[Key, _File] = field(default_factory=dict)
     _finished: dict[Key, int] = field(default_factory=dict)
@@ -124,8 +131,8 @@ class LogIngest:
             again = False
             try:
                 again = await self._read_once(file)
-            except Gone:
-                self._forget(file)
+            except Gone as error:
+                await self._record_gone(file, str(error))
             except Unavailable:
                 # A new connection lists all files anew. Where there is one still, the host had another reason.
                 if self.backends[file.host].view().reachable:
@@ -165,7 +172,7 @@ class LogIngest:
             return False
         start = known.size - CATCH_UP if known.size - before > FAR_BEHIND else before
         chunk = await self.backends[file.host].read_log(known, start, CHUNK)
-        rate = self.store_rate(known.instance)
+        rate = self._rate(known.instance)
         found = harvest(chunk, Position(offset=before, start=start, pace=file.pace, rate=rate), self.now())
         if found.end != before:
             failpoint("controller.before_log_batch")
@@ -174,11 +181,34 @@ class LogIngest:
             if file.offset != found.end:
                 return True  # The database knows better where we are.
             file.pace = found.pace
+            self.share.ask(file.key, min(found.pace.demand, self.store_rate(known.instance)), self.now())
             self._mark(file.host, file.key, found.end)
         if chunk.ended and found.end == chunk.size:
             self._finish(file, found.end)
             return False
-        return found.end != before and found.end < chunk.size
+        has_more = found.end != before and found.end < chunk.size
+        if has_more and found.is_over and not chunk.ended:
+            self._want_later(file, REST_S)
+            return False
+        return has_more
+
+    def _rate(self, instance: str) -> Rate:
+        own, most = self.store_rate(instance), self.share.most(self.now())
+        if most is None or own <= most:
+            return Rate(own)
+        return Rate(most, f"more than its share of the {self.share.budget} a second of all workers")
+
+    async def _record_gone(self, file: _File, why: str) -> None:
+        """The host has it no more: what was told of it and not stored is a gap."""
+        end = file.file.size
+        if file.offset is not None and file.offset < end:
+            row = gone(file.offset, end, self.now(), why)
+            try:
+                await self._stored(file, file.offset, Harvest([row], end, file.pace))
+            except StoreError:
+                self._want_later(file, self.retry_s)
+                return
+        self._forget(file)
 
     def _finish(self, file: _File, end: int) -> None:
         """All of it is stored, and no more will come."""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from controller.backends.base import Superseded, Unavailable
 from controller.reconcile import ingest
+from controller.reconcile.fair_share import FairShare
 from controller.reconcile.ingest import LogIngest
 from controller.store import LogQuery, Store, open_store
 from controller.store.records import Line as StoredText
@@ -165,6 +166,50 @@ async def test_a_file_that_is_gone_is_let_go(store: Store) -> None:
         follows.grew(HOST, Output(data=b"x\n").file)
         await until(lambda: not follows._files)
         await asyncio.wait_for(follows.caught_up(), 5)
+
+
+async def test_what_a_host_had_told_of_and_has_no_more_is_a_record(store: Store) -> None:
+    output = Output(data=b"one\ntwo\n")
+    host = host_with(output)
+    follows = follower(store, host)
+    async with running(follows.run()):
+        follows.grew(HOST, output.file)
+        await until(lambda: offset(store) == 8)
+        output.data += b"three\n"
+        host.outputs.clear()
+        follows.grew(HOST, output.file)
+        await until(lambda: not follows._files)
+        assert texts(store) == ["one", "two", "6 bytes are missing: there is no stdout of run r1"]
+        assert offset(store) == 14
+
+
+async def test_all_workers_share_one_budget_and_the_quiet_one_loses_nothing(store: Store) -> None:
+    loud = [Output(run=f"r{number}", data=b"x\n" * 3000) for number in range(2, 6)]
+    quiet = Output(run="r1", data=b"quiet\n" * 20)
+    follows = follower(store, host_with(*loud, quiet))
+    follows.share = FairShare(200)
+    async with running(follows.run()):
+        for output in [*loud, quiet, *loud]:
+            # Each prints for some seconds.
+            output.at = 5000.0 if output.at is None else output.at + 1
+            follows.grew(HOST, output.file)
+            await until(lambda wanted=output: offset(store, wanted.run) == wanted.size)  # type: ignore[misc]
+            output.data += b"x\n" * 3000 if output is not quiet else b""
+    assert texts(store) == ["quiet"] * 20
+    for output in loud:
+        found = lines(store, output.run)
+        told = [line.text for line in found if line.kind == "gap"]
+        assert told[-1].endswith("more than its share of the 200 a second of all workers; they are in the file")
+        assert len([line for line in found if line.at == output.at and line.kind == "line"]) <= 200
+
+
+async def test_a_live_file_that_prints_too_much_is_still_read_to_its_end(store: Store) -> None:
+    output = Output(data=b"x\n" * 40_000)
+    follows = follower(store, host_with(output), rate=10)
+    async with running(follows.run()):
+        follows.grew(HOST, output.file)
+        await until(lambda: offset(store) == output.size)
+        assert len([line for line in lines(store) if line.kind == "line"]) == 10
 
 
 async def test_a_host_that_cannot_be_asked_is_read_when_it_lists_its_files_again(store: Store) -> None:

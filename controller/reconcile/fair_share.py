@@ -1,0 +1,47 @@
+"""How many lines a second each log file may store, so that all together stay within one budget. Pure; called by ingest.
+
+As long as all files together print less than the budget, nobody is limited. Beyond that, all get the same most, and
+who prints less than that is not limited: a few that flood share what the quiet ones leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+FORGET_S = 2.0
+"""A file that had no lines for so long asks for nothing."""
+
+
+def fair_most(demands: Iterable[int], budget: int) -> int | None:
+    """The most that each may have; None while there is enough for all."""
+    ordered = sorted(demands)
+    rest = budget
+    for position, demand in enumerate(ordered):
+        share = rest // (len(ordered) - position)
+        if demand > share:
+            return max(1, share)
+        rest -= demand
+    return None
+
+
+@dataclass
+class FairShare:
+    """What the files asked for lately.
+
+    That is lines of one second of their own time: an old backlog asks for no more than was printed in each second.
+    """
+
+    budget: int
+    _demands: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
+
+    def ask(self, file: Hashable, demand: int, now: float) -> None:
+        """What a file prints in a second, or would have stored of it."""
+        self._demands[file] = now, demand
+
+    def most(self, now: float) -> int | None:
+        """The most that each may store in a second; None while there is enough for all."""
+        for file in [file for file, (at, _) in self._demands.items() if not 0 <= now - at <= FORGET_S]:
+            del self._demands[file]
+        demands = [demand for _, demand in self._demands.values()]
+        return fair_most(demands, self.budget) if sum(demands) > self.budget else None
