@@ -5,11 +5,14 @@ Called by directory.py after each consistent scan. Pure: time is an argument, an
 A document is gone when two consistent scans, a settle window apart, agree that its file is gone or reads without it,
 and when no file that cannot be read now became so since the document was last seen: it might have moved there. What
 was confirmed once stays confirmed until the document is back.
+
+Nothing is gone while more and more is absent: files that are deleted one after the other are one change, and a guard
+must see it whole, not in pieces that are harmless each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -43,6 +46,7 @@ class Removals:
         self._settle_s = settle_s
         self._scan = 0
         self._absent: dict[str, tuple[int, float | None]] = {}
+        self._latest = float("-inf")  # when the youngest absence was first seen
         self._gone: set[str] = set()
         self._suspects: dict[str, tuple[object, int]] = {}
 
@@ -52,18 +56,21 @@ class Removals:
         self._note_suspects(suspects)
         self._gone &= absent
         self._absent = {name: seen for name, seen in self._absent.items() if name in absent}
+        is_growing = not absent <= self._absent.keys() | self._gone
+        self._latest = now if is_growing else min(self._latest, now)
         obstacles: dict[str, str] = {}
         again: list[float] = []
         for name in sorted(absent - self._gone):
             scan, before = self._absent.get(name, (self._scan, None))
             since = now if before is None else min(before, now)
             self._absent[name] = (scan, since)
+            quiet_since = max(since, self._latest)
             newer = [path for path, (_, first) in self._suspects.items() if first >= scan]
             broken = sorted(path for path in newer if suspects[path].is_broken)
             if broken:
                 obstacles[name] = broken[0]
-            elif newer or before is None or now < since + self._settle_s:
-                again.append(max(since, now if newer else since) + self._settle_s)
+            elif newer or before is None or now < quiet_since + self._settle_s:
+                again.append(max(quiet_since, now if newer else since) + self._settle_s)
             else:
                 self._gone.add(name)
         return Verdict(gone=frozenset(self._gone), obstacles=obstacles, again_at=min(again, default=None))
@@ -74,6 +81,10 @@ class Removals:
         When an absence was first seen is kept: files that broke since then are as suspect as before.
         """
         self._absent = {name: (scan, None) for name, (scan, _) in self._absent.items()}
+
+    def grant(self, names: Iterable[str]) -> None:
+        """These were deleted through us: their absence needs no second look."""
+        self._gone.update(names)
 
     @property
     def gone(self) -> frozenset[str]:

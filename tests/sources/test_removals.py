@@ -42,3 +42,15 @@ def test_a_file_that_broke_before_an_interruption_still_counts() -> None:
     removals.step(frozenset("a"), broken, 2.0)
     assert removals.step(frozenset("a"), broken, 3.0).obstacles == {"a": "x"}
     assert removals.step(frozenset("a"), {}, 4.0).gone == frozenset("a")
+
+
+def test_while_more_and_more_is_absent_nothing_is_gone() -> None:
+    removals = Removals(0.2)
+    removals.step(frozenset(), {}, 0.0)
+    for now, absent in ((1.0, "a"), (1.2, "ab"), (1.4, "abc")):
+        verdict = removals.step(frozenset(absent), {}, now)
+        assert (verdict.gone, verdict.again_at) == (frozenset(), now + 0.2)
+    assert removals.step(frozenset("abc"), {}, 1.6).gone == frozenset("abc")
+    assert removals.step(frozenset("abcd"), {}, 1.7).gone == frozenset("abc")
+    assert removals.step(frozenset("abcd"), {}, 0.5).gone == frozenset("abc")
+    assert removals.step(frozenset("abcd"), {}, 0.7).gone == frozenset("abcd")
