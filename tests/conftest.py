@@ -1,15 +1,17 @@
 """Options of the fault campaign. They stand here because options must be known before tests/campaign is collected.
 
-The seed is drawn once, by the process that reads the command line, and given on to xdist's workers with the options.
+The seed is drawn once, by the process that starts xdist's workers.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 
 import pytest
 
 CI_FAULTS = 24
+SEED = "WORKERCTL_CAMPAIGN_SEED"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,9 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the seed."""
+    """Draw the seed. xdist's workers read the same command line, and inherit the environment."""
     if config.option.seed is None:
-        config.option.seed = secrets.randbelow(1_000_000)
+        config.option.seed = int(os.environ.setdefault(SEED, str(secrets.randbelow(1_000_000))))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

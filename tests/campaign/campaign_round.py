@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+from tests.campaign import campaign_faults_disk
 from tests.campaign.campaign_faults import FAULTS, Absent, Scene
 from tests.campaign.campaign_fleet import Fleet
 from tests.campaign.campaign_ground import CONVERGED_S, Ground
@@ -22,6 +23,7 @@ from tests.campaign.campaign_witness import Witness
 EVENTS_S = 3.0
 """Events follow what they tell of within this time, or never: a kill between the record and the journal loses one."""
 EVENTS_PER_FAULT = 5
+assert campaign_faults_disk.__doc__, "imported for the faults that it registers"
 SECRET = "canary-secret-5f1c9e"
 
 
