@@ -10,8 +10,8 @@ live in BASE ourselves, and a group with processes cannot pass controllers on: s
   BASE / workerctl-HASH / self                      keeper and agent
                         / SLOT / RUN                the limits are on SLOT, the processes in RUN
 
-Who else is in BASE (the controller, in a scope of both or in a container) goes to the leaf with us, but only where
-BASE was given away as a whole: in a terminal's group live strangers.
+The controller that started us goes with us where it is in BASE, too. Strangers in it (a container's first process) do
+so only where BASE was given away as a whole: in a terminal's group they are left alone, and nothing is divided.
 
 Everything degrades: without a subtree there are no groups, and callers go by session, token and descent.
 """
@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Optional
 
 CONTROLLERS = ("memory", "cpu", "pids")
@@ -173,8 +173,16 @@ def limited_by(pid: int, proc: str = "/proc") -> tuple[str, ...]:
     return tuple(each for each in CONTROLLERS if each in passed_on)
 
 
-def claim(base: str, name: str, processes: tuple[int, ...], files: Cgroupfs) -> Optional[Subtree]:
+def claim(
+    base: str,
+    name: str,
+    processes: tuple[int, ...],
+    files: Cgroupfs,
+    is_ours: Callable[[int], bool] = lambda _pid: False,
+) -> Optional[Subtree]:
     """Make BASE/workerctl-NAME, move `processes` (keeper and agent) to its leaf, and pass controllers on.
+
+    Who is in BASE as well may go with us where `is_ours` says so, or where BASE was given away.
 
     Checked by making a group and looking for its limit's file. None where there is nothing to limit by.
     """
@@ -188,9 +196,11 @@ def claim(base: str, name: str, processes: tuple[int, ...], files: Cgroupfs) -> 
             with contextlib.suppress(FileExistsError):
                 files.make(group)
         _move(processes, own)
-        if not _pass_on(base, offered) and _is_given(base):
-            _vacate(base, own)
-            _pass_on(base, offered)
+        is_given = _is_given(base)
+        for _ in range(_VACATE_PASSES):  # they fork meanwhile
+            if _pass_on(base, offered):
+                break
+            _move([pid for pid in members(base) if is_given or is_ours(pid)], own)
         _pass_on(top, offered)
         usable = _probe(top, files)
     except OSError:
@@ -288,15 +298,6 @@ def _move(processes: Iterable[int], group: str) -> None:
     for pid in processes:
         with contextlib.suppress(ProcessLookupError):
             write(os.path.join(group, "cgroup.procs"), str(pid))
-
-
-def _vacate(base: str, leaf: str) -> None:
-    """Move whoever is in `base`, also those that are forked meanwhile. Raises OSError."""
-    for _ in range(_VACATE_PASSES):
-        found = members(base)
-        if not found:
-            return
-        _move(found, leaf)
 
 
 def _go_back(base: str, leaf: str, files: Cgroupfs) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import cgroups
 from .cgroups import Cgroupfs
+from .start import is_relative
 
 if TYPE_CHECKING:
     from .paths import AgentPaths
@@ -52,7 +53,7 @@ class Limiter:
         else:
             base, name = cgroups.find_base(), os.path.basename(paths_or_root.runtime)
             ours = (os.getppid(), os.getpid())
-        self._subtree = cgroups.claim(base, name, ours, self._files) if base else None
+        self._subtree = cgroups.claim(base, name, ours, self._files, is_relative) if base else None
         if self._subtree is not None:
             self._clean(self._subtree.top)
 

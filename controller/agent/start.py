@@ -55,12 +55,15 @@ def start_keeper(paths: AgentPaths) -> None:
         )
 
 
-def starter() -> int | None:
-    """The pid of the controller that started our keeper, where that is alive."""
-    pid, _, start_time = os.environ.get(STARTER_VARIABLE, "").partition(":")
-    if not (pid.isdecimal() and start_time.isdecimal()):
-        return None
-    return int(pid) if procfs.is_alive(procfs.Identity(int(pid), int(start_time))) else None
+def is_relative(pid: int) -> bool:
+    """Whether it is the controller that started our keeper, or another keeper of its, which will find ours."""
+    mark = os.environ.get(STARTER_VARIABLE, "")
+    own, _, start_time = mark.partition(":")
+    if not (own.isdecimal() and start_time.isdecimal()):
+        return False
+    if pid == int(own):
+        return procfs.is_alive(procfs.Identity(pid, int(start_time)))
+    return procfs.environ_value(pid, STARTER_VARIABLE.encode()) == mark.encode()
 
 
 def become_keeper(paths: AgentPaths) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from controller.agent import cgroups, procfs
 from controller.agent.limits import Limiter
+from controller.agent.start import STARTER_VARIABLE
 from tests.agent.keeper_harness import PYTHON, Bench, Peer, wait_until
 from tests.fakes.cgroupfs import FakeCgroupfs
 
@@ -109,6 +111,21 @@ def test_a_subtree_that_limits_nothing_is_left_as_it_was_found(tmp_path: Path) -
     files = FakeCgroupfs(tmp_path / "base", offered=("memory",), refused="memory")
     assert cgroups.claim(str(tmp_path / "base"), "ab12", (), files) is None
     assert [path.name for path in (tmp_path / "base").iterdir() if path.is_dir()] == []
+
+
+def test_a_controller_and_what_else_it_started_are_known_to_its_keeper() -> None:
+    own = os.getpid()
+    code = "import os; from controller.agent.start import is_relative as known; "
+    code += "print(*map(known, (os.getppid(), os.getpid(), 1)))"
+    marks = {
+        f"{own}:{procfs.start_time(own)}": "True True False",
+        f"{own}:1": "False True False",
+        "": "False False False",
+    }
+    for mark, told in marks.items():
+        environ = {**os.environ, STARTER_VARIABLE: mark}
+        done = subprocess.run([PYTHON, "-c", code], env=environ, capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout == f"{told}\n"
 
 
 def test_what_an_agent_can_limit_is_seen_from_outside(tmp_path: Path) -> None:

@@ -109,6 +109,10 @@ def test_a_graceful_end_leaves_no_process_and_no_group_of_a_worker(answers: Fact
     assert seen(answers, f"{site}_ended") == {"groups": [], "wrong": []}
 
 
+def test_a_stranger_in_a_group_that_was_given_away_lives_on_in_its_leaf(answers: Facts) -> None:
+    assert answers["stranger"] == {"lives": True, "group": "self"}
+
+
 def test_under_systemd_only_a_group_that_is_marked_as_given_away_is_divided(answers: Facts) -> None:
     marked = "/sys/fs/cgroup/marked"
     assert seen(answers, "marks") == {

@@ -1,7 +1,8 @@
 """What the real program does with real control groups: run as root in a machine of `e2e_vm`, never on the host.
 
-Three installations at once: `root` and `user` (uid 1000) in a group of cgroup v2 that was given to them, their
-controllers in it as well, and `bare`, whose group is another's. Writes /mnt/answer.json: what was seen, by
+Three installations at once, as systemd would have put them: `root` in a group that is marked as given away, with a
+stranger in it; `user` (uid 1000) in one of its own, without a mark, as its own systemd makes them; both with their
+controllers in it. And `bare`, whose group is another's. Writes /mnt/answer.json: what was seen, by
 installation and scenario, and under NAME_error why not all of it. test_e2e_cgroups.py judges it.
 """
 
@@ -13,8 +14,10 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +44,11 @@ class Site(Installation):
         self.base.mkdir()
 
     def give(self) -> None:
-        """What systemd does for Delegate=yes."""
+        """What systemd does for Delegate=yes; the mark is of the system's own only."""
         for name in GIVEN_AWAY:
             os.chown(self.base / name, self.uid, self.uid)
+        if not self.uid:
+            os.setxattr(self.base, "trusted.delegate", b"1")
 
     def serve_command(self, *flags: str) -> list[str]:
         """A shell joins the group and becomes the controller. The user may read what root may: the interpreter."""
@@ -259,7 +264,6 @@ def marks() -> Facts:
     """Whose group it is where there is systemd: only what is marked as given away is ours."""
     group = ROOT / "marked"
     (group / "self").mkdir(parents=True)
-    os.makedirs("/run/systemd/system")
     found: Facts = {}
     try:
         for place, where in {"group": group, "subgroup": group / "self"}.items():
@@ -270,7 +274,6 @@ def marks() -> Facts:
             os.removexattr(group, "trusted.delegate")
     finally:
         cgroups.write(str(ROOT / "cgroup.procs"), "0")
-        os.removedirs("/run/systemd/system")
     return found
 
 
@@ -296,9 +299,13 @@ def lo_up() -> None:
 def main() -> None:
     """All of it, each installation for itself."""
     lo_up()
+    os.makedirs("/run/systemd/system")
     cgroups.write(str(ROOT / "cgroup.subtree_control"), "+memory +cpu +pids")
     root, user, bare = Site("root", 0), Site("user", 1000), Site("bare", 1001)
+    root.give()
     user.give()
+    join = ["/bin/sh", "-c", 'echo 0 >"$0"/cgroup.procs && exec sleep 3600', str(root.base)]
+    stranger = subprocess.Popen(join)
     limited = {"limits": {"memory_bytes": MEMORY}}
     for site in (root, user):
         site.glutton("eater", **limited)
@@ -314,8 +321,11 @@ def main() -> None:
     own = (
         ready, memory, child, changed, processes, processor, adopted, escaped, no_more_processes, doctor, ended,
     )  # fmt: skip
-    for site, scenarios in {root: own, user: (ready, memory, ended), bare: (ready, not_given, ended)}.items():
-        play(answer, scenarios, site)
+    parts = {root: own, user: (ready, memory, ended), bare: (ready, not_given, ended)}
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(lambda site: play(answer, parts[site], site), parts))
+    answer["stranger"] = {"lives": stranger.poll() is None, "group": group_of(stranger.pid).rpartition("/")[2]}
+    stranger.kill()
     Path("/mnt/answer.json").write_text(json.dumps(answer))
 
 
