@@ -247,6 +247,8 @@ def _because(seen: ObservedInstance) -> str:
 
 def _after_stop(seen: ObservedInstance) -> str:
     then = "it is started again" if seen.wanted == "running" and not seen.removing else "nothing follows"
+    if seen.reason == "Unkillable":
+        return f"it is killed again now and then; {then} once it has ended"
     return f"it is killed when its grace is over; {then} once it has ended"
 
 

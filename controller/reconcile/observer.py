@@ -26,6 +26,8 @@ _TOLD = {
     "became_unready": logging.INFO,
     "readiness_failed": logging.INFO,
     "killed": logging.WARNING,
+    "unkillable": logging.WARNING,
+    "notify_failed": logging.WARNING,
     "gave_up": logging.WARNING,
     "stray_killed": logging.WARNING,
     "host_rebooted": logging.WARNING,

@@ -62,6 +62,10 @@ def test_starting_and_stopping() -> None:
         "web/0 was asked to end (Replacing)",
         "it is killed when its grace is over; it is started again once it has ended",
     )
+    assert of_slot(Status.STOPPING, reason="Unkillable", message="still there") == (
+        "web/0 was asked to end (still there)",
+        "it is killed again now and then; it is started again once it has ended",
+    )
     stopped = worker(desired_state="stopped")
     assert of_slot(Status.STOPPING, of=stopped, wanted="stopped") == (
         "web/0 was asked to end",
