@@ -1,4 +1,4 @@
-"""Workers and what they depend on, drawn as a tree: the text of `workerctl tree --deps`. Pure.
+"""Workers and what they depend on, drawn as a tree: the lines of `workerctl tree --deps`. Pure.
 
 Workers that nobody depends on stand at the left, what they depend on is drawn beneath them. A worker that several need
 is drawn in full once and named again after that, so the drawing is never longer than there are workers and
@@ -61,15 +61,6 @@ def dependency_tree(nodes: Iterable[Node], *, ascii_only: bool = False) -> tuple
         if root not in drawn:
             _draw(_Branch(root, "", "", ""), known, drawn, lines, _glyphs(ascii_only=ascii_only))
     return tuple(lines)
-
-
-def drawing(lines: Iterable[TreeLine]) -> str:
-    """The lines as text, names and statuses in columns, without a newline at the end."""
-    rows = [(line.stem + line.worker_id, line.status, line.note) for line in lines]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-    return "\n".join(
-        f"{name:<{widths[0]}}   {status:<{widths[1]}}   {note}".rstrip() for name, status, note in rows
-    )  # fmt: skip
 
 
 def _glyphs(*, ascii_only: bool) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.core.tree import Node, TreeLine, dependency_tree, drawing
+from controller.core.tree import Node, TreeLine, dependency_tree
 
 
 def node(worker_id: str, status: str = "running", **depends_on: str) -> Node:
@@ -10,7 +10,13 @@ def node(worker_id: str, status: str = "running", **depends_on: str) -> Node:
 
 
 def drawn(*nodes: Node, ascii_only: bool = False) -> str:
-    return drawing(dependency_tree(nodes, ascii_only=ascii_only))
+    """The lines in columns, as the command line puts them."""
+    rows = [
+        (line.stem + line.worker_id, line.status, line.note) for line in dependency_tree(nodes, ascii_only=ascii_only)
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    lines = [f"{name:<{widths[0]}}   {status:<{widths[1]}}   {note}".rstrip() for name, status, note in rows]
+    return "\n".join(lines)
 
 
 FLEET = (
