@@ -169,13 +169,13 @@ def _stop_all(scene: Scene) -> Iterator[None]:
     ground = scene.ground
     scene.traffic.settle()
     ground.until_ready()
+    # What was edited or removed while all is stopped runs once more as it was: see test_campaign_away.py.
+    scene.fleet.touch_all(0, 1, ground.living())
     ground.is_tended = False
     ground.tell()
     ground.ended()
     left = ground.leftovers()
     assert not left, f"I5: a graceful end left {left}"
-    # What was edited or removed while all is stopped runs once more as it was: see test_campaign_away.py.
-    scene.fleet.touch_all(0, 1)
     yield
     ground.is_tended = True
     scene.fleet.touch_all(1, 0)
@@ -185,7 +185,8 @@ def _stop_all(scene: Scene) -> Iterator[None]:
 @fault("stop all, interrupted", 2)
 def _interrupted(scene: Scene) -> Iterator[None]:
     ground = scene.ground
-    scene.fleet.touch_all(0, 1)
+    # Also what was removed a moment ago may run once more: see test_campaign_away.py.
+    scene.fleet.touch_all(0, 1, ground.living())
     ground.is_tended = False
     ground.tell()
     scene.dwell(0.8)

@@ -8,7 +8,7 @@ started anew since the last look; who is not in it is to have the very process t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -115,9 +115,9 @@ class Fleet:
         touch = self.touched.setdefault(instance, Touch())
         touch.least, touch.most = max(touch.least, least), touch.most + most
 
-    def touch_all(self, least: int, most: int) -> None:
-        """All that should live."""
-        for instance in self.expected():
+    def touch_all(self, least: int, most: int, beside: Iterable[str] = ()) -> None:
+        """All that should live, and these."""
+        for instance in {*self.expected(), *beside}:
             self.touch(instance, least, most)
 
     def expected(self) -> dict[str, str]:
