@@ -112,12 +112,12 @@ class Commands:
         realm = field_of(request, "realm", str)
         if not realm:
             raise RequestError("invalid", "realm: is empty")
-        if not rooms.marks.realm:
-            rooms.marks.set_realm(realm)
-            await rooms.flusher.flushed()
-        if rooms.marks.realm != realm:
+        if not rooms.marks.may_join(realm):
             text = f"this agent belongs to realm {rooms.marks.realm}, the controller to realm {realm}"
             raise RequestError("wrong_realm", text)
+        if rooms.marks.realm != realm:
+            rooms.marks.set_realm(realm)
+            await rooms.flusher.flushed()
         return {
             "version": protocol.VERSION,
             "journal_id": rooms.journal.journal_id,

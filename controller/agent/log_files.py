@@ -64,6 +64,8 @@ class LogFiles:
 
     def make_folder(self, slot: str) -> str:
         """The folder of a slot, 0700, created where it is missing. Raises OSError."""
+        if not os.fstat(self._descriptor).st_nlink:
+            self._begin_anew()
         with contextlib.ExitStack() as stack:
             above = self._descriptor
             for name in slot.split("/"):
@@ -72,6 +74,13 @@ class LogFiles:
                 above = os.open(name, _FOLDER, dir_fd=above)
                 stack.callback(os.close, above)
         return f"{self.root}/{slot}"
+
+    def _begin_anew(self) -> None:
+        """The whole tree was removed under us. Raises OSError."""
+        os.makedirs(self.root, 0o700, exist_ok=True)
+        descriptor = os.open(self.root, _FOLDER)
+        os.close(self._descriptor)
+        self._descriptor = descriptor
 
     @contextlib.contextmanager
     def folder(self, slot: str) -> Iterator[int]:

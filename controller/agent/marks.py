@@ -27,6 +27,7 @@ class Marks:
         self.was_rebooted = self.former_boot not in ("", boot_id)
         if self.former_boot != boot_id:
             flusher.replace(f"{folder}/boot", boot_id.encode())
+        self._was_lost = False
         self.is_adjourned = os.path.exists(f"{folder}/adjourned")
         self._adjourned = self._read("adjourned").encode()
 
@@ -42,6 +43,7 @@ class Marks:
 
     def write_again(self) -> None:
         """Everything, after the folder was lost."""
+        self._was_lost = not os.path.exists(f"{self._folder}/realm")
         self._flusher.replace(f"{self._folder}/boot", self.boot_id.encode())
         self._flusher.replace(f"{self._folder}/epoch", str(self.epoch).encode())
         if self.realm:
@@ -49,9 +51,17 @@ class Marks:
         if self._adjourned:
             self._flusher.replace(f"{self._folder}/adjourned", self._adjourned)
 
+    def may_join(self, realm: str) -> bool:
+        """Whether a controller of this realm is ours to obey: the first one is, or the first after our folder was lost.
+
+        For the controller's own name may have been lost with it, and nobody else comes to this socket.
+        """
+        is_open = not self.realm or self._was_lost or not os.path.exists(f"{self._folder}/realm")
+        return is_open or self.realm == realm
+
     def set_realm(self, realm: str) -> None:
-        """The first controller's realm is ours."""
-        self.realm = realm
+        """This realm is ours from now on."""
+        self.realm, self._was_lost = realm, False
         self._flusher.replace(f"{self._folder}/realm", realm.encode())
 
     def next_epoch(self) -> int:

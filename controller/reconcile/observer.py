@@ -32,6 +32,7 @@ _TOLD = {
     "stray_killed": logging.WARNING,
     "host_rebooted": logging.WARNING,
     "record_quarantined": logging.WARNING,
+    "state_restored": logging.WARNING,
     "gap": logging.WARNING,
     "internal_error": logging.ERROR,
 }

@@ -317,6 +317,21 @@ async def test_what_is_removed_under_a_living_agent_is_written_again_from_memory
     assert (watcher.epoch, inside.keeper.live()) == (epoch + 1, {"a/0": before["run"]})
 
 
+@pytest.mark.parametrize("has_noticed", [True, False])
+async def test_after_a_loss_of_the_folder_a_controller_that_lost_its_name_too_is_obeyed(
+    inside: Inside, *, has_noticed: bool
+) -> None:
+    watcher = await inside.begin()
+    assert (await watcher.call("hello", version=VERSION, realm="r2"))["error"] == "wrong_realm"
+    shutil.rmtree(inside.paths.state)
+    if has_noticed:
+        assert inside.agent is not None
+        await inside.agent.look_after()
+    await inside.connect("r2")
+    assert await asyncio.to_thread(Path(inside.paths.state, "realm").read_text) == "r2"
+    assert (await watcher.call("hello", version=VERSION, realm="r1"))["error"] == "wrong_realm"
+
+
 async def test_a_first_write_after_a_loss_is_enough_to_notice_it(inside: Inside) -> None:
     watcher = await inside.begin()
     await watcher.apply(slot("a/0"))
