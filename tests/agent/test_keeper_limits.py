@@ -93,7 +93,7 @@ def test_without_descriptors_spawns_fail_and_the_rest_is_still_kept(bench: Bench
     outcomes = [peer.expect_any("spawned", "spawn_failed") for _ in range(40)]
     spawned = [event["run"] for event in outcomes if event["ev"] == "spawned"]
     failed = {(event["stage"], event["errno"]) for event in outcomes if event["ev"] == "spawn_failed"}
-    assert (failed, len(spawned) > 10) == ({("fork", errno.EMFILE)}, True)
+    assert (failed, len(spawned) >= 8) == ({("fork", errno.EMFILE)}, True)
     assert sorted(peer.runs()) == sorted(spawned)
     before = cpu_ticks(keeper.pid)
     os.kill(peer.runs()[spawned[0]]["pid"], signal.SIGKILL)
