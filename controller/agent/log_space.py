@@ -65,11 +65,13 @@ class LogSpace:
         """What cannot be kept in bounds here; empty when all can."""
         return _FULL if self._is_full else _CANNOT if self._cannot else ""
 
-    # --- the cap of a live file ---
+    # --- the cap of a file ---
 
     def cap(self, file: LogState) -> None:
         """Punch the head where the file is over its cap. In steps, so that a flood does not punch at each look."""
         most = (self.limits(file.key.slot) or NO_SLOT).max_bytes
+        if file.archive:
+            return
         if file.size - file.head <= most + most // 8:
             return
         end = file.size - most

@@ -125,6 +125,7 @@ class Logs:
             file = self._known.get((run, stream))
             if file is not None:
                 self._look(file)
+                self._space.cap(file)
                 file.has_ended = True
                 # Said once more, so that a reader who waits learns that there is no more.
                 self._say(file)
@@ -144,6 +145,7 @@ class Logs:
         for (run, _stream), file in self._known.items():
             file.has_ended = run not in self._live.get(file.key.slot, {})
             if file.has_ended:
+                self._space.cap(file)
                 continue
             if f"{self._files.root}/{file.key.slot}/{file.key.file}" in nameless:
                 # What stands there now, if anything, is not its output.
@@ -151,6 +153,7 @@ class Logs:
                 self._looks.find(file)
                 self._mend(file)
             self._look(file)
+            self._space.cap(file)
         self._files.remove_strays(lambda run, stream: (run, stream) in self._known)
         self._memory.flush()
 
@@ -226,6 +229,7 @@ class Logs:
         file.stored = min(offset, file.end)
         file.index.forget_below(file.stored)
         self._memory.stored(file.key, file.stored)
+        self._space.cap(file)
         if file.gone_at is not None:
             self.tidy(file.key.slot)
 

@@ -57,7 +57,7 @@ class Shelf:
         self.pushes: list[dict[str, Any]] = []
         self.told: list[tuple[str, str | None]] = []
         self.slots = {"web/0"}
-        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
         self.logs = self._open()
 
     def _open(self) -> Logs:

@@ -165,7 +165,7 @@ def lines(count: int) -> bytes:
 
 
 async def test_a_stored_ended_file_is_compressed_and_reads_as_before_also_after_a_restart(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = Shelf(tmp_path, LIMITS._replace(max_bytes=1 << 20))
     content = lines(10_000)
     shelf.run("r1", content)
     shelf.logs.close_run("web/0", "r1")
@@ -222,7 +222,7 @@ async def test_an_older_run_is_compressed_though_it_is_not_stored_and_what_was_c
 
 
 async def test_a_broken_archive_is_an_error_of_its_reader_only(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = Shelf(tmp_path, LIMITS._replace(max_bytes=1 << 20))
     shelf.run("r1", lines(9000))
     shelf.logs.close_run("web/0", "r1")
     shelf.logs.stored("r1", "stdout", 9000 * 13)

@@ -125,3 +125,26 @@ async def test_runs_that_end_quickly_are_removed_as_they_end(tmp_path: Path) -> 
         shelf.logs.close_run("web/0", f"r{number:02d}")
         assert len([name for name in shelf.names() if name.endswith("stdout")]) <= 2 * LIMITS.archives
     shelf.logs.close()
+
+
+async def test_a_file_that_grew_while_no_agent_ran_is_cut_to_its_cap_though_nobody_writes_any_more(
+    tmp_path: Path,
+) -> None:
+    for live in ([], ["r1"]):
+        shelf = Shelf(tmp_path / str(len(live)))
+        path = shelf.run("r1")
+        path.write_bytes(b"x" * 10 * LIMITS.max_bytes)
+        shelf.reopen(*live)
+        assert path.stat().st_blocks * 512 <= LIMITS.max_bytes + 4096
+        shelf.logs.close()
+
+
+async def test_what_was_kept_only_until_it_is_stored_goes_when_it_is(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    size = LIMITS.max_bytes * 3 // 2
+    path = shelf.run("r1", b"x" * size)
+    await until(lambda: shelf.pushes)
+    assert path.stat().st_blocks * 512 >= size
+    shelf.logs.stored("r1", "stdout", size)
+    assert path.stat().st_blocks * 512 <= LIMITS.max_bytes + 4096
+    shelf.logs.close()
