@@ -212,9 +212,7 @@ class Witness:
 
     def _weigh(self) -> None:
         for one in processes_of(str(self._site.state)):
-            role = (
-                "agent" if "controller.agent agent" in one.command else "controller" if " serve " in one.command else ""
-            )
+            role = next((role for role, words in ROLES.items() if words in one.command), "others")
             with contextlib.suppress(OSError):
                 pages = int(Path(f"/proc/{one.pid}/statm").read_text().split()[1])
                 self.resident[role] = max(self.resident.get(role, 0), pages * 4096)
