@@ -2,8 +2,8 @@
 the API, and one log loses its head. From readiness on, N = 1, 2, 3 ... until a run ends without a hit.
 
 A call is found by (script, role, name, N). CI takes a sample of kills drawn from the seed; `--all-syscalls` takes all,
-and errors too where only files are written: `write` goes to sockets as well, which no full disk fails. After each: what was acknowledged is there, nobody else was touched, no slot was doubled, and
-all is as the specs ask.
+and errors too where only files are written: `write` goes to sockets as well, which no full disk fails.
+After each: what was acknowledged is there, nobody else was touched, no slot was doubled, and all is as the specs ask.
 """
 
 from __future__ import annotations
