@@ -24,7 +24,10 @@ from controller.backends.agent import AgentBackend
 from controller.backends.base import Backend, Superseded
 from controller.backends.doorstep import LocalDoorstep
 from controller.config import Settings
-from controller.desk.workers import Desk, Parts
+from controller.core.config_views import shown_spec
+from controller.desk.parts import Parts
+from controller.desk.specs import SpecDesk
+from controller.desk.workers import Desk
 from controller.log import configure
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
@@ -40,6 +43,7 @@ from controller.reconcile.wishes import WishBook
 from controller.sources.directory import DirectorySource
 from controller.sources.launching import Surroundings
 from controller.sources.watch import hints
+from controller.sources.writer import SpecWriter
 from controller.store import Store, StoreError, locate, open_store
 from controller.store.records import Heads
 
@@ -112,12 +116,15 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     loop = Loop(backends=backends, wishes=wishes, queue=queue, clock=clock)
     source = DirectorySource(str(settings.specs), str(state.path), _surroundings(settings, state))
     specs = SpecFeed(source, clock=clock, archive=archive, accept=loop.accept)
-    desk = Desk(Parts(store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock))
+    parts = Parts(store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock)
+    writer = SpecWriter(source, shown=shown_spec, now=clock.now)
+    desk = Desk(parts, writer)
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(desk.specs_read)
     loop.publish_to(lambda turn: _published(turn, desk, specs))
-    ports = Ports(snapshots=desk, records=desk, wishes=desk, changes=desk)
+    configs = SpecDesk(parts, source, writer)
+    ports = Ports(snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,

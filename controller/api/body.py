@@ -51,6 +51,18 @@ async def read_body(call: Call, model: type[_Body]) -> _Body:
         ) from None
 
 
+async def read_object(call: Call, *types: str) -> dict[str, Any]:
+    """The request's JSON object, sent as one of these media types. Raises ApiProblem."""
+    if call.request.content_type not in types:
+        detail = f"send the body with Content-Type: {' or '.join(types)}"
+        raise ApiProblem(status=415, code="wrong_content_type", detail=detail, close=call.request.body_exists)
+    value = _parse(await _read(call))
+    if not isinstance(value, dict):
+        fault = Fault(message="expected an object", pointer="")
+        raise ApiProblem(status=422, code="invalid_body", detail="the body is not a JSON object", errors=(fault,))
+    return value
+
+
 def too_large(limit: int) -> ApiProblem:
     """413."""
     return ApiProblem(status=413, code="body_too_large", detail=f"a body may have {limit} bytes", close=True)

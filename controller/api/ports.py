@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
 from controller.core.plan import Plan
 from controller.core.problems import Problem
 
@@ -193,6 +194,40 @@ class Wishes(Protocol):
         """Look now; with `confirm`, also let the hold of this digest happen."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One spec as it is shown, with the etag of its file (empty where the file cannot be read)."""
+
+    item: Document
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigWritten:
+    """A write that is done, or would be: `plan` is what it brings. `item` is None after a deletion."""
+
+    item: Document | None
+    etag: str
+    is_changed: bool
+    plan: Plan
+
+
+class Configs(Protocol):
+    """The specs: read as they were accepted, written as a person would."""
+
+    def configs(self) -> Sequence[Document]:
+        """All items of `GET /api/v1/worker-configs`, sorted by worker_id."""
+
+    def config(self, worker_id: str) -> Config | None:
+        """One of them."""
+
+    def summary(self) -> Document:
+        """Counts over all specs."""
+
+    async def write(self, wish: SpecWish) -> ConfigWritten | SpecUnknown | SpecStale | SpecInvalid | SpecRefused:
+        """Create, replace, patch or delete a spec. Durable when it returns."""
+
+
 class Changes(Protocol):
     """What wakes followers."""
 
@@ -207,4 +242,5 @@ class Ports:
     snapshots: Snapshots
     records: Records
     wishes: Wishes
+    configs: Configs
     changes: Changes

@@ -74,7 +74,7 @@ def from_problem(problem: Problem) -> Fault:
     return Fault(
         message=problem.message,
         pointer=problem.pointer or None,
-        file=problem.file,
+        file=problem.file or None,
         line=problem.line,
         column=problem.column,
         hint=problem.hint or None,

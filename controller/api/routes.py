@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from controller.api import actions, events, health, logs, plan, workers
+from controller.api import actions, configs, events, health, logs, plan, workers
 from controller.api.admission import Role
 from controller.api.call import Call
 
@@ -49,6 +49,13 @@ def _route(method: str, path: str, handler: Handler, role: Role) -> Route:
 TABLE: tuple[Route, ...] = (
     _route("GET", "/healthz", health.healthz, "public"),
     _route("GET", "/readyz", health.readyz, "public"),
+    _route("GET", "/api/v1/worker-configs", configs.list_configs, "viewer"),
+    _route("POST", "/api/v1/worker-configs", configs.create_config, "operator"),
+    _route("GET", "/api/v1/worker-configs/stats/summary", configs.show_summary, "viewer"),
+    _route("GET", "/api/v1/worker-configs/{id}", configs.show_config, "viewer"),
+    _route("PUT", "/api/v1/worker-configs/{id}", configs.replace_config, "operator"),
+    _route("PATCH", "/api/v1/worker-configs/{id}", configs.patch_config, "operator"),
+    _route("DELETE", "/api/v1/worker-configs/{id}", configs.delete_config, "operator"),
     _route("GET", "/api/v1/workers", workers.list_workers, "viewer"),
     _route("GET", "/api/v1/workers/stats/overview", workers.show_overview, "viewer"),
     _route("GET", "/api/v1/workers/{id}/status", workers.show_status, "viewer"),

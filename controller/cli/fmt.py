@@ -140,7 +140,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, content: bytes, before: bytes) -> None:
-    from controller.sources.editor import Conflict, write_atomically  # noqa: PLC0415 - brings YAML
+    from controller.sources.atomic import Conflict, write_atomically  # noqa: PLC0415 - brings YAML
 
     try:
         write_atomically(str(path), content, before)

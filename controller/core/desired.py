@@ -135,11 +135,12 @@ class DesiredWorker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A worker whose spec is gone for certain, and how we know."""
+    """A worker whose spec is gone for certain, and how we know. `asked`: somebody asked us to delete it, by name."""
 
     worker_id: str
     proof: str
     source: Source
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

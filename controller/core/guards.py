@@ -47,7 +47,8 @@ class Guard:
 
 def prune_guard(desired: Desired, observed: Observed) -> Guard | None:
     """The guard against removing most of the workers; None where what is pending is harmless."""
-    going = desired.removed.keys() - desired.workers.keys() - desired.broken.keys()
+    going = {worker_id for worker_id, removal in desired.removed.items() if not removal.asked}
+    going -= desired.workers.keys() | desired.broken.keys()
     known = {*desired.workers, *desired.broken}
     pending: set[str] = set()
     for view in observed.hosts.values():

@@ -85,7 +85,7 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
         "deployment_type": None if spec is None else spec.deployment_type,
         "labels": {} if spec is None else dict(sorted(spec.labels.items())),
         "depends_on": {} if spec is None else dict(sorted(spec.depends_on.items())),
-        "source": _source_view(_source(picture)),
+        "source": source_view(_source(picture)),
         "conditions": [
             _condition_view(entry) for entry in conditions(picture, also.holds, now=now, previous=also.previous)
         ],
@@ -96,7 +96,7 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
         "assigned_accounts": also.reported.get("assigned_accounts"),
         "active_tasks": also.reported.get("active_tasks"),
         "last_heartbeat_at": rfc3339(also.reported.get("last_heartbeat_at")),
-        "problems": [_problem_view(problem) for problem in _problems(picture)],
+        "problems": [problem_view(problem) for problem in _problems(picture)],
         "instances": instances,
     }
 
@@ -234,7 +234,8 @@ def _condition_view(condition: Condition) -> Item:
     }  # fmt: skip
 
 
-def _problem_view(problem: Problem) -> Item:
+def problem_view(problem: Problem) -> Item:
+    """A problem as every answer has it."""
     return {
         "pointer": problem.pointer, "file": problem.file, "line": problem.line, "column": problem.column,
         "message": problem.message, "hint": problem.hint,
@@ -256,7 +257,8 @@ def _source(picture: Picture) -> Source | None:
     return None if first is None else Source(file=first.file, line=first.line or 1)
 
 
-def _source_view(source: Source | None) -> Item:
+def source_view(source: Source | None) -> Item:
+    """Where a spec stands."""
     if source is None:
         return {"file": None, "line": None, "commit": None}
     return {"file": source.file, "line": source.line, "commit": source.commit}

@@ -11,57 +11,41 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from controller.agent.failpoints import failpoint
 from controller.api.changes import BellTower
 from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, Refused, Topic, UnknownWorker
+from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish, SpecWritten
 from controller.core.desired import DesiredWorker
 from controller.core.intents import RunIntent
 from controller.core.picture import Picture, picture_of, pictures
 from controller.core.plan import Hold, Plan
 from controller.core.status import Condition, conditions
 from controller.core.views import Beside, beside, status_view, worker_views
+from controller.desk.parts import Parts
 from controller.desk.shelf import Shelf
-from controller.reconcile.archive import Archive
-from controller.reconcile.clock import Clock
-from controller.reconcile.loop import Loop, Turn
+from controller.reconcile.loop import Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
-from controller.reconcile.specs import SpecFeed
-from controller.reconcile.wishes import WishBook
-from controller.sources.editor import Conflict, EditRefused, get_field, set_field, write_atomically
-from controller.store import Store
+from controller.sources.writer import SpecWriter
 from controller.store.records import Event
 
 GATHER_S = 0.05
 """Changes of one burst are looked at together."""
 LATE_S = 75.0
 """The loop turns at least every 30 s; later than this it does not tick."""
-EDIT_TRIES = 5
 _STATES = {"start": "running", "stop": "stopped"}
 
 log = logging.getLogger("workerctl.loop")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the desk stands on."""
-
-    store: Store
-    loop: Loop
-    specs: SpecFeed
-    wishes: WishBook
-    archive: Archive
-    clock: Clock
-
-
 class Desk(Shelf):
     """Everything an ApiServer is given. Used from the event loop."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, writer: SpecWriter) -> None:
         super().__init__(parts.store)
         self.tower = BellTower()
+        self._writer = writer
         self._loop, self._specs, self._wishes = parts.loop, parts.specs, parts.wishes
         self._archive, self._clock = parts.archive, parts.clock
         self._operations = OperationBook()
@@ -254,9 +238,8 @@ class Desk(Shelf):
             return refused
         now = self._clock.now()
         number, is_edited = 0, False  # the number of the intent, where one is made
-        assert picture.desired is not None
         if wish.action != "restart":
-            edited = await self._write_state(picture.desired, _STATES[wish.action])
+            edited = await self._write_state(wish)
             if isinstance(edited, Refused):
                 return edited
             is_edited = edited
@@ -318,25 +301,24 @@ class Desk(Shelf):
         )  # fmt: skip
         return operation
 
-    async def _write_state(self, worker: DesiredWorker, state: str) -> Refused | bool:
-        """Have the person's file ask for `state`; whether it had to be edited. What the file says now counts.
+    async def _write_state(self, wish: ActionWish) -> Refused | bool:
+        """Have the person's file ask for the state; whether it had to be edited. What the file says now counts.
 
         The accepted spec may be older than the file: an edit of a moment ago, a person's or ours, is not read yet.
         """
-        path = Path(self._specs.source.root) / worker.source.file
-        for _ in range(EDIT_TRIES):
-            try:
-                is_edited = await asyncio.to_thread(_edit_state, path, worker, state)
-            except Conflict:
-                continue  # Somebody wrote at the same moment: read again, edit again.
-            except EditRefused as error:
-                return Refused(code="edit_refused", message=f"cannot edit {worker.source.file}: {error}")
-            except OSError as error:
-                message = f"cannot write {worker.source.file}: {error.strerror}"
-                return Refused(code="read_only_source", message=message, hint=f"set desired_state: {state} in the file")
-            self._specs.look()
-            return is_edited
-        return Refused(code="conflict", message=f"{worker.source.file} is being changed by others", hint="try again")
+        state = _STATES[wish.action]
+        spec_wish = SpecWish(action="state", worker_id=wish.worker_id, actor=wish.actor, body={"desired_state": state})
+        match await asyncio.to_thread(self._writer.write, spec_wish):
+            case SpecWritten(is_changed=is_changed):
+                self._specs.look()
+                return is_changed
+            case SpecRefused(reason=reason, message=message, hint=hint, problems=problems):
+                instead = f"set desired_state: {state} in the file" if reason == "read_only_source" else hint
+                return Refused(code=reason, message=message, hint=instead, problems=problems)
+            case SpecInvalid(problems=problems):
+                return Refused(code="broken_file", message="its file must be corrected first", problems=problems)
+            case SpecUnknown() | SpecStale():
+                return Refused(code="busy", message="its file is being changed by others", hint="try again")
 
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
         """See ports.Wishes."""
@@ -367,13 +349,3 @@ class Desk(Shelf):
 def _served(picture: Picture) -> int:
     """The highest number that any slot has served: a new wish must be above it, whatever the clock says."""
     return max((slot.seen.run_request for slot in picture.slots), default=0)
-
-
-def _edit_state(path: Path, worker: DesiredWorker, state: str) -> bool:
-    """Edit the file unless it asks for `state` already. Raises EditRefused, Conflict, OSError."""
-    before = path.read_bytes()
-    own = get_field(before, worker.worker_id, "desired_state")
-    if own == state or (own is None and worker.spec.desired_state is None and worker.spec.wanted == state):
-        return False
-    write_atomically(str(path), set_field(before, worker.worker_id, "desired_state", state), before)
-    return True

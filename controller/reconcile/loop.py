@@ -91,6 +91,11 @@ class Loop:
             return Plan(holds=(Hold(worker_id=None, reason="Starting", message="the specs have not been read yet"),))
         return make_plan(self.desired, self.observed(), self.intents(), now=self._clock.now())
 
+    def plan_for(self, desired: Desired, worker_id: str) -> Plan:
+        """What a turn would do for one worker, were this what is desired. Nothing is done."""
+        only = frozenset([worker_id])
+        return make_plan(desired, self.observed(), self.intents(), now=self._clock.now(), only=only)
+
     def accept(self, desired: Desired, changed: frozenset[str] | None) -> None:
         """A new Desired; `changed` are the workers that differ from the one before (None: all)."""
         self.desired = desired

@@ -86,6 +86,12 @@ class Memo:
         self._before: dict[str, _Remembered] = {}
         self._now: dict[str, _Remembered] = {}
 
+    def copy(self) -> Memo:
+        """One to try something with: what that adds is not remembered here."""
+        other = Memo()
+        other._now = dict(self._now)
+        return other
+
     def turn(self) -> None:
         """Begins an assembly."""
         self._before, self._now = self._now, {}

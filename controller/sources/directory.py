@@ -17,13 +17,15 @@ import json
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from controller.core.desired import Desired, Removal
 from controller.core.problems import Problem
 from controller.sources.assembly import Assembly, LastGood, Memo, Memory, assemble, in_order
 from controller.sources.claims import Snapshot
-from controller.sources.documents import SpecFile
+from controller.sources.documents import SpecFile, read_spec_file
 from controller.sources.env_files import EnvFile
 from controller.sources.files import FileReader, ReadTree
 from controller.sources.last_good import LastGoodFiles, RootIdentity
@@ -80,7 +82,11 @@ class DirectorySource:
         self._last: Desired | None = None
         self._held_since: float | None = None
         self._warning = ""
+        self._snapshot: Snapshot | None = None
+        self._working = threading.RLock()
         self._wishes = threading.Lock()
+        self._written: dict[str, bytes] = {}
+        self._deleted: set[str] = set()
         self._wished_confirmation = ""
         self._to_forget: set[str] = set()
         self._confirmed = ""
@@ -101,8 +107,65 @@ class DirectorySource:
         with self._wishes:
             self._to_forget.add(worker_id)
 
+    def writing(self) -> AbstractContextManager[object]:
+        """No scan runs meanwhile: what is read, judged, written and told in it is one step."""
+        return self._working
+
+    def home(self, worker_id: str) -> str | None:
+        """The file in which the worker stands, as far as the last scan knows."""
+        last = self._last
+        if last is None:
+            return None
+        worker = last.workers.get(worker_id)
+        if worker is not None:
+            return worker.source.file
+        broken = last.broken.get(worker_id)
+        return broken[0].file if broken else None
+
+    def problems_of(self, path: str) -> tuple[Problem, ...]:
+        """What the last scan found wrong with a file."""
+        return tuple(one for one in self._last.problems if one.file == path) if self._last is not None else ()
+
+    def wrote(self, path: str, content: bytes) -> None:
+        """We put this content at `path` (relative to the root): it counts without having settled."""
+        with self._wishes:
+            self._written[path] = content
+
+    def deleted(self, worker_id: str) -> None:
+        """We took the worker's document away, because somebody asked for it by name: no second look, no guard."""
+        with self._wishes:
+            self._deleted.add(worker_id)
+
+    def content(self, path: str) -> bytes | None:
+        """What the file at `path` held when it last counted; None where there is no such file."""
+        file = self._snapshot.files.get(path) if self._snapshot is not None else None
+        return file.content if file is not None else None
+
+    def trial(self, path: str, content: bytes | None, now: float) -> Assembly | str:
+        """What everything would be with this content at `path`, None for no file there. Nothing is changed.
+
+        Or, where the directory cannot be believed now, why.
+        """
+        with self._working:
+            if self._snapshot is None or (self._last is not None and self._last.hold_reason):
+                return (self._last.hold_reason if self._last is not None else "") or "the specs were not read yet"
+            files = {name: file for name, file in self._snapshot.files.items() if name != path}
+            if content is not None:
+                files[path] = read_spec_file(path, content)
+            snapshot = replace(self._snapshot, files=files)
+            try:
+                with opened_tree(self._root) as tree:
+                    lookup = partial(self._reader.env_file, tree, now=now)
+                    return assemble(snapshot, self._memory, self._launcher, lookup, self._memo.copy())
+            except OSError as error:
+                return f"the specs directory {self._root} cannot be read: {error.strerror}"
+
     def scan(self, now: float) -> ScanResult:
         """Looks at the whole directory. Blocking; never raises for anything that is found there."""
+        with self._working:
+            return self._scan_or_hold(now)
+
+    def _scan_or_hold(self, now: float) -> ScanResult:
         self._take_wishes()
         self._confirmation_used = False
         try:
@@ -131,6 +194,10 @@ class DirectorySource:
     def _scan_tree(self, tree: Tree, now: float) -> ScanResult:
         before = look_at_worktree(tree.real_root)
         self._hold_while_git_works(before, before)
+        with self._wishes:
+            written, self._written = self._written, {}
+        for path, content in written.items():
+            self._reader.believe(path, content)
         read = self._reader.read(tree, now)
         self._hold_while_git_works(before, look_at_worktree(tree.real_root))
         top = read.folders.get("")
@@ -143,7 +210,7 @@ class DirectorySource:
     def _conclude(self, tree: Tree | None, read: ReadTree, now: float) -> ScanResult:
         """Assembles what was read, and lets only what is certain count."""
         files = {**read.files, **self._behind_missing_mounts(tree, read)}
-        snapshot = Snapshot(files=files, folders=read.folders)
+        snapshot = self._snapshot = Snapshot(files=files, folders=read.folders)
 
         def lookup(path: str) -> EnvFile | None:
             return _no_env_file(path) if tree is None else self._reader.env_file(tree, path, now)
@@ -151,6 +218,8 @@ class DirectorySource:
         assembly = assemble(snapshot, self._memory, self._launcher, lookup, self._memo)
         if tree is not None:
             self._accept_root(tree, assembly, is_settled=read.again_at is None and self._reader.env_again_at is None)
+        asked = self._asked_for(assembly)
+        self._removals.grant(asked)
         absent_defaults = {DEFAULTS_PREFIX + path: path for path in assembly.absent_defaults}
         verdict = self._removals.step(frozenset(assembly.absent) | absent_defaults.keys(), assembly.suspects, now)
         gone_defaults = {path for name, path in absent_defaults.items() if name in verdict.gone}
@@ -165,6 +234,12 @@ class DirectorySource:
             again_at=min((time for time in again if time is not None), default=None),
             warning=self._warning,
         )
+
+    def _asked_for(self, assembly: Assembly) -> frozenset[str]:
+        """What was deleted through us and is gone; what is there again was not deleted."""
+        with self._wishes:
+            self._deleted &= assembly.absent.keys() | self._removals.gone
+            return frozenset(self._deleted & assembly.absent.keys())
 
     def _behind_missing_mounts(self, tree: Tree | None, read: ReadTree) -> Mapping[str, SpecFile]:
         """Files that lay on another file system, where there is none now: not gone, but out of sight."""
@@ -197,7 +272,9 @@ class DirectorySource:
             known = self._memory.workers[worker_id]
             if worker_id in verdict.gone:
                 workers.pop(worker_id, None)
-                removed[worker_id] = Removal(worker_id=worker_id, proof=proof, source=known.document.source)
+                removed[worker_id] = Removal(
+                    worker_id=worker_id, proof=proof, source=known.document.source, asked=worker_id in self._deleted
+                )
             elif worker_id in verdict.obstacles:
                 problem = _not_removed(worker_id, known, proof, verdict.obstacles[worker_id])
                 problems.append(problem)
@@ -242,7 +319,7 @@ class DirectorySource:
 
     def _hold_unless_confirmed(self, kind: str, reason: str, detail: str) -> None:
         """A directory that seems to have lost its workers is not believed until a person says so."""
-        existing = sorted(self._memory.workers.keys() - self._removals.gone)
+        existing = sorted(self._memory.workers.keys() - self._removals.gone - self._deleted)
         if not existing:
             return
         text = json.dumps([kind, detail, existing])

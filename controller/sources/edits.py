@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.sources.spans import DocumentSpan, documents
-from controller.sources.spelling import Speller
+from controller.sources.spelling import Speller, flow
 from controller.sources.strict_yaml import BOM, Parsed, parse, without_bom
 from controller.sources.surgery import EditRefused, line_end_of, proposals, same
 from controller.sources.syntax import excerpt
@@ -40,8 +40,34 @@ def edited(content: bytes, worker_id: str, want: Mapping[str, Any]) -> bytes:
         result = _encoded(content, proposal)
         if _says(result, wanted):
             return result
-    line = parsed.documents[position].line
-    raise EditRefused(f"the document at line {line} cannot say this without changing more of the file")
+    raise EditRefused(_why_not(content, worker_id, have, want))
+
+
+def _why_not(content: bytes, worker_id: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
+    """Names the first field that cannot be changed by itself."""
+    changed = [
+        key for key in {**have, **want} if not same(have.get(key), want.get(key)) or (key in have) != (key in want)
+    ]
+    why = "cannot be changed without changing more of the file"
+    for key in changed if len(changed) > 1 else ():
+        alone = {name: value for name, value in {**have, **want}.items() if name != key and name in have}
+        alone.update({key: want[key]} if key in want else {})
+        alone.update({name: have[name] for name in have if name != key})
+        try:
+            edited(content, worker_id, alone)
+        except EditRefused as error:
+            return str(error)
+    field = changed[0] if changed else ""
+    span = _span(content, worker_id)
+    pair = span.root.pair(field)
+    line = without_bom(content).decode()[: (pair[0] if pair else span.root).start].count("\n") + 1
+    instead = f"write `{field}: {flow(want[field])}` there" if field in want else "take it out"
+    return f"line {line}: `{field}` {why}; {instead} yourself"
+
+
+def _span(content: bytes, worker_id: str) -> DocumentSpan:
+    parsed = _sound(content)
+    return documents(without_bom(content).decode())[parsed.documents[_position(parsed, worker_id)].index]
 
 
 def renewed(content: bytes, worker_id: str, want: Mapping[str, Any]) -> bytes:

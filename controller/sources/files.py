@@ -6,9 +6,11 @@ read from scan to scan, so that an unchanged file is the same object again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from controller.core.problems import Problem
+from controller.sources.bursts import Burst
 from controller.sources.documents import SpecFile, read_spec_file
 from controller.sources.env_files import EnvFile, read_env_file
 from controller.sources.looks import Looks
@@ -36,7 +38,9 @@ class FileReader:
     def __init__(self, settle_s: float) -> None:
         self._specs: Looks[SpecFile] = Looks(settle_s, self._parse_spec)
         self._envs: Looks[EnvFile] = Looks(settle_s, _parse_env)
+        self._burst = Burst(settle_s)
         self._env_now: dict[str, EnvFile | None] = {}
+        self._env_found: dict[str, Found | Problem] = {}
         self._root_device = -1
         self._env_again: list[float] = []
 
@@ -44,13 +48,15 @@ class FileReader:
         """All spec files, each read only if it changed since."""
         self._root_device = tree.status.st_dev
         self._envs.keep_only(frozenset(self._env_now))
+        self._env_found = {path: tree.find(path) for path in self._env_now}
         self._env_now.clear()
         self._env_again.clear()
         listing = tree.listing()
+        self._note_changes(listing.found, now)
         result = ReadTree(folders=dict(listing.folders))
         again: list[float] = []
         for found in listing.found:
-            look = self._specs.look(tree, found, now)
+            look = self._specs.look(tree, found, now, self._burst.counts_at(found.path))
             result.files[found.path] = _as_seen(found.path, look.content, is_settled=look.is_settled)
             if look.again_at is not None:
                 again.append(look.again_at)
@@ -60,6 +66,17 @@ class FileReader:
         result.files = dict(sorted(result.files.items()))
         result.again_at = min(again, default=None)
         return result
+
+    def _note_changes(self, specs: Iterable[Found], now: float) -> None:
+        """Before any of them is looked at: what is changed together counts together."""
+        changed = [found.path for found in specs if self._specs.is_changed(found)]
+        envs = self._env_found.items()
+        changed += [path for path, found in envs if isinstance(found, Found) and self._envs.is_changed(found)]
+        self._burst.step(frozenset(changed), now)
+
+    def believe(self, path: str, content: bytes) -> None:
+        """A spec file that we wrote ourselves counts at once, where it holds just this."""
+        self._specs.believe(path, content)
 
     def env_file(self, tree: Tree, path: str, now: float) -> EnvFile | None:
         """The env file at `path` beneath the root, looked at once per scan; None while it first settles."""
@@ -73,11 +90,11 @@ class FileReader:
         return min(self._env_again, default=None)
 
     def _look_at_env(self, tree: Tree, path: str, now: float) -> EnvFile | None:
-        found = tree.find(path)
+        found = self._env_found.get(path) or tree.find(path)
         if isinstance(found, Problem):
             self._envs.drop(path)
             return read_env_file(path, found)
-        look = self._envs.look(tree, found, now)
+        look = self._envs.look(tree, found, now, self._burst.counts_at(path))
         if look.again_at is not None:
             self._env_again.append(look.again_at)
         return look.content

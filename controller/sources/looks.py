@@ -45,15 +45,32 @@ class Looks(Generic[Content]):
         self._settle_s = settle_s
         self._parse = parse
         self._seen: dict[str, _Seen[Content]] = {}
+        self._believed: dict[str, bytes] = {}
 
-    def look(self, tree: Tree, found: Found, now: float) -> Look[Content]:
-        """The content of `found`, read only when it changed. `now` in epoch seconds."""
+    def believe(self, path: str, content: bytes) -> None:
+        """We wrote this, whole: it need not settle. Called in the thread that looks."""
+        self._believed[path] = content
+
+    def is_changed(self, found: Found) -> bool:
+        """Whether another content of it counted before, and the new one was not written by us."""
+        seen = self._seen.get(found.path)
+        is_known = seen is not None and seen.content is not None and seen.identity != found.identity
+        return is_known and found.path not in self._believed
+
+    def look(self, tree: Tree, found: Found, now: float, counts_at: float = 0.0) -> Look[Content]:
+        """The content of `found`, read only when it changed; before `counts_at` no other one than until now counts.
+
+        Times in epoch seconds.
+        """
         seen = self._seen.setdefault(found.path, _Seen())
         if seen.identity == found.identity:
             seen.waiting = None
             return Look(content=seen.content)
-        if not self._has_settled(seen, found.identity, now):
-            return Look(content=seen.content, is_settled=False, again_at=seen.since + self._settle_s)
+        believed = self._believed.pop(found.path, None)
+        has_settled = self._has_settled(seen, found.identity, now)
+        if not (has_settled and now >= counts_at) and not _is(tree, found, believed):
+            settles_at = now if has_settled else seen.since + self._settle_s
+            return Look(content=seen.content, is_settled=False, again_at=max(settles_at, counts_at))
         try:
             content = self._parse(found, tree.read(found))
         except Vanished:
@@ -80,3 +97,13 @@ class Looks(Generic[Content]):
         """Forgets all other paths."""
         for path in self._seen.keys() - paths:
             del self._seen[path]
+
+
+def _is(tree: Tree, found: Found, content: bytes | None) -> bool:
+    """Whether the file holds exactly this."""
+    if content is None:
+        return False
+    try:
+        return tree.read(found) == content
+    except (Vanished, Unreadable):
+        return False

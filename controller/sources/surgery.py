@@ -38,9 +38,10 @@ def proposals(text: str, root: Span, have: Mapping[str, Any], want: Mapping[str,
     """
     if root.kind != "mapping":
         raise EditRefused("the document is no mapping")
-    for block_texts in (True, False):  # A comment that follows would become part of a block text.
+    # A comment that follows would become part of a block text; one at the end of a file has no line end to lose.
+    for block_texts, at_end in ((True, True), (False, True), (False, False)):
         speller = Speller(line_end=line_end_of(text), block_texts=block_texts)
-        surgeon = _Surgeon(text=text, speller=speller, dashes=dashes(text))
+        surgeon = _Surgeon(text=text, speller=speller, at_end=at_end, dashes=dashes(text))
         surgeon.change(_Place(mark=root.start, column=-spelling.STEP, in_flow=root.is_flow), root, have, want)
         yield surgeon.result()
 
@@ -72,10 +73,14 @@ class _Place:
 
 @dataclass(slots=True, kw_only=True)
 class _Surgeon:
-    """One operation. `cuts`: (from, to, what stands there then), in the order in which they were found."""
+    """One operation. `cuts`: (from, to, what stands there then), in the order in which they were found.
+
+    `at_end`: new keys come behind the last one, else behind the first.
+    """
 
     text: str
     speller: Speller
+    at_end: bool
     dashes: list[int]
     cuts: list[tuple[int, int, str]] = field(default_factory=list)
 
@@ -122,7 +127,7 @@ class _Surgeon:
             key: value for key, value in want.items() if key not in own and not (key in have and same(have[key], value))
         }
         if added:
-            self._add_pairs(span, staying[-1], added)
+            self._add_pairs(span, staying[-1 if self.at_end else 0], added)
 
     def _colon(self, key: Span) -> int:
         found = self.text.find(":", key.end)

@@ -20,8 +20,10 @@ from controller.api.ports import (
     Topic,
     UnknownWorker,
 )
+from controller.core.config_views import shown_spec
 from controller.core.observed import Status
-from controller.desk.workers import Desk, Parts
+from controller.desk.parts import Parts
+from controller.desk.workers import Desk
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop
@@ -30,6 +32,7 @@ from controller.reconcile.queue import WorkQueue
 from controller.reconcile.specs import SpecFeed
 from controller.reconcile.wishes import WishBook
 from controller.sources.directory import DirectorySource
+from controller.sources.writer import SpecWriter
 from controller.store import Store, open_store
 from controller.store.records import Event, EventRows, Line, LogBatch
 from tests.reconcile.reconcile_site import HOST, MemoryHost, until
@@ -64,7 +67,8 @@ class Scene:
         self.desk = Desk(
             Parts(
                 store=self.store, loop=self.loop, specs=self.feed, wishes=self.wishes, archive=archive, clock=self.clock
-            )
+            ),
+            SpecWriter(source, shown=shown_spec, now=self.clock.now),
         )
         self.host.observer = Observer(
             backends={HOST: self.host}, queue=queue, keeper=archive, log_grew=lambda *_: None, changed=self.desk.changed

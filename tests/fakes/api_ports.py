@@ -14,6 +14,7 @@ from controller.api.ports import (
     Accepted,
     ActionWish,
     Batch,
+    Config,
     Entry,
     EventQuery,
     Health,
@@ -23,6 +24,7 @@ from controller.api.ports import (
     Topic,
     UnknownWorker,
 )
+from controller.core.authorship import SpecUnknown, SpecWish
 from controller.core.plan import Plan
 
 Json = dict[str, Any]
@@ -131,7 +133,29 @@ class FakePorts:
         self.wishes: list[ActionWish | tuple[str | None, str]] = []
         self.queries: list[LogQuery | EventQuery] = []
         self.tower = BellTower()
-        self.ports = Ports(snapshots=self, records=self, wishes=self, changes=self)
+        self.specs: dict[str, Config] = {}
+        self.spec_wishes: list[SpecWish] = []
+        self.spec_outcome: Any = SpecUnknown()
+        self.ports = Ports(snapshots=self, records=self, wishes=self, configs=self, changes=self)
+
+    # --- specs ------------------------------------------------------------------------------------------------
+
+    def configs(self) -> list[Json]:
+        """See ports.Configs."""
+        return [self.specs[name].item for name in sorted(self.specs)]  # type: ignore[misc]
+
+    def config(self, worker_id: str) -> Config | None:
+        """See ports.Configs."""
+        return self.specs.get(worker_id)
+
+    def summary(self) -> Json:
+        """See ports.Configs."""
+        return {"total": len(self.specs)}
+
+    async def write(self, wish: SpecWish) -> Any:
+        """See ports.Configs: whatever `spec_outcome` makes of the wish."""
+        self.spec_wishes.append(wish)
+        return self.spec_outcome
 
     # --- the world changes ------------------------------------------------------------------------------------
 

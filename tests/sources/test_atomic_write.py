@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.sources.editor import Conflict, write_atomically
+from controller.sources.atomic import Conflict, write_atomically
 from tests.sources.specs_builder import SpecsDirectory, states, told, worker
 
 
@@ -49,17 +49,20 @@ def test_a_file_that_is_gone_is_a_conflict(tmp_path: Path) -> None:
 def test_two_writers_do_not_meet(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"old")
-    with (tmp_path / ".a.yaml.workerctl").open("wb") as other:
+    other = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(Conflict, match=r"a\.yaml is being written by another process"):
+        with pytest.raises(Conflict, match=r"is being written to by another process"):
             write_atomically(str(path), b"new", b"old")
+    finally:
+        os.close(other)
     write_atomically(str(path), b"new", b"old")
     assert path.read_bytes() == b"new"
 
 
 WRITE = """
 import sys
-from controller.sources.editor import write_atomically
+from controller.sources.atomic import write_atomically
 write_atomically(sys.argv[1], b"worker_id: a\\nname: new\\n" * 1, open(sys.argv[1], "rb").read())
 """
 

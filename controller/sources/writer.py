@@ -1,0 +1,225 @@
+"""The writer of specs: what a client asks for becomes the smallest edit of the file where the spec stands.
+
+Called by the desk of specs, in a thread. One write at a time, and never while the directory is scanned: so what is
+judged is what is written, and the next scan takes it at its word. The order: read the file, check what the client has
+seen of it, edit, judge everything as it would be (the other files as they were last read), write, tell the source.
+Nothing is written that would not be accepted.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from controller.core.authorship import (
+    SpecInvalid,
+    SpecOutcome,
+    SpecRefused,
+    SpecStale,
+    SpecUnknown,
+    SpecWish,
+    SpecWritten,
+)
+from controller.core.problems import Problem
+from controller.sources.assembly import Assembly
+from controller.sources.atomic import Conflict, delete_atomically, write_atomically
+from controller.sources.directory import DirectorySource
+from controller.sources.documents import pointer
+from controller.sources.drafts import merged, replaced, still_hidden
+from controller.sources.edits import edited, renewed, without, worker_data
+from controller.sources.spelling import Speller
+from controller.sources.surgery import EditRefused
+
+TRIES = 5
+SUFFIX = ".yaml"
+_MAX_DEPTH = 24
+
+
+class _Ended(Exception):
+    """The outcome is known."""
+
+    def __init__(self, outcome: SpecOutcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+def etag_of(content: bytes) -> str:
+    """The strong validator of a file, with its quotes."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+class SpecWriter:
+    """Writes into one specs directory. `shown(worker)`: the spec as clients see it; `now` in epoch seconds."""
+
+    def __init__(self, source: DirectorySource, *, shown: Callable[[Any], Mapping[str, Any]], now: Callable[[], float]):
+        self._source = source
+        self._shown = shown
+        self._now = now
+
+    def write(self, wish: SpecWish) -> SpecOutcome:
+        """Carries the wish out. Blocking."""
+        try:
+            for _ in range(TRIES):
+                try:
+                    with self._source.writing():
+                        return self._create(wish) if wish.action == "create" else self._change(wish)
+                except Conflict as error:
+                    conflict = str(error)  # Somebody wrote at the same moment: read again, edit again.
+            return SpecRefused(reason="busy", message=conflict, hint="try again", retry_after_s=1)
+        except _Ended as ended:
+            return ended.outcome
+        except OSError as error:
+            reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "read_only_source"
+            return SpecRefused(reason=reason, message=f"the file cannot be written: {error.strerror}")
+
+    # --- creating ---
+
+    def _create(self, wish: SpecWish) -> SpecOutcome:
+        file = wish.worker_id + SUFFIX
+        home = self._source.home(wish.worker_id)
+        path = self._path(file)
+        if home is not None or os.path.lexists(path):
+            where = home or file
+            return SpecRefused(
+                reason="exists", message=f"{wish.worker_id} stands in {where} already", hint="PUT or PATCH changes it"
+            )
+        self._check_body(wish.body, {})
+        content = Speller().document({"worker_id": wish.worker_id, **wish.body}).encode()
+        assembly = self._judged(wish, file, content)
+        if not wish.dry_run:
+            write_atomically(path, content, None)
+            self._source.wrote(file, content)
+        return SpecWritten(file=file, etag=etag_of(content), worker=assembly.workers.get(wish.worker_id))
+
+    # --- changing ---
+
+    def _change(self, wish: SpecWish) -> SpecOutcome:
+        file = self._source.home(wish.worker_id)
+        if file is None:
+            return SpecUnknown()
+        path = self._path(file)
+        try:
+            with open(path, "rb") as opened:
+                before = opened.read()
+        except FileNotFoundError:
+            return SpecUnknown()
+        if wish.if_match is not None and "*" not in wish.if_match and etag_of(before) not in wish.if_match:
+            return SpecStale(etag=etag_of(before))
+        content = self._edited(wish, file, before)
+        if content == before:
+            worker = self._judged(wish, file, before).workers.get(wish.worker_id)
+            return SpecWritten(file=file, etag=etag_of(before), worker=worker, is_changed=False)
+        assembly = self._judged(wish, file, content)
+        if not wish.dry_run:
+            self._put(wish, file, before, content)
+        worker = None if wish.action == "delete" else assembly.workers.get(wish.worker_id)
+        return SpecWritten(file=file, etag="" if content is None else etag_of(content), worker=worker)
+
+    def _put(self, wish: SpecWish, file: str, before: bytes, content: bytes | None) -> None:
+        if content is None:
+            delete_atomically(self._path(file), before)
+        else:
+            write_atomically(self._path(file), content, before)
+            self._source.wrote(file, content)
+        if wish.action == "delete":
+            self._source.deleted(wish.worker_id)
+
+    def _edited(self, wish: SpecWish, file: str, before: bytes) -> bytes | None:
+        """The new content of the file, None for none."""
+        try:
+            if wish.action == "delete":
+                return without(before, wish.worker_id)
+            have = worker_data(before, wish.worker_id)
+        except EditRefused as error:
+            raise self._broken(file, error) from None
+        if wish.action == "state" and self._asks_already(wish, file, before, have):
+            return before
+        if wish.action in ("patch", "state"):
+            want = merged(have, wish.body)
+        else:
+            known = self._judged(wish, file, before, must_be_good=False).workers.get(wish.worker_id)
+            shown = self._shown(known.spec) if known is not None else have
+            want = replaced(have, shown, {"worker_id": wish.worker_id, **wish.body})
+        self._check_body(want, have)
+        try:
+            return edited(before, wish.worker_id, want)
+        except EditRefused as error:
+            if wish.rewrite:
+                return renewed(before, wish.worker_id, want)
+            hint = "with rewrite=true this worker's document is written anew; its comments go, other documents stay"
+            raise _Ended(SpecRefused(reason="not_surgical", message=f"{file}: {error}", hint=hint)) from None
+
+    def _asks_already(self, wish: SpecWish, file: str, before: bytes, have: Mapping[str, Any]) -> bool:
+        """Whether the spec asks for the state without a word about it."""
+        if "desired_state" in have:
+            return bool(have["desired_state"] == wish.body["desired_state"])
+        known = self._judged(wish, file, before, must_be_good=False).workers.get(wish.worker_id)
+        return (
+            known is not None and known.spec.desired_state is None and known.spec.wanted == wish.body["desired_state"]
+        )
+
+    def _broken(self, file: str, error: EditRefused) -> _Ended:
+        problems = self._source.problems_of(file)
+        hint = f"correct {file}, then try again"
+        return _Ended(SpecRefused(reason="broken_file", message=f"{file}: {error}", hint=hint, problems=problems))
+
+    # --- judging ---
+
+    def _judged(self, wish: SpecWish, file: str, content: bytes | None, *, must_be_good: bool = True) -> Assembly:
+        """Everything as it would be. Ends where the spec would not be accepted."""
+        found = self._source.trial(file, content, self._now())
+        if isinstance(found, str):
+            raise _Ended(SpecRefused(reason="source_held", message=found, hint="workerctl plan shows why"))
+        if must_be_good and wish.action != "delete":
+            problems = [one for one in found.problems if one.file == file and one.worker_id in (None, wish.worker_id)]
+            if problems:
+                raise _Ended(SpecInvalid(problems=tuple(_of_body(one) for one in problems)))
+        return found
+
+    def _check_body(self, data: Mapping[str, Any], have: Mapping[str, Any]) -> None:
+        """What no file can hold, or must not."""
+        found = [
+            Problem(file="", pointer=pointer(path), message="this is the sign for a hidden value, not a value",
+                    hint="write the value, or leave the field out to keep it")
+            for path in still_hidden(dict(data), dict(have))
+        ]  # fmt: skip
+        found += [Problem(file="", pointer=pointer(path), message=message) for path, message in _unwritable(data)]
+        if found:
+            raise _Ended(SpecInvalid(problems=tuple(found)))
+
+    def _path(self, file: str) -> str:
+        """Where a file of the directory lies. Ends where a link leads out of it."""
+        root = os.path.realpath(self._source.root)
+        path = os.path.join(root, file)
+        if not os.path.realpath(path).startswith(root + os.sep):
+            raise _Ended(SpecRefused(reason="read_only_source", message=f"{file} leads out of the specs directory"))
+        return path
+
+
+def _of_body(problem: Problem) -> Problem:
+    """A problem of what a client sent: no file holds it, so it has no place but its pointer."""
+    return replace(problem, file="", line=None, column=None)
+
+
+def _unwritable(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:
+    """What JSON can carry and a spec file cannot."""
+    if len(path) > _MAX_DEPTH:
+        return [(path, f"more than {_MAX_DEPTH} levels of nesting")]
+    if isinstance(data, Mapping):
+        found = [(path, "a key is no text that a file can hold") for key in data if not _is_text(key)]
+        return found + [fault for key, value in data.items() for fault in _unwritable(value, (*path, key))]
+    if isinstance(data, list):
+        return [fault for number, value in enumerate(data) for fault in _unwritable(value, (*path, number))]
+    if isinstance(data, str) and not _is_text(data):
+        return [(path, "expected a text without NUL and without halves of surrogate pairs")]
+    if isinstance(data, int) and not isinstance(data, bool) and abs(data) >= 10**18:
+        return [(path, "the number is too large")]
+    return []
+
+
+def _is_text(value: str) -> bool:
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
