@@ -340,11 +340,12 @@ class DirectorySource:
             path=self._root, real=tree.real_root, dev=status.st_dev, ino=status.st_ino, born_ns=tree.born_ns
         )
         is_same = before is not None and before.is_also(now)
-        if before is not None and not is_same and not _was_flipped(before, now) and not self._changes_nothing(assembly):
+        if before is not None and not is_same and not _was_flipped(before, now):
             reason = f"the specs directory {self._root} was replaced by another one"
             if not is_settled:
                 raise _Held(f"{reason}, which is still being written", is_short=True)
-            self._hold_unless_confirmed("replaced", reason, f"{now.real} {now.dev} {now.ino} {now.born_ns}")
+            if not self._changes_nothing(assembly):
+                self._hold_unless_confirmed("replaced", reason, f"{now.real} {now.dev} {now.ino} {now.born_ns}")
         self._accepted_root = now
 
     def _changes_nothing(self, assembly: Assembly) -> bool:

@@ -38,21 +38,22 @@ class FileReader:
     def __init__(self, settle_s: float) -> None:
         self._specs: Looks[SpecFile] = Looks(settle_s, self._parse_spec)
         self._envs: Looks[EnvFile] = Looks(settle_s, _parse_env)
-        self._burst = Burst(settle_s)
+        self._burst = Burst()
         self._env_now: dict[str, EnvFile | None] = {}
         self._env_found: dict[str, Found | Problem] = {}
-        self._root_device = -1
+        self._root = (-1, -1, 0)
         self._env_again: list[float] = []
 
     def read(self, tree: Tree, now: float) -> ReadTree:
         """All spec files, each read only if it changed since."""
-        self._root_device = tree.status.st_dev
+        root = (tree.status.st_dev, tree.status.st_ino, tree.born_ns)
+        is_other, self._root = root != self._root, root
         self._envs.keep_only(frozenset(self._env_now))
         self._env_found = {path: tree.find(path) for path in self._env_now}
         self._env_now.clear()
         self._env_again.clear()
         listing = tree.listing()
-        self._note_changes(listing.found, now)
+        self._note_changes(listing.found, now, is_other_root=is_other)
         result = ReadTree(folders=dict(listing.folders))
         again: list[float] = []
         for found in listing.found:
@@ -67,12 +68,15 @@ class FileReader:
         result.again_at = min(again, default=None)
         return result
 
-    def _note_changes(self, specs: Iterable[Found], now: float) -> None:
-        """Before any of them is looked at: what is changed together counts together."""
+    def _note_changes(self, specs: Iterable[Found], now: float, *, is_other_root: bool) -> None:
+        """Before any of them is looked at: what is changed together counts together.
+
+        Another directory is one change, whole as it stands there.
+        """
         changed = [found.path for found in specs if self._specs.is_changed(found)]
         envs = self._env_found.items()
         changed += [path for path, found in envs if isinstance(found, Found) and self._envs.is_changed(found)]
-        self._burst.step(frozenset(changed), now)
+        self._burst.step(frozenset(changed), now, is_whole=is_other_root)
 
     def believe(self, path: str, content: bytes) -> None:
         """A spec file that we wrote ourselves counts at once, where it holds just this."""
@@ -100,7 +104,7 @@ class FileReader:
         return look.content
 
     def _parse_spec(self, found: Found, content: bytes | Problem) -> SpecFile:
-        on_submount = found.identity.dev != self._root_device
+        on_submount = found.identity.dev != self._root[0]
         if isinstance(content, Problem):
             return SpecFile(path=found.path, problems=(content,), on_submount=on_submount)
         return with_faults_of_values(read_spec_file(found.path, content, on_submount=on_submount))
