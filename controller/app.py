@@ -48,6 +48,7 @@ from controller.store import Store, StoreError, locate, open_store
 from controller.store.records import Heads
 
 HOST = "localhost"
+SETTLE_S = 10.0
 
 log = logging.getLogger("workerctl")
 
@@ -121,7 +122,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     desk = Desk(parts, writer)
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
-    specs.tell_scans(desk.specs_read)
+    specs.tell_scans(lambda: _specs_read(specs, desk, loop))
     loop.publish_to(lambda turn: _published(turn, desk, specs))
     configs = SpecDesk(parts, source, writer)
     ports = Ports(snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk)
@@ -130,6 +131,12 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
         ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,
     )  # fmt: skip
+
+
+def _specs_read(specs: SpecFeed, desk: Desk, loop: Loop) -> None:
+    desk.specs_read()
+    if specs.settled:
+        loop.let_start()
 
 
 def _surroundings(settings: Settings, state: StateDir) -> Surroundings:
@@ -199,6 +206,8 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
 async def _run(program: _Program) -> None:
     """Everything that goes on while the controller lives."""
     stop = asyncio.Event()
+    # What was stopped as a whole starts as the specs are now; specs that do not settle cannot keep it from that.
+    asyncio.get_running_loop().call_later(SETTLE_S, program.loop.let_start)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(program.agent.run(program.observer), name="agent")

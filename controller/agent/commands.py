@@ -64,6 +64,7 @@ class Rooms:
     clock: Callable[[], Now]
     adjourn: Callable[[float, bool], None]
     leave: Callable[[], None]
+    await_resume: Callable[[], None]
     kill_now: Callable[[], None]
     degraded: Callable[[], list[str]]
     enforceable: Callable[[], list[str]]
@@ -77,6 +78,7 @@ class Commands:
         self._rooms = rooms
         self._operations: dict[str, Callable[[Request], Awaitable[Answer]]] = {
             "claim": self._claim,
+            "resume": self._resume,
             "list": self._list,
             "apply": self._apply,
             "remove": self._remove,
@@ -131,16 +133,31 @@ class Commands:
             "enforceable": rooms.enforceable(),
         }, b""
 
-    async def _claim(self, _request: Request) -> Answer:
+    async def _claim(self, request: Request) -> Answer:
         rooms = self._rooms
         if rooms.is_ending():
             raise RequestError("ending", "everything has stopped and the agent is about to end; connect again")
         epoch = rooms.marks.next_epoch()
+        if rooms.marks.is_adjourned and request.get("holds") is True:
+            rooms.await_resume()
+        else:
+            rooms.marks.resume()
         await rooms.flusher.flushed()
         failpoint("agent.after_claim")
         if epoch == rooms.marks.epoch and not rooms.marks.is_adjourned:
             rooms.fleet.resume()
         return {"epoch": epoch}, b""
+
+    async def _resume(self, request: Request) -> Answer:
+        self._check_epoch(request)
+        rooms = self._rooms
+        if rooms.is_ending():
+            raise RequestError("ending", "everything has stopped and the agent is about to end; connect again")
+        rooms.marks.resume()
+        await rooms.flusher.flushed()
+        if not rooms.marks.is_adjourned:
+            rooms.fleet.resume()
+        return {}, b""
 
     def _check_epoch(self, request: Request) -> None:
         epoch = field_of(request, "epoch", int)

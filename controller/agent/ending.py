@@ -19,6 +19,8 @@ from .states import Now
 
 IDLE_ADJOURNED_S = 60.0
 """An agent that starts adjourned with nothing to stop waits so long for a controller to claim it."""
+RESUME_S = 600.0
+"""A controller that claimed us and has yet to read its specs is waited for so long."""
 LEAVE_S = 5.0
 """When everything has stopped, a controller that reads the last lines is waited for so long."""
 BUSY_S = 0.2
@@ -70,6 +72,10 @@ class Ending:
             if not self._reach.adoption.had_live:
                 self._idle_until = self._reach.clock().mono + IDLE_ADJOURNED_S
             self._stop_all(until)
+
+    def await_resume(self) -> None:
+        """A controller has claimed us and has yet to say how things should be: it is waited for."""
+        self._idle_until = self._reach.clock().mono + RESUME_S
 
     def leave(self) -> None:
         """Nobody needs us any more to read the last lines."""

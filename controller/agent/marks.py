@@ -65,12 +65,15 @@ class Marks:
         self._flusher.replace(f"{self._folder}/realm", realm.encode())
 
     def next_epoch(self) -> int:
-        """A controller claims: older ones are refused from now on, and nothing is adjourned."""
+        """A controller claims: older ones are refused from now on."""
         self.epoch += 1
         self._flusher.replace(f"{self._folder}/epoch", str(self.epoch).encode())
+        return self.epoch
+
+    def resume(self) -> None:
+        """Nothing is adjourned any more."""
         self.is_adjourned, self._adjourned = False, b""
         self._flusher.remove(f"{self._folder}/adjourned")
-        return self.epoch
 
     def adjourn(self, deadline: float) -> None:
         """Nothing starts until the next claim."""

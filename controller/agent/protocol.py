@@ -14,7 +14,9 @@ Requests (fields beside id and op -> fields of the answer):
   hello   {version, realm}              -> {version, journal_id, agent_pid, keeper_pid, boot_id, epoch, host,
                                             adjourned, degraded: [text], enforceable: [limit]}
           A realm other than the agent's own: error `wrong_realm`. Must come first.
-  claim   {}                            -> {epoch}            issues a new epoch, durably; lifts `adjourned`
+  claim   {holds?}                      -> {epoch}            issues a new epoch, durably; lifts `adjourned`, unless it
+                                                              `holds`: then nothing starts before `resume`
+  resume  {epoch}                       -> {}                 what was adjourned starts, as it is applied by now
   list    {}                            -> {slots: [SLOT VIEW], tombstones: {slot: generation}, logs: [LOG]}
           `tombstones`: removed slots and their last generation (kept for 30 days, newest 5000).
   apply   {epoch, slots: [SLOT]}        -> {results: [{slot, ok, error?, message?}]}

@@ -160,6 +160,7 @@ class Agent:
             clock=read_clock,
             adjourn=self._ending.adjourn,
             leave=self._ending.leave,
+            await_resume=self._ending.await_resume,
             kill_now=self._ending.kill_now,
             degraded=self._degraded,
             enforceable=self._host.enforceable,

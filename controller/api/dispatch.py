@@ -22,8 +22,8 @@ from controller.api.body import too_large
 from controller.api.call import Call
 from controller.api.connection import Connection
 from controller.api.followers import Followers
-from controller.api.ports import Ports, StoreUnavailable
-from controller.api.problem import ApiProblem, internal_error, store_unavailable, unknown_route
+from controller.api.ports import NotRead, Ports, StoreUnavailable
+from controller.api.problem import ApiProblem, internal_error, not_read, store_unavailable, unknown_route
 from controller.api.responses import problem_response
 from controller.api.routes import Found, Route, find
 
@@ -48,6 +48,8 @@ class Dispatcher:
             response = await self._answer(request, request_id, path)
         except ApiProblem as problem:
             response = problem_response(problem, instance=path, request_id=request_id)
+        except NotRead:
+            response = problem_response(not_read(), instance=path, request_id=request_id)
         except StoreUnavailable as error:
             response = problem_response(store_unavailable(str(error)), instance=path, request_id=request_id)
         except Exception as error:

@@ -32,6 +32,10 @@ class StoreUnavailable(Exception):
     """The database cannot be read now. The message is for people; it holds no credentials."""
 
 
+class NotRead(Exception):
+    """The specs were not read yet: nobody can say which workers there are."""
+
+
 class Topic(StrEnum):
     """What a follower may be woken for."""
 

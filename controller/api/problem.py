@@ -97,6 +97,16 @@ def unknown_route() -> ApiProblem:
     return ApiProblem(status=404, code="unknown_route", detail="nothing lives at this path")
 
 
+def not_read() -> ApiProblem:
+    """503 in the first moments: what there is, is not known yet."""
+    return ApiProblem(
+        status=503,
+        code="starting",
+        detail="the controller has just started and has not read the specs yet",
+        headers={"Retry-After": "1"},
+    )
+
+
 def store_unavailable(message: str) -> ApiProblem:
     """503 while the database is away; supervision goes on."""
     return ApiProblem(

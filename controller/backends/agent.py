@@ -102,6 +102,7 @@ class AgentBackend:
         self._epoch: int | None = None
         self._enforceable: frozenset[str] | None = None
         self._adjourned_until = 0.0
+        self._is_suspended = False
 
     # --- what the loop asks ---
 
@@ -114,6 +115,7 @@ class AgentBackend:
             floors=self._floors.snapshot(),
             message=self._problem,
             enforceable=self._enforceable,
+            suspended=self._is_suspended,
         )
 
     async def apply(self, orders: Sequence[SlotOrder]) -> Sequence[Answer]:
@@ -184,6 +186,11 @@ class AgentBackend:
         except TimeoutError:
             raise Unavailable(self._problem) from None
 
+    async def resume(self) -> None:
+        """See base.Backend."""
+        await self._order("resume")
+        self._is_suspended = False
+
     async def kill_now(self) -> None:
         """Kill at once what still stops."""
         await self._order("kill_now")
@@ -250,9 +257,10 @@ class AgentBackend:
         hello = await link.expect("hello", version=protocol.VERSION, realm=self._realm_id)
         with reading("hello"):
             epoch = int(hello["epoch"])
+            self._is_suspended = bool(hello.get("adjourned")) and not self.closing
             self._enforceable = frozenset(str(name) for name in hello.get("enforceable") or ())
         if self._epoch is None or epoch < self._epoch:  # lower: its state was made anew, nobody has claimed it
-            claimed = await link.expect("claim")
+            claimed = await link.expect("claim", holds=True)
             with reading("claim"):
                 self._epoch = int(claimed["epoch"])
             failpoint("controller.after_claim")

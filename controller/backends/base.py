@@ -145,5 +145,8 @@ class Backend(Protocol):
     async def adjourn(self, deadline_s: float) -> None:
         """Stop everything within `deadline_s`; start nothing until the next claim."""
 
+    async def resume(self) -> None:
+        """Where all was stopped: let it start, as it was applied by now."""
+
     async def kill_now(self) -> None:
         """After `adjourn`: kill at once what still stops."""

@@ -88,7 +88,8 @@ class HostView:
     """What one host told us. While `reachable` is false, `instances` are memories, and nothing is acted upon.
 
     `floors` are the generations of slots that are gone: a new life of such a slot needs a higher one. `enforceable` are
-    the limits, by their names in a spec, that the host can enforce now; None while it has not said.
+    the limits, by their names in a spec, that the host can enforce now; None while it has not said. `suspended`: all
+    was stopped there, and nothing starts before it is told to.
     """
 
     reachable: bool
@@ -97,6 +98,7 @@ class HostView:
     floors: Mapping[str, int] = field(default_factory=dict)
     message: str = ""
     enforceable: frozenset[str] | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

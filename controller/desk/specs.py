@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.agent.failpoints import failpoint
-from controller.api.ports import Config, ConfigWritten, Document
+from controller.api.ports import Config, ConfigWritten, Document, NotRead
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish, SpecWritten
 from controller.core.config_views import broken_view, config_summary, config_view
 from controller.core.desired import Desired, Removal
@@ -32,6 +32,7 @@ class SpecDesk:
 
     def configs(self) -> Sequence[Document]:
         """See ports.Configs."""
+        self._check_read()
         desired = self._feed.desired
         items = {worker_id: config_view(worker) for worker_id, worker in desired.workers.items() if not worker.absent}
         items |= {worker_id: broken_view(worker_id, problems) for worker_id, problems in desired.broken.items()}
@@ -39,6 +40,7 @@ class SpecDesk:
 
     def config(self, worker_id: str) -> Config | None:
         """See ports.Configs."""
+        self._check_read()
         desired = self._feed.desired
         worker = desired.workers.get(worker_id)
         if worker is not None and not worker.absent:
@@ -87,6 +89,10 @@ class SpecDesk:
             )
         broken = {worker_id: one for worker_id, one in desired.broken.items() if worker_id != wish.worker_id}
         return replace(desired, workers=dict(sorted(workers.items())), removed=removed, broken=broken)
+
+    def _check_read(self) -> None:
+        if self._loop.desired is None:
+            raise NotRead
 
     def _etag(self, file: str) -> str:
         content = self._source.content(file)

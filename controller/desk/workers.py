@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from controller.agent.failpoints import failpoint
 from controller.api.changes import BellTower
-from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, Refused, Topic, UnknownWorker
+from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, NotRead, Refused, Topic, UnknownWorker
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish, SpecWritten
 from controller.core.desired import DesiredWorker
 from controller.core.intents import RunIntent
@@ -176,6 +176,7 @@ class Desk(Shelf):
 
     def workers(self) -> Sequence[Document]:
         """See ports.Snapshots."""
+        self._check_read()
         around = beside(self._loop.all_holds(), previous=self._conditions)
         return worker_views(self._specs.desired, self._loop.observed(), around, now=self._clock.now())
 
@@ -196,6 +197,7 @@ class Desk(Shelf):
 
     async def status(self, worker_id: str) -> Document | None:
         """See ports.Records."""
+        self._check_read()
         picture = self._picture(worker_id)
         if picture.is_gone:
             return None
@@ -215,6 +217,11 @@ class Desk(Shelf):
         """Whether there is a spec or a slot of this name."""
         return not self._picture(worker_id).is_gone
 
+    def _check_read(self) -> None:
+        """Before the specs are read nobody can say that a worker does not exist."""
+        if self._loop.desired is None:
+            raise NotRead
+
     def has_slots(self, worker_id: str) -> bool:
         """Whether any supervisor still has a slot of it, or might."""
         observed = self._loop.observed()
@@ -231,6 +238,7 @@ class Desk(Shelf):
 
     async def act(self, wish: ActionWish) -> Accepted | UnknownWorker | Refused:
         """See ports.Wishes."""
+        self._check_read()
         picture = self._picture(wish.worker_id)
         if picture.is_gone:
             return UnknownWorker()

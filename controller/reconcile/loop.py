@@ -7,11 +7,12 @@ a worker that is not up yet is a hold of the plan, and the next observation wake
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.backends.base import Backend, Superseded
+from controller.backends.base import Backend, Superseded, Unavailable
 from controller.core.dependencies import dependents_by_worker
 from controller.core.desired import Desired
 from controller.core.intents import Intents, RunIntent
@@ -60,6 +61,7 @@ class Loop:
         self._executor = Executor(backends)
         self._holds: dict[str | None, tuple[Hold, ...]] = {}
         self._resync_at = 0.0
+        self._may_start = False
         self._failures: dict[str, int] = {}
         self._refused: dict[str, str] = {}
 
@@ -148,7 +150,8 @@ class Loop:
         if self.desired is None or self.draining or batch.only == frozenset():
             return
         desired, intents = self.desired, self.intents()
-        plan = make_plan(desired, self.observed(), intents, now=now, only=batch.only)
+        observed = self.observed()
+        plan = make_plan(desired, observed, intents, now=now, only=batch.only)
         self._tell(plan.actions)
         outcomes = await self._executor.execute(plan.actions, desired)
         for outcome in outcomes:
@@ -161,8 +164,26 @@ class Loop:
             if hold.worker_id is not None and hold.until is not None and hold.until > now:
                 self.queue.add_later(hold.worker_id, hold.until)
         self._drop_served_wishes(plan, batch, intents)
+        await self._resume(batch, observed, outcomes)
         self.turns += 1
         self._published(Turn(number=self.turns, now=now, plan=plan, outcomes=tuple(outcomes), new_holds=new_holds))
+
+    def let_start(self) -> None:
+        """The specs are as sure as they will be: what was stopped as a whole may start, once a turn has seen to it."""
+        if not self._may_start:
+            self._may_start = True
+            self.queue.everything()
+
+    async def _resume(self, batch: Batch, observed: Observed, outcomes: Sequence[Outcome]) -> None:
+        """Hosts where all was stopped start again when all of it was brought in line with the specs, never before."""
+        is_open = any(outcome.error in ("unavailable", "stale") for outcome in outcomes)
+        if not self._may_start or batch.only is not None or is_open:
+            return
+        for host, view in observed.hosts.items():
+            if view.reachable and view.suspended:
+                with contextlib.suppress(Unavailable):
+                    await self._backends[host].resume()
+                self.queue.everything()
 
     def _tell(self, actions: Sequence[Action]) -> None:
         """One line per action; a refused one that is only tried again was told before."""

@@ -39,8 +39,8 @@ class Watcher:
         self.writer.write(encode({"id": self._number, "op": op, **fields}))
         return await asyncio.wait_for(answer, patience_s)
 
-    async def claim(self) -> int:
-        self.epoch = (await self.call("claim"))["epoch"]
+    async def claim(self, *, holds: bool = False) -> int:
+        self.epoch = (await self.call("claim", holds=holds))["epoch"]
         return self.epoch
 
     async def apply(self, *slots: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,13 +102,13 @@ class Inside:
         self._running = asyncio.ensure_future(self.agent.run())
         await until(lambda: os.path.exists(self.paths.socket))
 
-    async def connect(self, realm: str = "r1") -> Watcher:
+    async def connect(self, realm: str = "r1", *, holds: bool = False) -> Watcher:
         await until(lambda: os.path.exists(self.paths.socket))
         reader, writer = await asyncio.open_unix_connection(self.paths.socket)
         watcher = Watcher(reader, writer)
         self._watchers.append(watcher)
         await watcher.call("hello", version=VERSION, realm=realm)
-        await watcher.claim()
+        await watcher.claim(holds=holds)
         await watcher.call("watch")
         return watcher
 

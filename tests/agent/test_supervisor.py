@@ -188,6 +188,26 @@ async def test_an_adjourned_agent_starts_nothing_until_it_is_claimed(inside: Ins
     assert [order["op"] for order in inside.keeper.orders] == ["spawn"]
 
 
+async def test_what_was_adjourned_starts_as_it_was_applied_before_it_was_resumed(inside: Inside) -> None:
+    watcher = await inside.begin()
+    await watcher.apply(slot("a/0"), slot("b/0"))
+    await is_now(watcher, "a/0", "running")
+    await watcher.call("adjourn", epoch=watcher.epoch, deadline_s=5)
+    assert inside.agent is not None
+    await until(inside.agent.ended.is_set)
+    await inside.end()
+    inside.keeper.orders.clear()
+    await inside.restart()
+    watcher = await inside.connect(holds=True)
+    assert has_mark(inside)
+    await watcher.apply(slot("a/0", 2, wanted="stopped"))
+    assert inside.keeper.orders == []
+    assert (await watcher.call("resume", epoch=watcher.epoch))["ok"]
+    await is_now(watcher, "b/0", "running")
+    assert not has_mark(inside)
+    assert [(order["op"], order["slot"]) for order in inside.keeper.orders] == [("spawn", "b/0")]
+
+
 async def test_adjourning_ends_runs_that_belong_to_no_slot_too(inside: Inside) -> None:
     inside.keeper.add("stray", "web/0")
     watcher = await inside.begin()

@@ -89,11 +89,16 @@ class MemoryHost:
     orders: list[str] = field(default_factory=list)
     reads: list[tuple[str, int]] = field(default_factory=list)
     on_order: Callable[[], Awaitable[None]] | None = None
+    suspended: bool = False
     now: Callable[[], float] = lambda: 1_000_000.0
 
     def view(self) -> HostView:
         return HostView(
-            reachable=self.reachable, instances=dict(self.slots), refusals=dict(self.refusals), floors=dict(self.floors)
+            reachable=self.reachable,
+            instances=dict(self.slots),
+            refusals=dict(self.refusals),
+            floors=dict(self.floors),
+            suspended=self.suspended,
         )
 
     async def run(self, listener: Listener) -> None:
@@ -125,6 +130,11 @@ class MemoryHost:
 
     async def adjourn(self, deadline_s: float) -> None:
         await self._called("adjourn")
+
+    async def resume(self) -> None:
+        await self._called("resume")
+        self.orders.append("resume")
+        self.suspended = False
 
     async def kill_now(self) -> None:
         await self._called("kill_now")

@@ -67,6 +67,25 @@ async def test_before_the_specs_are_read_nothing_is_done(scene: Scene) -> None:
     assert [hold.reason for hold in scene.loop.plan_now().holds] == ["Starting"]
 
 
+async def test_what_was_stopped_as_a_whole_starts_only_when_it_is_as_the_settled_specs_ask(scene: Scene) -> None:
+    scene.host.suspended = True
+    await scene.accept(desired(WEB))
+    assert scene.host.orders == ["apply web/0 running"]
+    scene.loop.let_start()
+    await rounds()
+    assert scene.host.orders == ["apply web/0 running", "resume"]
+
+
+async def test_a_host_where_all_was_stopped_is_not_let_go_while_an_order_has_not_arrived(scene: Scene) -> None:
+    scene.host.suspended = True
+    scene.host.errors["apply"] = [Unavailable("not now")]
+    scene.loop.let_start()
+    await scene.accept(desired(WEB))
+    assert scene.host.orders == []
+    await scene.clock.advance(RESYNC_S)
+    assert scene.host.orders == ["apply web/0 running", "resume"]
+
+
 async def test_what_is_wanted_is_ordered_and_then_left_alone(scene: Scene) -> None:
     await scene.accept(desired(WEB, API))
     assert scene.host.orders == ["apply api/0 running", "apply web/0 running"]
