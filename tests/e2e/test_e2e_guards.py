@@ -121,6 +121,22 @@ def test_files_removed_while_the_controller_was_away_are_guarded_too(five: Insta
     assert_untouched(five, before)
 
 
+@pytest.mark.parametrize("pause_s", [0.02, 0.3])
+def test_files_edited_one_after_the_other_are_guarded_as_one_change(site: Installation, pause_s: float) -> None:
+    names = [f"w{number:02}" for number in range(12)]
+    for name in names:
+        site.write(f"{name}.yaml", f"worker_id: {name}\ncommand: [sleep, '1000']\nenv: {{COLOUR: red}}\n")
+    site.serve()
+    before = site.until_running()
+    for path in sorted(site.specs.glob("*.yaml")):
+        site.write(path.name, path.read_text().replace("red", "blue"))
+        pause(pause_s)
+    until_held(site, "MassRestartGuard")
+    pause(1.0)
+    after = site.pids()
+    assert sum(after[name] != pid for name, pid in before.items()) <= 3, "no more than may always be touched"
+
+
 def test_three_may_go_at_once(five: Installation) -> None:
     for name in FIVE[2:]:
         (five.specs / f"{name}.yaml").unlink()
