@@ -3,7 +3,7 @@
 dispatch.py finds every handler through `find`, so no route can be registered elsewhere. Paths are compared as they were
 sent, without decoding: `%2e%2e`, `//` and friends match nothing. A part in braces is one plain segment.
 
-To add a route: one row here, and one in the test that prints this table.
+To add a route: one row here, its contract in contracts.py, and one row in the test that prints this table.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from aiohttp import web
 from controller.api import actions, configs, events, health, logs, plan, workers
 from controller.api.admission import Role
 from controller.api.call import Call
+from controller.api.openapi import document
+from controller.api.query import Query
+from controller.api.responses import json_response
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -46,6 +49,12 @@ def _route(method: str, path: str, handler: Handler, role: Role) -> Route:
     return Route(method=method, path=path, handler=handler, role=role)
 
 
+async def show_openapi(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/openapi.json`. Here, because it shows this table."""
+    Query(call.request)
+    return json_response(document(TABLE), call.request_id)
+
+
 TABLE: tuple[Route, ...] = (
     _route("GET", "/healthz", health.healthz, "public"),
     _route("GET", "/readyz", health.readyz, "public"),
@@ -67,6 +76,7 @@ TABLE: tuple[Route, ...] = (
     _route("GET", "/api/v1/events", events.list_events, "viewer"),
     _route("GET", "/api/v1/plan", plan.show_plan, "viewer"),
     _route("POST", "/api/v1/reconcile", actions.reconcile, "operator"),
+    _route("GET", "/api/v1/openapi.json", show_openapi, "viewer"),
 )
 
 

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from controller.api.connection import Limits
 from controller.api.listen import Listen, TcpListen, UnixListen, parse_listen
 from controller.api.server import ApiServer
+from tests.api.api_contract import breaches
 from tests.fakes.api_ports import FakePorts
 
 DEADLINE_S = 10.0
@@ -59,7 +60,10 @@ class Site:
             aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
             session.request(method, base + path, data=body, headers=sent, skip_auto_headers=["Content-Type"]) as got,
         ):
-            return Answer(status=got.status, headers=got.headers, body=await got.read())
+            answer = Answer(status=got.status, headers=got.headers, body=await got.read())
+        broken = breaches(method, path, answer.status, answer.headers, answer.body)
+        assert not broken, broken
+        return answer
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.ask("GET", path, None, **headers)

@@ -12,15 +12,16 @@ from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, Spec
 from controller.core.plan import Plan
 from controller.core.problems import Problem
 from tests.api.api_site import Site, request
+from tests.fakes.api_ports import config_item
 
 PATH = "/api/v1/worker-configs"
-ITEM = {"worker_id": "web", "spec": {"labels": {}, "desired_state": None, "auto_start": True}, "valid": True}
+ITEM = config_item("web", spec={"labels": {}, "desired_state": None, "auto_start": True})
 DONE = ConfigWritten(item=ITEM, etag='"e2"', is_changed=True, plan=Plan())
 
 
 def config(worker_id: str, *, valid: bool = True, **spec: Any) -> Config:
     fields = {"name": "", "description": "", "labels": {}, "desired_state": None, "auto_start": True, **spec}
-    return Config(item={"worker_id": worker_id, "spec": fields if valid else None, "valid": valid}, etag='"e1"')
+    return Config(item=config_item(worker_id, spec=fields if valid else None, valid=valid), etag='"e1"')
 
 
 async def write(site: Site, method: str, path: str, body: Any = None, **headers: str) -> Any:

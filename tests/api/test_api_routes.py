@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from controller.api import actions, configs, events, health, logs, plan, workers
+from controller.api import actions, configs, events, health, logs, plan, routes, workers
 from controller.api.call import Call
 from controller.api.routes import TABLE, find
 from tests.api.api_site import Site, problem, request, told
@@ -32,6 +32,7 @@ viewer   GET  /api/v1/operations/{id}
 viewer   GET  /api/v1/events
 viewer   GET  /api/v1/plan
 operator POST /api/v1/reconcile
+viewer   GET  /api/v1/openapi.json
 """
 
 
@@ -42,7 +43,7 @@ def test_the_table_is_this_one() -> None:
 def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
     handlers = [
         function
-        for module in (actions, configs, events, health, logs, plan, workers)
+        for module in (actions, configs, events, health, logs, plan, routes, workers)
         for name, function in vars(module).items()
         if inspect.iscoroutinefunction(function)
         and function.__module__ == module.__name__

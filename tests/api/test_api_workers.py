@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.api_site import DEADLINE_S, Site, fault, problem, told, until
 from tests.api.conftest import OpenSite
-from tests.fakes.api_ports import instance, worker
+from tests.fakes.api_ports import instance, status_of, worker
 
 
 async def test_list_is_exactly_the_items_of_memory_in_order(open_site: OpenSite) -> None:
@@ -138,7 +138,7 @@ async def test_a_client_that_leaves_frees_its_place(site: Site) -> None:
 async def test_status_is_the_item_with_why_next_and_operations(site: Site) -> None:
     answer = await site.get("/api/v1/workers/web/status")
 
-    assert answer.json == {**worker("web"), "why": "it is wanted", "next": "nothing", "operations": []}
+    assert answer.json == status_of(worker("web"))
 
 
 async def test_status_of_an_unknown_worker_is_404(site: Site) -> None:

@@ -40,6 +40,7 @@ def worker(worker_id: str, **more: Any) -> Json:
         "revision": "1-0000000001",
         "deployment_type": "local",
         "labels": {},
+        "depends_on": {},
         "source": {"file": f"{worker_id}.yaml", "line": 1, "commit": None},
         "conditions": [],
         "restart_count": 0,
@@ -55,6 +56,38 @@ def worker(worker_id: str, **more: Any) -> Json:
     return {**item, **more}
 
 
+def status_of(item: Json) -> Json:
+    """The status of a worker as API.md has it, from its list item."""
+    more = {"message": "", "since": None, "run_number": 1, "ready": None, "notify_status": ""}
+    lead = item["instances"][0] if item["instances"] else dict.fromkeys(("host", "pid", "started_at", "uptime_s"))
+    return {
+        **item,
+        **{key: lead[key] for key in ("host", "pid", "started_at", "uptime_s")},
+        "instances": [{**one, **more} for one in item["instances"]],
+        "description": "",
+        "why": "it is wanted",
+        "next": "nothing",
+        "holds": [],
+        "last_exit": None,
+        "next_retry_at": None,
+        "operations": [],
+    }
+
+
+def config_item(worker_id: str, **more: Any) -> Json:
+    """An item of `GET /api/v1/worker-configs` as API.md has it."""
+    return {
+        "worker_id": worker_id,
+        "spec": {},
+        "explicit": [],
+        "revision": "1-0000000001",
+        "source": {"file": f"{worker_id}.yaml", "line": 1, "commit": None},
+        "valid": True,
+        "problems": [],
+        **more,
+    }
+
+
 def instance(name: str, **more: Any) -> Json:
     """An instance within a list item."""
     return {
@@ -63,7 +96,16 @@ def instance(name: str, **more: Any) -> Json:
         "status": "running",
         "reason": "",
         "pid": 4242,
+        "host": "localhost",
+        "run": "run1",
+        "revision": "1-0000000001",
+        "started_at": "2026-01-31T12:00:00.000Z",
         "uptime_s": 10,
+        "restart_count": 0,
+        "cpu_percent": None,
+        "memory_bytes": None,
+        "last_exit": None,
+        "next_retry_at": None,
         **more,
     }
 
@@ -198,7 +240,7 @@ class FakePorts:
     async def status(self, worker_id: str) -> Json | None:
         self._check()
         item = self.items.get(worker_id)
-        return None if item is None else {**item, "why": "it is wanted", "next": "nothing", "operations": []}
+        return None if item is None else status_of(item)
 
     async def plan(self) -> Plan:
         self._check()

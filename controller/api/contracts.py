@@ -1,0 +1,287 @@
+"""What each route promises: parameters, body, answers. One entry for every row of routes.py; a test fails without.
+
+openapi.py makes the document from it. To add a route: one entry in CONTRACTS, and its shapes in shapes.py where they
+are new. Every route may also answer with a problem (the `default` of the document); `problems` names the statuses that
+a client of this route should expect. A room with many routes may keep its contracts beside them and be joined here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from controller.api.actions import ActionBody, ReconcileBody
+from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
+from controller.api.shapes import (
+    ANYTHING,
+    COUNT,
+    STATUS,
+    TEXT,
+    WORKER_ID,
+    Schema,
+    named,
+    page_of,
+)
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of the query or one header. `repeated`: may be given several times."""
+
+    name: str
+    schema: Schema
+    description: str
+    place: str = "query"
+    repeated: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is sent: a model, or a schema. `types` are the media types that are taken."""
+
+    schema: Schema | type[BaseModel]
+    types: tuple[str, ...] = (JSON,)
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One expected answer: what it means, and its shape by media type (none: no content)."""
+
+    description: str
+    content: Mapping[str, Schema] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """See the header."""
+
+    summary: str
+    answers: Mapping[int, Answer]
+    parameters: tuple[Parameter, ...] = ()
+    body: Body | None = None
+    problems: tuple[int, ...] = ()
+
+
+def json_of(description: str, schema: Schema, *others: str) -> Answer:
+    """An answer in JSON; `others` are media types whose content is text."""
+    return Answer(description=description, content={JSON: schema, **dict.fromkeys(others, TEXT)})
+
+
+def query(name: str, schema: Schema, description: str, *, repeated: bool = False) -> Parameter:
+    """A parameter of the query."""
+    return Parameter(name=name, schema=schema, description=description, repeated=repeated)
+
+
+def flag(name: str, description: str) -> Parameter:
+    """1 or 0."""
+    return query(name, {"type": "string", "enum": ["1", "0", "true", "false", ""]}, description)
+
+
+def number(name: str, low: int, high: int, description: str) -> Parameter:
+    """A whole number."""
+    return query(name, {"type": "integer", "minimum": low, "maximum": high}, description)
+
+
+_MOMENT: Schema = {"type": "string", "description": "RFC 3339 with an offset, or seconds since 1970."}
+_LABEL = query("label", TEXT, "`key=value`, or `key`: whether it is there.", repeated=True)
+_Q = query("q", TEXT, "Part of an id, a name or a label, whatever the case.")
+_LIMIT = number("limit", 1, 1000, "How many at most.")
+_CURSOR = query("cursor", TEXT, "`next_cursor` of the page before.")
+_FOLLOW = flag("follow", "Keep the answer open and send what is new: NDJSON, or server-sent events by `Accept`.")
+_AFTER = query("after", COUNT, "Go on after this cursor.")
+_LAST_EVENT = Parameter(
+    name="Last-Event-ID", schema=TEXT, description="The id of the last event seen: resumes a stream.", place="header"
+)
+_WAIT = query("wait_s", {"type": "number", "minimum": 0, "maximum": 600}, "Wait this long for the end; 200 or 504.")
+_IF_MATCH = Parameter(name="If-Match", schema=TEXT, description="The ETag of what you have seen.", place="header")
+_IF_NONE_MATCH = Parameter(name="If-None-Match", schema=TEXT, description="`*`, or an ETag.", place="header")
+_DRY_RUN = flag("dry_run", "Write nothing; say what would be.")
+_REWRITE = flag("rewrite", "Write the document anew where it cannot be edited in place.")
+_WRITE_PROBLEMS = (400, 409, 412, 415, 422)
+
+_SPEC: Schema = {**ANYTHING, "description": "Fields of a worker: `workerctl schema` prints them all."}
+_NEW_SPEC: Schema = {
+    "type": "object",
+    "properties": {"worker_id": WORKER_ID},
+    "required": ["worker_id"],
+    "additionalProperties": True,
+    "description": "A worker: `workerctl schema` prints all fields.",
+}
+_WRITTEN: Schema = {"anyOf": [named("WorkerConfig"), named("ConfigPreview")]}
+_LINES = (NDJSON, PLAIN, EVENTS)
+
+
+def _act(summary: str) -> Contract:
+    return Contract(
+        summary=summary,
+        parameters=(_WAIT,),
+        body=Body(schema=ActionBody, required=False),
+        answers={
+            200: json_of("It has ended (`state` says how), as `wait_s` asked.", named("Operation")),
+            202: json_of("Accepted; see `Location`.", named("Operation")),
+        },
+        problems=(400, 404, 409, 415, 422, 503, 504),
+    )
+
+
+def _probe(summary: str) -> Contract:
+    return Contract(
+        summary=summary,
+        answers={200: json_of("Yes.", named("Health")), 503: json_of("No, and why.", named("Health"))},
+    )
+
+
+CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
+    {
+        ("GET", "/healthz"): _probe("Whether the controller's loop ticks."),
+        ("GET", "/readyz"): _probe("Whether the controller does its work."),
+        ("GET", "/api/v1/worker-configs"): Contract(
+            summary="All specs as accepted.",
+            parameters=(
+                _LABEL,
+                query("valid", {"type": "string", "enum": ["true", "false"]}, "Only valid or only invalid ones."),
+                query("desired_state", {"type": "string", "enum": ["running", "stopped"]}, "What is asked of it."),
+                _Q,
+                _LIMIT,
+                _CURSOR,
+            ),
+            answers={200: json_of("A page of specs.", page_of("WorkerConfig"))},
+            problems=(400,),
+        ),
+        ("POST", "/api/v1/worker-configs"): Contract(
+            summary="Write a new spec.",
+            parameters=(_DRY_RUN, _REWRITE, _IF_MATCH),
+            body=Body(schema=_NEW_SPEC),
+            answers={
+                200: json_of("What it would be (`dry_run`).", named("ConfigPreview")),
+                201: json_of("Written; see `Location`.", named("WorkerConfig")),
+            },
+            problems=_WRITE_PROBLEMS,
+        ),
+        ("GET", "/api/v1/worker-configs/stats/summary"): Contract(
+            summary="Counts over all specs.", answers={200: json_of("Counts.", named("ConfigSummary"))}
+        ),
+        ("GET", "/api/v1/worker-configs/{id}"): Contract(
+            summary="One spec, with the ETag of its file.",
+            parameters=(_IF_NONE_MATCH,),
+            answers={
+                200: json_of("The spec.", named("WorkerConfig")),
+                304: Answer(description="You have it."),
+            },
+            problems=(400, 404),
+        ),
+        ("PUT", "/api/v1/worker-configs/{id}"): Contract(
+            summary="Replace a spec.",
+            parameters=(_DRY_RUN, _REWRITE, _IF_MATCH, _IF_NONE_MATCH),
+            body=Body(schema=_SPEC),
+            answers={
+                200: json_of("Written, or what it would be.", _WRITTEN),
+                201: json_of("Created.", named("WorkerConfig")),
+            },
+            problems=(*_WRITE_PROBLEMS, 404, 428),
+        ),
+        ("PATCH", "/api/v1/worker-configs/{id}"): Contract(
+            summary="Change a spec by a merge patch.",
+            parameters=(_DRY_RUN, _REWRITE, _IF_MATCH),
+            body=Body(schema=_SPEC, types=(MERGE_PATCH, JSON)),
+            answers={200: json_of("Written, or what it would be.", _WRITTEN)},
+            problems=(*_WRITE_PROBLEMS, 404),
+        ),
+        ("DELETE", "/api/v1/worker-configs/{id}"): Contract(
+            summary="Take a spec out of its file.",
+            parameters=(_DRY_RUN, _REWRITE, _IF_MATCH),
+            answers={
+                200: json_of("What it would be (`dry_run`).", named("ConfigPreview")),
+                204: Answer(description="It is out."),
+            },
+            problems=(400, 404, 409, 412),
+        ),
+        ("GET", "/api/v1/workers"): Contract(
+            summary="All workers with state and figures.",
+            parameters=(_LABEL, query("status", STATUS, "Only these.", repeated=True), _Q, _LIMIT, _CURSOR, _FOLLOW),
+            answers={200: json_of("A page of workers.", page_of("Worker"), NDJSON, EVENTS)},
+            problems=(400, 406, 503),
+        ),
+        ("GET", "/api/v1/workers/stats/overview"): Contract(
+            summary="The fleet at a glance.", answers={200: json_of("Counts and sums.", named("Overview"))}
+        ),
+        ("GET", "/api/v1/workers/{id}/status"): Contract(
+            summary="One worker with everything.",
+            answers={200: json_of("The worker.", named("WorkerStatus"))},
+            problems=(400, 404, 503),
+        ),
+        ("GET", "/api/v1/workers/{id}/logs"): Contract(
+            summary="Log lines, also of a worker that is gone.",
+            parameters=(
+                number("tail", 0, 10_000, "The newest lines."),
+                number("limit", 1, 10_000, "With `after`: how many at most."),
+                _AFTER,
+                query("stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this one."),
+                query("instance", TEXT, "`NAME/N`, or N."),
+                query("run", TEXT, "Only this run."),
+                query("since", _MOMENT, "From then on."),
+                query("until", _MOMENT, "Up to then."),
+                _FOLLOW,
+                _LAST_EVENT,
+            ),
+            answers={200: json_of("Lines; `next_cursor` is where to go on.", page_of("LogLine"), *_LINES)},
+            problems=(400, 404, 406, 503),
+        ),
+        ("POST", "/api/v1/workers/{id}/start"): _act("Start a worker."),
+        ("POST", "/api/v1/workers/{id}/stop"): _act("Stop a worker."),
+        ("POST", "/api/v1/workers/{id}/restart"): _act("Restart a worker."),
+        ("GET", "/api/v1/operations/{id}"): Contract(
+            summary="How an operation goes.",
+            answers={200: json_of("The operation.", named("Operation"))},
+            problems=(400, 404, 503),
+        ),
+        ("GET", "/api/v1/events"): Contract(
+            summary="What happened, oldest first.",
+            parameters=(
+                _AFTER,
+                query("worker_id", TEXT, "Of this worker."),
+                query("type", TEXT, "Only these.", repeated=True),
+                number("limit", 0, 1000, "How many at most."),
+                _FOLLOW,
+                _LAST_EVENT,
+            ),
+            answers={200: json_of("Events; `next_cursor` is where to go on.", page_of("Event"), NDJSON, EVENTS)},
+            problems=(400, 406, 503),
+        ),
+        ("GET", "/api/v1/plan"): Contract(
+            summary="What the loop would do now, and what it holds.",
+            answers={200: json_of("The plan; as text, one line per entry.", named("Plan"), PLAIN)},
+            problems=(400, 406, 503),
+        ),
+        ("POST", "/api/v1/reconcile"): Contract(
+            summary="Look now; or confirm what a guard holds.",
+            parameters=(_WAIT,),
+            body=Body(schema=ReconcileBody, required=False),
+            answers={
+                200: json_of("It has ended, as `wait_s` asked.", named("Operation")),
+                202: json_of("Accepted.", named("Operation")),
+            },
+            problems=(400, 409, 415, 422, 503, 504),
+        ),
+        ("GET", "/api/v1/openapi.json"): Contract(
+            summary="This document.", answers={200: json_of("OpenAPI 3.1.", ANYTHING)}
+        ),
+    }
+)
+
+
+def schema_of(body: Body) -> dict[str, Any]:
+    """The JSON Schema of what is sent."""
+    if isinstance(body.schema, dict):
+        return body.schema
+    schema = body.schema.model_json_schema()
+    schema.pop("$defs", None)
+    return schema
