@@ -6,6 +6,7 @@ does not slip through in small turns. Guards remember nothing: the same input gi
 
 PruneGuard        more than half of the known workers, and more than three, would be removed.
 MassRestartGuard  more than half of the workers in use, and more than three, would get another revision.
+NoSpec            workers that nothing is known of, neither a spec nor that it was removed: without a person they stay.
 
 What is counted must not shrink by itself while a guard holds. So a worker counts by the revision that its slots were
 given, whether they run, crashed, wait, or live on a host that is silent now; and one that was stopped meanwhile (which
@@ -13,7 +14,8 @@ gave it the newest spec) still counts where its spec has the very values that an
 instance that was let on to the new revision no longer counts: its rollout was allowed, and goes on.
 
 A digest names the fleet that a confirmation lets be: all workers with their revisions for a restart, the workers that
-remain for a removal. It is the same from the first step to the last, and void after any further edit of that.
+remain for a removal. It is the same from the first step to the last, and void after any further edit of that. What is
+confirmed is gone with the guard that it was for: a later one with the same digest is another change.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from controller.core.spec import explicit_fields
 
 PRUNE = "PruneGuard"
 MASS_RESTART = "MassRestartGuard"
+NO_SPEC = "NoSpec"
 HARMLESS = 3
 """So many workers may always be touched by one change."""
 
@@ -87,6 +90,31 @@ def mass_restart_guard(desired: Desired, observed: Observed) -> Guard | None:
     return _guard(MASS_RESTART, pending, len(in_use | pending), fleet)
 
 
+def lost_guard(desired: Desired, observed: Observed) -> Guard | None:
+    """What stands before the removal of workers that no spec is known of; None where there are none to remove.
+
+    Its digest names each of their slots: nobody has seen a spec that says more.
+    """
+    known = desired.workers.keys() | desired.broken.keys() | desired.removed.keys()
+    lost = [
+        (host, seen)
+        for host, view in observed.hosts.items()
+        for seen in view.instances.values()
+        if seen.worker_id not in known
+    ]
+    pending = frozenset(seen.worker_id for _, seen in lost if not seen.removing)
+    if not pending or desired.hold_reason:
+        return None
+    names = sorted((host, seen.instance) for host, seen in lost)
+    return Guard(reason=NO_SPEC, worker_ids=pending, total=len(pending), digest=_digest(NO_SPEC, names))
+
+
+def standing(desired: Desired, observed: Observed) -> frozenset[str]:
+    """The digests of all guards that stand, confirmed or not."""
+    guards = (prune_guard(desired, observed), mass_restart_guard(desired, observed), lost_guard(desired, observed))
+    return frozenset(guard.digest for guard in guards if guard is not None)
+
+
 def _wanted_slots(desired: Desired, observed: Observed) -> Iterator[tuple[DesiredWorker, ObservedInstance]]:
     """All slots that the specs ask for, also those that are only remembered of a host that is silent now."""
     for host, view in observed.hosts.items():
@@ -137,6 +165,9 @@ def _new_values(worker: DesiredWorker, seen: ObservedInstance) -> dict[str, Any]
 def _guard(reason: str, pending: set[str], total: int, identity: Sequence[object]) -> Guard | None:
     if len(pending) <= HARMLESS or len(pending) * 2 <= total:
         return None
+    return Guard(reason=reason, worker_ids=frozenset(pending), total=total, digest=_digest(reason, identity))
+
+
+def _digest(reason: str, identity: Sequence[object]) -> str:
     text = json.dumps([reason, identity], separators=(",", ":"))
-    digest = hashlib.sha256(text.encode("ascii")).hexdigest()[:12]
-    return Guard(reason=reason, worker_ids=frozenset(pending), total=total, digest=digest)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:12]

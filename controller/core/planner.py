@@ -6,7 +6,8 @@ the tests. The executor adds nothing to an action and leaves nothing out.
 Rules of this file:
 - Unknown is not absent. On a host that cannot be asked, or has told nothing yet, nothing is planned.
 - A slot goes for two reasons only: it is beyond `replicas` of a known spec, or its worker is in `desired.removed`.
-  A slot without a readable spec is held; while the source cannot be trusted (`hold_reason`), nothing goes at all.
+  A slot without a readable spec is held until a person says that it may go; while the source cannot be trusted
+  (`hold_reason`), nothing goes at all.
 - All that is not done, and why, is a hold. `next_wake` is when the first of them ends by time; all others end by an
   event, which wakes the loop anyway.
 
@@ -29,7 +30,7 @@ from typing import Any
 
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.effects import Effect, changes
-from controller.core.guards import Guard, mass_restart_guard, prune_guard
+from controller.core.guards import NO_SPEC, Guard, lost_guard, mass_restart_guard, prune_guard
 from controller.core.intents import Intents, RunIntent
 from controller.core.observed import Observed, ObservedInstance, Status
 from controller.core.picture import Picture, Slot, picture_of, pictures
@@ -106,6 +107,10 @@ class _Turn:
     def _prune_guard(self) -> Guard | None:
         return self._unconfirmed(prune_guard(self._desired, self._observed))
 
+    @cached_property
+    def _lost_guard(self) -> Guard | None:
+        return self._unconfirmed(lost_guard(self._desired, self._observed))
+
     def _unconfirmed(self, guard: Guard | None) -> Guard | None:
         return guard if guard is not None and guard.digest not in self._intents.confirmed else None
 
@@ -134,8 +139,7 @@ class _Turn:
         elif picture.removal is not None:
             self._remove_worker(picture, picture.removal.proof)
         elif picture.slots:
-            names = ", ".join(slot.seen.instance for slot in picture.slots[:3])
-            self._hold(picture.worker_id, "NoSpec", f"no spec is known, and no proof that it was removed: {names} stay")
+            self._look_at_lost(picture)
 
     def _look_at_wanted(self, picture: Picture, worker: DesiredWorker) -> None:
         host = worker.spec.host
@@ -171,6 +175,18 @@ class _Turn:
             return
         self._remove(picture.worker_id, picture.slots, f"spec removed: {proof}")
 
+    def _look_at_lost(self, picture: Picture) -> None:
+        """Nobody knows its spec: a person brings the file back, or says that the worker may go."""
+        guard = self._lost_guard
+        if guard is None and not self._desired.hold_reason:
+            self._remove(picture.worker_id, picture.slots, "no spec is known, and its removal was confirmed")
+            return
+        names = ", ".join(slot.seen.instance for slot in picture.slots[:3])
+        message = f"no spec is known, and no proof that it was removed: {names} stay"
+        unread = next((one.file for one in self._desired.problems if one.worker_id is None), None)
+        message += f"; it may be in {unread}, which cannot be understood now" if unread else ""
+        self._hold(picture.worker_id, NO_SPEC, message, "" if guard is None else guard.digest)
+
     def _remove(self, worker_id: str, slots: Iterable[Slot], cause: str) -> None:
         pending = [slot for slot in slots if slot.reachable and not slot.seen.removing]
         known = [slot for slot in pending if slot.status is not Status.UNKNOWN]
@@ -202,6 +218,7 @@ class _Turn:
             wanted=step.wanted,
             run_request=self._run_request(worker.worker_id, step, seen),
             fields=changed,
+            at_once=self._is_at_once(worker.worker_id, step),
         )
 
     def _run_request(self, worker_id: str, step: Step, seen: ObservedInstance | None) -> int:
@@ -209,6 +226,10 @@ class _Turn:
         served = 0 if seen is None else seen.run_request
         wish = self.wish_for(worker_id)
         return max(served, wish.number) if wish is not None and step.serves else served
+
+    def _is_at_once(self, worker_id: str, step: Step) -> bool:
+        wish = self.wish_for(worker_id)
+        return wish is not None and wish.at_once and step.serves
 
     def _new_generation(self, worker: DesiredWorker, step: Step) -> int:
         floors = self._observed.hosts[worker.spec.host].floors

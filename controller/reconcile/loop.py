@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.backends.base import Backend, Superseded, Unavailable
+from controller.core import guards
 from controller.core.dependencies import dependents_by_worker
 from controller.core.desired import Desired
 from controller.core.intents import Intents, RunIntent
@@ -220,7 +221,8 @@ class Loop:
     def _drop_served_wishes(self, plan: Plan, batch: Batch, intents: Intents) -> None:
         """Forget the wishes that this turn has seen and found served. One that came meanwhile is the next turn's."""
         observed = self.observed()
-        if all(view.reachable for view in observed.hosts.values()):
+        is_complete = all(view.reachable for view in observed.hosts.values())
+        if is_complete:
             busy = {action.worker_id for action in plan.actions} | {
                 hold.worker_id for hold in plan.holds if hold.reason != "SpecInvalid"
             }
@@ -229,9 +231,11 @@ class Loop:
                 intent = intents.runs[worker_id]
                 if not self._is_pending(worker_id, intent, observed):
                     self._wishes.forget_run(worker_id, intent.number)
-        if intents.confirmed:
-            live = frozenset(hold.confirm for hold in self.all_holds() if hold.confirm)
-            self._wishes.forget_confirmations(live, self._clock.now())
+        if intents.confirmed and self.desired is not None:
+            # What was confirmed is done, or is no longer what waits: either way the next such change is asked about.
+            is_certain = is_complete and not self.desired.hold_reason
+            standing = guards.standing(self.desired, observed)
+            self._wishes.forget_confirmations(intents.confirmed, standing, None if is_certain else self._clock.now())
 
     def _is_pending(self, worker_id: str, intent: RunIntent, observed: Observed) -> bool:
         assert self.desired is not None

@@ -19,8 +19,8 @@ from controller.agent.failpoints import failpoint
 from controller.core.intents import Intents, RunIntent
 from controller.reconcile.state import remove_leftovers, sync_directory, write_durably
 
-CONFIRMATION_LIVES_S = 3600.0
-"""A confirmation that matched nothing is forgotten after this long."""
+CONFIRMATION_LIVES_S = 60.0
+"""What was confirmed is forgotten after this long, should it not be certain before that nothing waits for it."""
 
 log = logging.getLogger("workerctl.intents")
 
@@ -81,11 +81,12 @@ class WishBook:
                 del self._runs[worker_id]
                 self._unlink(f"run-{worker_id}.json")
 
-    def forget_confirmations(self, live: frozenset[str], now: float) -> None:
-        """Drop confirmations that no hold asks for any more and that are old."""
+    def forget_confirmations(self, judged: frozenset[str], standing: frozenset[str], now: float | None = None) -> None:
+        """Drop those of the `judged` ones that no guard stands for; with `now`, only where they are old."""
         with self._lock:
-            for digest, at in list(self._confirmed.items()):
-                if digest not in live and abs(now - at) > CONFIRMATION_LIVES_S:
+            for digest in judged - standing:
+                at = self._confirmed.get(digest)
+                if at is not None and (now is None or abs(now - at) > CONFIRMATION_LIVES_S):
                     del self._confirmed[digest]
                     self._unlink(f"confirm-{digest}.json")
 

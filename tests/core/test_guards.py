@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.core.desired import Desired, DesiredWorker
-from controller.core.guards import mass_restart_guard, prune_guard
+from controller.core.guards import lost_guard, mass_restart_guard, prune_guard, standing
 from controller.core.intents import Intents
 from controller.core.observed import HostView, Observed, ObservedInstance, Status
 from controller.core.plan import Plan
@@ -84,6 +84,42 @@ def test_a_guard_cannot_be_passed_in_small_turns() -> None:
     want, have = desired(removed=NAMES), observed(*running(fleet()))
     for name in NAMES:
         assert kinds(planned(want, have, only=frozenset({name}))) == []
+
+
+# --- what nobody knows of --------------------------------------------------------------------------------------------
+
+
+def test_workers_without_a_spec_go_when_a_person_confirms_exactly_these() -> None:
+    want, have = desired(*fleet(NAMES[:1])), observed(*running(fleet()))
+    confirmed = confirm(planned(want, have))
+    assert kinds(planned(want, have)) == []
+    assert kinds(planned(want, have, confirmed)) == [f"remove {name}/0" for name in NAMES[1:]]
+    assert kinds(planned(want, have, confirmed, only=frozenset({"w3"}))) == ["remove w3/0"]
+    one_more = observed(*running(fleet()), seen(worker("found")))
+    assert (kinds(planned(want, one_more, confirmed)), len(planned(want, one_more).holds)) == ([], 6)
+
+
+def test_what_goes_with_a_confirmation_needs_no_other_one_on_its_way() -> None:
+    have = observed(*running(fleet(NAMES[:2])))
+    confirmed = confirm(planned(desired(), have))
+    halfway = observed(removing(row(worker("w0"))[0]), *running(fleet(NAMES[1:2])))
+    assert kinds(planned(desired(), halfway, confirmed)) == ["remove w1/0"]
+    assert lost_guard(desired(), observed(removing(row(worker("w0"))[0]))) is None
+
+
+def test_while_the_source_is_held_what_has_no_spec_cannot_be_confirmed() -> None:
+    have = observed(*running(fleet(NAMES[:2])))
+    confirmed = confirm(planned(desired(), have))
+    held = planned(desired(hold_reason="the directory is away"), have, confirmed)
+    assert (kinds(held), {hold.confirm for hold in held.holds}) == ([], {""})
+
+
+def test_the_guards_that_stand_are_named_whether_confirmed_or_not() -> None:
+    want = desired(*fleet(NAMES[4:]), removed=NAMES[:4])
+    have = observed(*running(fleet()), seen(worker("lost")))
+    found = frozenset(guard.digest for guard in (prune_guard(want, have), lost_guard(want, have)) if guard)
+    assert (standing(want, have), len(found)) == (found, 2)
+    assert standing(desired(*fleet()), observed(*running(fleet()))) == frozenset()
 
 
 # --- replacements ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.core.desired import Desired
+from controller.core.guards import lost_guard
 from controller.core.intents import Intents
 from controller.core.observed import Observed, Status
 from controller.core.plan import ActionKind
@@ -83,9 +84,16 @@ def test_a_slot_whose_state_is_not_known_is_left_alone_and_nothing_is_risked_bes
 
 
 def test_a_slot_without_a_readable_spec_is_held() -> None:
-    assert str(planned(desired(), observed(*row(OLD)))) == (
-        "hold     web: NoSpec: no spec is known, and no proof that it was removed: web/0, web/1, web/2 stay"
+    have = observed(*row(OLD))
+    guard = lost_guard(desired(), have)
+    assert guard is not None
+    text = "hold     web: NoSpec: no spec is known, and no proof that it was removed: web/0, web/1, web/2 stay"
+    assert str(planned(desired(), have)) == f"{text} [confirm {guard.digest}]"
+    unread = replace(problem(), worker_id=None)
+    assert str(planned(desired(problems=(problem(), unread)), have)) == (
+        f"{text}; it may be in web.yaml, which cannot be understood now [confirm {guard.digest}]"
     )
+    assert text in str(planned(desired(hold_reason="the directory is away"), have)).splitlines()
 
 
 def test_a_broken_worker_without_a_good_spec_is_held() -> None:

@@ -253,12 +253,46 @@ async def test_no_wish_is_forgotten_while_a_host_cannot_be_asked(scene: Scene) -
     assert "web" in scene.loop.intents().runs
 
 
-async def test_an_old_confirmation_that_nothing_waits_for_is_forgotten(scene: Scene) -> None:
+async def test_a_confirmation_that_nothing_waits_for_is_forgotten(scene: Scene) -> None:
+    scene.host.reachable = False
     scene.wishes.confirm("abc", NOW)
     await scene.accept(desired(WEB))
-    assert scene.loop.intents().confirmed == {"abc"}
-    await scene.clock.advance(4000)
+    assert scene.loop.intents().confirmed == {"abc"}, "who knows what waits on a host that is silent"
+    scene.host.reachable = True
+    await scene.look("web")
     assert scene.loop.intents().confirmed == frozenset()
+
+
+async def test_a_confirmation_lets_one_change_happen_and_no_later_one(scene: Scene) -> None:
+    names = [f"w{number}" for number in range(6)]
+    before = [worker(name) for name in names]
+    scene.running(WEB, *before)
+    await scene.accept(desired(WEB, removed=names))
+    digest = scene.loop.all_holds()[0].confirm
+    scene.wishes.confirm(digest, NOW)
+    scene.queue.everything()
+    await rounds()
+    assert scene.host.orders == [f"remove {name}/0" for name in names]
+    assert scene.loop.intents().confirmed == frozenset()
+    await scene.accept(desired(WEB, *before))
+    scene.host.orders.clear()
+    await scene.accept(desired(WEB, removed=names))
+    assert scene.host.orders == []
+    assert {hold.confirm for hold in scene.loop.all_holds()} == {digest}
+
+
+async def test_a_confirmation_of_what_could_not_be_carried_over_stays_until_it_is(scene: Scene) -> None:
+    names = [f"w{number}" for number in range(6)]
+    scene.running(WEB, *(worker(name) for name in names))
+    await scene.accept(desired(WEB, removed=names))
+    scene.host.errors["remove"] = [Unavailable("gone")]
+    scene.wishes.confirm(scene.loop.all_holds()[0].confirm, NOW)
+    scene.queue.everything()
+    await rounds()
+    assert (scene.host.orders, len(scene.loop.intents().confirmed)) == ([], 1)
+    await scene.clock.advance(RESYNC_S)
+    await rounds()
+    assert (len(scene.host.orders), len(scene.loop.intents().confirmed)) == (6, 0)
 
 
 async def test_removals_are_orders_of_their_own(scene: Scene) -> None:

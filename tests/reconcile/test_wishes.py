@@ -87,12 +87,20 @@ def test_a_digest_that_is_none_is_refused(tmp_path: Path, digest: str) -> None:
         WishBook(tmp_path).confirm(digest, NOW)
 
 
-def test_a_confirmation_stays_while_something_waits_for_it_or_it_is_new(tmp_path: Path) -> None:
+def test_a_confirmation_is_gone_with_the_guard_that_it_was_for(tmp_path: Path) -> None:
+    book = WishBook(tmp_path)
+    for digest in ("done", "live", "new"):
+        book.confirm(digest, NOW)
+    book.forget_confirmations(frozenset({"done", "live"}), frozenset({"live"}))
+    assert WishBook(tmp_path).intents.confirmed == book.intents.confirmed == {"live", "new"}
+
+
+def test_while_it_is_not_certain_what_stands_only_old_confirmations_are_dropped(tmp_path: Path) -> None:
     book = WishBook(tmp_path)
     book.confirm("old", NOW - CONFIRMATION_LIVES_S - 1)
     book.confirm("live", NOW - CONFIRMATION_LIVES_S - 1)
     book.confirm("new", NOW)
-    book.forget_confirmations(frozenset({"live"}), NOW)
+    book.forget_confirmations(book.intents.confirmed, frozenset({"live"}), NOW)
     assert WishBook(tmp_path).intents.confirmed == book.intents.confirmed == {"live", "new"}
 
 
