@@ -88,6 +88,8 @@ class Turn:
     def __init__(self, slot: Slot, now: Now, dice: Dice) -> None:
         self.slot, self.now, self.dice = slot, now, dice
         self.effects: list[Effect] = []
+        self.spares_nobody = False
+        """What this step ends is killed without being asked: a person said so with the very wish it serves."""
 
     # --- decisions ---
 
@@ -224,6 +226,9 @@ class Turn:
     def ask_to_stop(self, why: str, message: str = "") -> Step:
         """Begin to end the live run; `why` is one of the words of `Slot.why_stopping`. pre_stop comes first."""
         self.drop_aside()
+        # A stop stays one that spares nobody, also for a run that was on its way when it came.
+        if self.spares_nobody or (why == "stop" and self.slot.wish.at_once):
+            return self.kill_at_once(why, message)
         grace, name = seconds(self.slot, "stop_grace_ms"), self.slot.wish.launch["stop_signal"]
         text = f"asked to end by SIG{name}; killed after {grace:.1f} s"
         is_first = "pre_stop" in hooks_of(self.slot)
@@ -239,6 +244,25 @@ class Turn:
         else:
             self.ask(self.now.mono + grace)
         return self.done()
+
+    def kill_at_once(self, why: str, message: str = "") -> Step:
+        """End the live run without a signal before, a grace, or the hook pre_stop."""
+        self.move(Phase.STOPPING)
+        self.set(
+            why_stopping=why, since=self.now.wall, asked=False, killed=False, deadline=None, asked_mono=None,
+            reason=_STOP_REASONS[why], message=message,
+        )  # fmt: skip
+        self.emit("stop_requested", "killed at once, as was asked for", {"why": why, "at_once": True}, why)
+        self.kill()
+        return self.done()
+
+    def hurry(self) -> None:
+        """What is on its way to its end already is given no more time."""
+        if self.slot.phase is Phase.LEAVING:
+            self.drop_hook()
+            self.move(Phase.STOPPING)
+        if self.slot.phase in (Phase.STOPPING, Phase.DRAINING) and not self.slot.killed:
+            self.kill()
 
     # --- building blocks ---
 

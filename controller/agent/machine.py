@@ -134,6 +134,9 @@ class _Machine(HookEvents, HealthEvents, Turn):
                 # It crashed, and somebody changed something before all of it was gone: no delay, nothing counted.
                 self.set(why_stopping="restart" if asked_for else "replace")
         self.follow_probes(before)
+        self.spares_nobody = asked_for and wish.at_once
+        if self.spares_nobody:
+            self.hurry()
         if asked_for and self.slot.phase in (Phase.STARTING, Phase.RUNNING) and wants_running(self.slot):
             return self.ask_to_stop("restart")
         # What completed did so at its revision: a change that is worth no restart makes it run no second time.

@@ -44,7 +44,8 @@ file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}} eve
 everything that was adjourned has stopped, after the pushes that tell of it.
 
 SLOT       {slot, generation, revision, digest, run_request, wanted: running|stopped, launch: LAUNCH, fields, labels?,
-            secrets?: {NAME: value}}     values are kept in memory only; those of another apply stay without it
+            secrets?: {NAME: value},     values are kept in memory only; those of another apply stay without it
+            at_once?}                    with a new run_request: what it ends is killed at once, without pre_stop
 LAUNCH     the fields of controller.core.desired.Launch, as JSON; what is not there has its default
 SLOT VIEW  {slot, generation, revision, digest, run_request, wanted, fields, status, reason, message, since, run,
             run_number, running_revision, pid, started_at, restart_count, last_exit: {cause, code, signal, at, run},

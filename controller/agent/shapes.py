@@ -134,6 +134,7 @@ def wish_from(value: Mapping[str, Any]) -> Wish:
         launch=launch_from(value.get("launch")),
         fields=fields if isinstance(fields, dict) else {},
         removed=value.get("removed") is True,
+        at_once=value.get("at_once") is True,
     )
 
 
@@ -148,6 +149,7 @@ def wish_value(wish: Wish) -> dict[str, Any]:
         "launch": wish.launch,
         "fields": wish.fields,
         "removed": wish.removed,
+        "at_once": wish.at_once,
     }
 
 

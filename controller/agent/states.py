@@ -97,6 +97,7 @@ class Wish:
     """What the controller last asked of the slot: the durable half (`slots/*.json`).
 
     `unclaimed`: nobody of this state folder asked for anything, the run was only found (orphans.py). Never written.
+    `at_once`: what this wish ends is killed without being asked first.
     """
 
     generation: int
@@ -108,6 +109,7 @@ class Wish:
     fields: Mapping[str, Any] = field(default_factory=dict)
     removed: bool = False
     unclaimed: bool = False
+    at_once: bool = False
 
 
 @dataclass(frozen=True)

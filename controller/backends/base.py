@@ -33,7 +33,7 @@ class Superseded(BackendError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotOrder:
-    """What a slot should be: the content of one `apply`."""
+    """What a slot should be: the content of one `apply`. `at_once`: what it ends is killed without being asked."""
 
     instance: str
     generation: int
@@ -44,6 +44,7 @@ class SlotOrder:
     launch: Launch
     fields: Mapping[str, Any]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

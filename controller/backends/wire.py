@@ -32,6 +32,8 @@ def slot_message(order: SlotOrder) -> dict[str, Any]:
         "launch": asdict(order.launch),
         "fields": dict(order.fields),
     }
+    if order.at_once:
+        message["at_once"] = True
     if order.secrets:
         message["secrets"] = dict(order.secrets)
     return message

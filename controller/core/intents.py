@@ -13,14 +13,18 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunIntent:
-    """`restart`: give every instance one new run. `start`: give those that are down one, with a fresh budget."""
+    """`restart`: give every instance one new run. `start`: give those that are down one, with a fresh budget.
+
+    `stop`: end what the spec (or a keep) wants stopped, now. `at_once`: what it ends is killed without being asked.
+    """
 
     worker_id: str
-    kind: Literal["restart", "start"]
+    kind: Literal["restart", "start", "stop"]
     number: int
     at: float
     actor: str = "unknown"
     reason: str = ""
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

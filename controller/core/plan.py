@@ -76,6 +76,7 @@ class Action:
     wanted: str = "running"
     run_request: int = 0
     fields: tuple[FieldChange, ...] = ()
+    at_once: bool = False
 
     @property
     def instance(self) -> str:

@@ -112,11 +112,16 @@ class _Decision:
             else:
                 step = step_for(self._worker.spec, instance, slot, self._wish)
                 steps += [] if step is None else [self._with_origin(step)]
-                if slot is not None and self._worker.spec.wanted == "stopped" and is_pending(self._wish, slot.seen):
+                if slot is not None and self._is_in_vain(slot):
                     unserved.append(slot.seen.instance)
         if unserved and self._wish is not None:
             self._hold("WantedStopped", f"no {self._wish.kind} of {_names(unserved)}: desired_state is stopped")
         return steps
+
+    def _is_in_vain(self, slot: Slot) -> bool:
+        """A wish for a new run of what is to be stopped."""
+        is_for_a_run = self._wish is not None and self._wish.kind != "stop"
+        return is_for_a_run and self._worker.spec.wanted == "stopped" and is_pending(self._wish, slot.seen)
 
     def _with_origin(self, step: Step) -> Step:
         """A new slot after a complete row of others comes from a higher count of replicas, and says so."""

@@ -7,7 +7,7 @@ guards, pacing, refusals) is not asked here. First match wins:
 2. running is wanted, was not     START      with the newest spec and wish, all in one
    stopped is wanted, was not     STOP       serves no wish: a person's later start must still count
 3. another revision               REPLACE    where a process is wanted; without one UPDATE, as nothing is replaced
-4. a wish of a person             RESTART, or START for one that is down
+4. a wish of a person             RESTART, or START for one that is down, or STOP for one that takes its time to stop
 5. its secrets are missing        START      an order brings them: a supervisor keeps them in memory only
 6. another digest                 UPDATE     in place
 
@@ -33,6 +33,8 @@ SECRETS_MISSING = "SecretsMissing"
 """The reason that a supervisor gives for a slot whose secret values it does not have."""
 
 DOWN = frozenset({Status.STOPPED, Status.CRASHED, Status.ERROR})
+LIVE = frozenset({Status.STARTING, Status.RUNNING, Status.STOPPING})
+_KINDS = {"restart": ActionKind.RESTART, "start": ActionKind.START, "stop": ActionKind.STOP}
 
 Wanted = Literal["running", "stopped"]
 
@@ -75,7 +77,7 @@ def step_for(spec: WorkerSpec, instance: DesiredInstance, slot: Slot | None, wis
     pending = is_pending(wish, seen)
     wanted = _wanted(spec, seen.wanted, wish if pending else None)
     is_edit = seen.digest != instance.digest or seen.revision != instance.revision
-    serves = pending and wanted == "running"
+    serves = pending and wish is not None and (wanted == "stopped") == (wish.kind == "stop")
 
     def step(kind: ActionKind, cause: str) -> Step:
         return Step(
@@ -88,7 +90,7 @@ def step_for(spec: WorkerSpec, instance: DesiredInstance, slot: Slot | None, wis
     if seen.revision != instance.revision:
         return step(ActionKind.REPLACE if wanted == "running" else ActionKind.UPDATE, "spec changed")
     if wish is not None and serves:
-        return step(ActionKind.RESTART if wish.kind == "restart" else ActionKind.START, asked_for(wish))
+        return step(_KINDS[wish.kind], asked_for(wish))
     if lacks_secrets(seen) and instance.secrets and wanted == "running":
         return step(ActionKind.START, "brings the secrets that its host does not have")
     if is_edit:
@@ -105,12 +107,15 @@ def is_pending(wish: RunIntent | None, seen: ObservedInstance) -> bool:
     """Whether a person's wish concerns this slot and is not served yet."""
     if wish is None or seen.run_request >= wish.number:
         return False
+    if wish.kind == "stop":
+        return seen.status in LIVE
     return wish.kind == "restart" or (seen.status in DOWN and seen.since <= wish.at + START_WISH_S)
 
 
 def asked_for(wish: RunIntent) -> str:
     """A person's wish as the cause of an action."""
-    return f"{wish.kind} asked for by {wish.actor}" + (f": {wish.reason}" if wish.reason else "")
+    how = " at once" if wish.at_once else ""
+    return f"{wish.kind}{how} asked for by {wish.actor}" + (f": {wish.reason}" if wish.reason else "")
 
 
 def _creation(spec: WorkerSpec, instance: DesiredInstance, wish: RunIntent | None) -> Step:
@@ -130,7 +135,7 @@ def _creation(spec: WorkerSpec, instance: DesiredInstance, wish: RunIntent | Non
 def _wanted(spec: WorkerSpec, now: Wanted, wish: RunIntent | None) -> Wanted:
     if spec.wanted != "unless_stopped":
         return spec.wanted
-    return now if wish is None else "running"
+    return now if wish is None or wish.kind == "stop" else "running"
 
 
 def _why_wanted(spec: WorkerSpec, wish: RunIntent | None) -> str:

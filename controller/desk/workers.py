@@ -253,9 +253,10 @@ class Desk(Shelf):
             is_edited = edited
             failpoint("controller.after_spec_write")
         try:
-            if wish.action == "stop":
+            # An edit is the wish itself: what it starts begins with a fresh budget. A kill is no part of a spec.
+            if (wish.action == "stop" and wish.graceful) or (wish.action == "start" and is_edited):
                 await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
-            elif not is_edited:  # An edit is the wish itself: what it starts begins with a fresh budget.
+            else:
                 number = await self._record(wish, now, _served(picture))
         except OSError as error:
             return Refused(code="state_unwritable", message=f"cannot write to the state directory: {error.strerror}")
@@ -265,11 +266,11 @@ class Desk(Shelf):
 
     async def _record(self, wish: ActionWish, now: float, served: int) -> int:
         """Make an intent of the wish; its number."""
-        assert wish.action != "stop"
         number = self._wishes.next_number(wish.worker_id, now, served=served)
         intent = RunIntent(
-            worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason
-        )
+            worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason,
+            at_once=not wish.graceful and wish.action != "start",
+        )  # fmt: skip
         await asyncio.to_thread(self._wishes.wish, intent)
         return number
 
@@ -278,8 +279,6 @@ class Desk(Shelf):
             return Refused(code="draining", message="the controller is stopping")
         if wish.for_ms is not None:
             return Refused(code="not_supported", message="for_ms is not yet supported", hint="leave it out")
-        if not wish.graceful:
-            return Refused(code="not_supported", message="graceful: false is not yet supported", hint="leave it out")
         worker = picture.desired
         problems = worker.problems if worker is not None else picture.broken or ()
         if worker is None or (problems and wish.action != "restart"):
@@ -302,9 +301,10 @@ class Desk(Shelf):
         for changed in (*self._operations.add(operation), operation):
             self._archive.keep_operation(changed)
         because = f": {wish.reason}" if wish.reason else ""
+        how = "" if wish.graceful or wish.action == "start" else " at once"
         self._archive.keep_own(
             Event(at=now, type=f"{wish.action}_requested", worker_id=wish.worker_id, actor=wish.actor,
-                  cause=wish.reason, message=f"{wish.action} asked for by {wish.actor}{because}",
+                  cause=wish.reason, message=f"{wish.action}{how} asked for by {wish.actor}{because}",
                   data={"operation_id": operation.operation_id})
         )  # fmt: skip
         return operation

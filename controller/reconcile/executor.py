@@ -69,6 +69,7 @@ def _order(action: Action, desired: Desired) -> SlotOrder:
         launch=instance.launch,
         fields=explicit_fields(worker.spec),
         secrets=instance.secrets,
+        at_once=action.at_once,
     )
 
 

@@ -30,6 +30,8 @@ from controller.reconcile.wishes import WishBook
 RESYNC_S = 30.0
 RETRY_S = 1.0
 """How soon a worker whose orders were not carried over is looked at again; then twice as late each time."""
+STOP_WISH_S = 60.0
+"""So long a wish to stop at once waits for the spec to say so: the file is written first, and read soon after."""
 
 log = logging.getLogger("workerctl.loop")
 
@@ -239,6 +241,10 @@ class Loop:
 
     def _is_pending(self, worker_id: str, intent: RunIntent, observed: Observed) -> bool:
         assert self.desired is not None
+        worker = self.desired.workers.get(worker_id)
+        is_wanted = worker is not None and worker.spec.wanted != "stopped"
+        if intent.kind == "stop" and is_wanted and abs(self._clock.now() - intent.at) > STOP_WISH_S:
+            return False  # Its spec was changed by somebody else: a later stop must not inherit the kill.
         return any(is_pending(intent, slot.seen) for slot in picture_of(worker_id, self.desired, observed).slots)
 
 

@@ -130,6 +130,6 @@ class WishBook:
 def _read_intent(value: dict[str, Any], worker_id: str) -> RunIntent:
     intent = RunIntent(**value)
     is_text = all(isinstance(value.get(name, ""), str) for name in ("actor", "reason"))
-    if intent.worker_id != worker_id or intent.kind not in ("restart", "start") or not is_text:
+    if intent.worker_id != worker_id or intent.kind not in ("restart", "start", "stop") or not is_text:
         raise ValueError("a field is wrong")
-    return replace(intent, number=int(intent.number), at=float(intent.at))
+    return replace(intent, number=int(intent.number), at=float(intent.at), at_once=intent.at_once is True)

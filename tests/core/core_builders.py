@@ -92,10 +92,12 @@ def observed(*instances: ObservedInstance, **fields: Any) -> Observed:
 
 
 def wish(
-    worker_id: str = "web", kind: Literal["restart", "start"] = "restart", *, number: int = 7, at: float = NOW,
-    reason: str = "",
+    worker_id: str = "web", kind: Literal["restart", "start", "stop"] = "restart", *, number: int = 7,
+    at: float = NOW, reason: str = "", at_once: bool = False,
 ) -> Intents:  # fmt: skip
-    intent = RunIntent(worker_id=worker_id, kind=kind, number=number, at=at, actor="alice", reason=reason)
+    intent = RunIntent(
+        worker_id=worker_id, kind=kind, number=number, at=at, actor="alice", reason=reason, at_once=at_once
+    )
     return Intents(runs={worker_id: intent})
 
 

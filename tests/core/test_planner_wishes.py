@@ -95,3 +95,28 @@ def test_a_failed_neighbour_stalls_a_restart_and_settings_still_arrive() -> None
         "update   web/1: spec changed; start_grace_ms: unset -> 5 (in_place)\n"
         f"hold     web: RolloutStalled: web/0 is in error at {after.revision}; not touched meanwhile: web/1"
     )
+
+
+def test_a_stop_at_once_is_one_order_also_for_what_takes_its_time_to_stop() -> None:
+    off = worker(desired_state="stopped")
+    kill = wish(kind="stop", at_once=True, reason="it hangs")
+    plan = planned(desired(off), observed(seen(off, wanted="running")), kill)
+    assert str(plan) == "stop     web/0: stop at once asked for by alice: it hangs"
+    assert [(action.at_once, action.run_request, action.wanted) for action in plan.actions] == [(True, 7, "stopped")]
+    slow = seen(off, status=Status.STOPPING, wanted="stopped")
+    assert str(planned(desired(off), observed(slow), kill)) == str(plan)
+    served = seen(off, status=Status.STOPPING, wanted="stopped", run_request=7)
+    assert str(planned(desired(off), observed(served), kill)) == ""
+    down = seen(off, status=Status.STOPPED, wanted="stopped")
+    assert str(planned(desired(off), observed(down), kill)) == ""
+
+
+def test_a_stop_at_once_kills_nothing_that_should_run() -> None:
+    assert str(planned(desired(worker()), observed(seen(worker())), wish(kind="stop", at_once=True))) == ""
+
+
+def test_a_restart_at_once_says_so_to_the_supervisor_for_the_slot_that_it_serves() -> None:
+    two = worker(replicas=2)
+    plan = planned(desired(two), observed(*row(two)), wish(at_once=True))
+    assert [(action.instance, action.at_once) for action in plan.actions] == [("web/0", True)]
+    assert str(plan).startswith("restart  web/0: restart at once asked for by alice")

@@ -152,6 +152,20 @@ async def test_a_restart_is_an_intent_that_is_served_once(scene: Scene) -> None:
     await until(lambda: not scene.wishes.intents.runs)
 
 
+async def test_what_is_not_asked_gracefully_is_ordered_to_be_killed(scene: Scene) -> None:
+    await scene.start(web="")
+    await until(lambda: "web/0" in scene.host.slots)
+    assert await scene.ended(await scene.act("restart", graceful=False)) == "succeeded"
+    assert scene.host.orders[-1] == "apply web/0 running at once"
+    assert await scene.ended(await scene.act("restart")) == "succeeded"
+    assert scene.host.orders[-1] == "apply web/0 running"
+    assert await scene.ended(await scene.act("stop", graceful=False, reason="it hangs")) == "succeeded"
+    await until(lambda: not scene.wishes.intents.runs)
+    assert await scene.ended(await scene.act("start")) == "succeeded"
+    messages = [event.message for event in scene.store.reader.events()] if scene.store.writer.flush(5) else []
+    assert "stop at once asked for by ann: it hangs" in messages
+
+
 async def test_a_restart_that_the_host_refuses_has_failed_with_the_reason(scene: Scene) -> None:
     await scene.start(web="")
     await until(lambda: scene.host.slots)
@@ -188,7 +202,6 @@ async def test_what_cannot_be_asked_for_is_refused_with_the_reason(scene: Scene)
     }.items():
         assert isinstance(answer, Refused)
         assert answer.code == wanted
-    assert isinstance(await scene.act("start", graceful=False), Refused)
     scene.loop.draining = True
     for answer in (await scene.act("start"), await scene.desk.reconcile(None, "ann")):
         assert isinstance(answer, Refused)

@@ -149,7 +149,7 @@ class MemoryHost:
             await self.on_order()
 
     def _apply(self, order: SlotOrder) -> Answer:
-        self.orders.append(f"apply {order.instance} {order.wanted}")
+        self.orders.append(f"apply {order.instance} {order.wanted}{' at once' if order.at_once else ''}")
         if error := self.answers.get(order.instance):
             if error == "refused":
                 refusal = Refusal(digest=order.digest, message="no such command", at=self.now())
