@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from controller.agent.failpoints import failpoint
 
@@ -24,6 +25,27 @@ _AT_FDCWD = -100
 
 class Conflict(Exception):
     """The file is not what the caller read. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One file's content, before and after; None for no file."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+    @property
+    def opposite(self) -> FileChange:
+        """Back again."""
+        return FileChange(path=self.path, before=self.after, after=self.before)
+
+    def apply(self) -> None:
+        """Makes the change, durably. Raises Conflict, or OSError when it cannot be made."""
+        if self.after is not None:
+            write_atomically(self.path, self.after, self.before)
+        elif self.before is not None:
+            delete_atomically(self.path, self.before)
 
 
 def write_atomically(path: str, content: bytes, expected: bytes | None) -> None:

@@ -1,7 +1,8 @@
 """Git work trees: whether git is changing the specs directory right now, and at which commit it is.
 
-Called by directory.py before and after reading. A checkout removes and rewrites files one by one; while it does, a file
-that is missing is not gone. Only the files that git itself uses are looked at; git is never run.
+Called by directory.py before and after reading, and by git_repository.py before a commit. A checkout removes and
+rewrites files one by one; while it does, a file that is missing is not gone. Only the files that git itself uses are
+looked at; git is never run.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class WorkTree:
 
 def look_at_worktree(real_root: str) -> WorkTree:
     """Looks at the git directory that the specs directory belongs to, if any."""
-    git_dir = _git_dir(real_root)
+    git_dir = git_dir_of(real_root)
     if git_dir is None:
         return WorkTree()
     for sign in _BUSY_SIGNS:
@@ -39,7 +40,7 @@ def look_at_worktree(real_root: str) -> WorkTree:
     return WorkTree(stamp=_stamp(git_dir))
 
 
-def _git_dir(folder: str) -> str | None:
+def git_dir_of(folder: str) -> str | None:
     """The git directory of the nearest work tree at or above `folder`; linked ones name theirs in a file."""
     while True:
         candidate = os.path.join(folder, ".git")

@@ -3,7 +3,8 @@
 Called by the desk of specs, in a thread. One write at a time, and never while the directory is scanned: so what is
 judged is what is written, and the next scan takes it at its word. The order: read the file, check what the client has
 seen of it, edit, judge everything as it would be (the other files as they were last read), write, tell the source.
-Nothing is written that would not be accepted.
+Nothing is written that would not be accepted. How the file is written, and what goes with it (a commit, a push), is a
+matter of git_writes.py; while that talks to a remote, scans go on.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.core.authorship import (
@@ -26,11 +29,14 @@ from controller.core.authorship import (
 )
 from controller.core.problems import Problem
 from controller.sources.assembly import Assembly
-from controller.sources.atomic import Conflict, delete_atomically, write_atomically
+from controller.sources.atomic import Conflict, FileChange
 from controller.sources.directory import DirectorySource
 from controller.sources.documents import pointer
 from controller.sources.drafts import merged, replaced, still_hidden
 from controller.sources.edits import edited, renewed, without, worker_data
+from controller.sources.git_message import author_of, commit_message
+from controller.sources.git_repository import Blocked, Note
+from controller.sources.git_writes import PlainFiles, Writes
 from controller.sources.spelling import Speller
 from controller.sources.surgery import EditRefused
 
@@ -47,6 +53,16 @@ class _Ended(Exception):
         self.outcome = outcome
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """What is to be written, and what is answered then."""
+
+    file: str
+    change: FileChange
+    note: Note
+    outcome: SpecWritten
+
+
 def etag_of(content: bytes) -> str:
     """The strong validator of a file, with its quotes."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -55,30 +71,70 @@ def etag_of(content: bytes) -> str:
 class SpecWriter:
     """Writes into one specs directory. `shown(worker)`: the spec as clients see it; `now` in epoch seconds."""
 
-    def __init__(self, source: DirectorySource, *, shown: Callable[[Any], Mapping[str, Any]], now: Callable[[], float]):
+    def __init__(
+        self,
+        source: DirectorySource,
+        *,
+        shown: Callable[[Any], Mapping[str, Any]],
+        now: Callable[[], float],
+        writes: Writes | None = None,
+    ) -> None:
         self._source = source
         self._shown = shown
         self._now = now
+        self._writes = writes or PlainFiles()
+        self._turn = threading.Lock()
+        self._writes.mend()
 
     def write(self, wish: SpecWish) -> SpecOutcome:
         """Carries the wish out. Blocking."""
         try:
-            for _ in range(TRIES):
-                try:
-                    with self._source.writing():
-                        return self._create(wish) if wish.action == "create" else self._change(wish)
-                except Conflict as error:
-                    conflict = str(error)  # Somebody wrote at the same moment: read again, edit again.
+            with self._turn:
+                self._writes.mend()
+                for _ in range(TRIES):
+                    try:
+                        return self._try(wish)
+                    except Conflict as error:
+                        conflict = str(error)  # Somebody wrote at the same moment: read again, edit again.
             return SpecRefused(reason="busy", message=conflict, hint="try again", retry_after_s=1)
         except _Ended as ended:
             return ended.outcome
+        except Blocked as blocked:
+            return SpecRefused(
+                reason=blocked.reason, message=str(blocked), hint=blocked.hint, retry_after_s=blocked.retry_after_s
+            )
         except OSError as error:
             reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "read_only_source"
             return SpecRefused(reason=reason, message=f"the file cannot be written: {error.strerror}")
 
+    def _try(self, wish: SpecWish) -> SpecOutcome:
+        with ExitStack() as still:
+            still.enter_context(self._source.writing())
+            step = self._create(wish) if wish.action == "create" else self._change(wish)
+            if not isinstance(step, _Step):
+                return step
+            if wish.dry_run:
+                self._writes.check(step.change, step.note)
+                return step.outcome
+            if self._writes.is_slow:
+                still.close()
+            self._writes.begin(step.change, step.note)
+            with self._source.writing():
+                self._writes.finish(step.change)
+                if step.change.after is not None:
+                    self._source.wrote(step.file, step.change.after)
+                if wish.action == "delete":
+                    self._source.deleted(wish.worker_id)
+            return step.outcome
+
+    def _note(self, wish: SpecWish, before: bytes | None, after: bytes | None) -> Note:
+        had = None if before is None else worker_data(before, wish.worker_id)
+        has = None if after is None or wish.action == "delete" else worker_data(after, wish.worker_id)
+        return Note(message=commit_message(wish, had, has), author=author_of(wish.actor))
+
     # --- creating ---
 
-    def _create(self, wish: SpecWish) -> SpecOutcome:
+    def _create(self, wish: SpecWish) -> SpecOutcome | _Step:
         file = wish.worker_id + SUFFIX
         home = self._source.home(wish.worker_id)
         path = self._path(file)
@@ -90,14 +146,16 @@ class SpecWriter:
         self._check_body(wish.body, {})
         content = Speller().document({"worker_id": wish.worker_id, **wish.body}).encode()
         assembly = self._judged(wish, file, content)
-        if not wish.dry_run:
-            write_atomically(path, content, None)
-            self._source.wrote(file, content)
-        return SpecWritten(file=file, etag=etag_of(content), worker=assembly.workers.get(wish.worker_id))
+        return _Step(
+            file=file,
+            change=FileChange(path=path, before=None, after=content),
+            note=self._note(wish, None, content),
+            outcome=SpecWritten(file=file, etag=etag_of(content), worker=assembly.workers.get(wish.worker_id)),
+        )
 
     # --- changing ---
 
-    def _change(self, wish: SpecWish) -> SpecOutcome:
+    def _change(self, wish: SpecWish) -> SpecOutcome | _Step:
         file = self._source.home(wish.worker_id)
         if file is None:
             return SpecUnknown()
@@ -114,19 +172,13 @@ class SpecWriter:
             worker = self._judged(wish, file, before).workers.get(wish.worker_id)
             return SpecWritten(file=file, etag=etag_of(before), worker=worker, is_changed=False)
         assembly = self._judged(wish, file, content)
-        if not wish.dry_run:
-            self._put(wish, file, before, content)
         worker = None if wish.action == "delete" else assembly.workers.get(wish.worker_id)
-        return SpecWritten(file=file, etag="" if content is None else etag_of(content), worker=worker)
-
-    def _put(self, wish: SpecWish, file: str, before: bytes, content: bytes | None) -> None:
-        if content is None:
-            delete_atomically(self._path(file), before)
-        else:
-            write_atomically(self._path(file), content, before)
-            self._source.wrote(file, content)
-        if wish.action == "delete":
-            self._source.deleted(wish.worker_id)
+        return _Step(
+            file=file,
+            change=FileChange(path=path, before=before, after=content),
+            note=self._note(wish, before, content),
+            outcome=SpecWritten(file=file, etag="" if content is None else etag_of(content), worker=worker),
+        )
 
     def _edited(self, wish: SpecWish, file: str, before: bytes) -> bytes | None:
         """The new content of the file, None for none."""
