@@ -41,6 +41,7 @@ from controller.reconcile.state import StateDir, StateError, open_state_dir
 from controller.reconcile.upkeep import keep_house
 from controller.reconcile.wishes import WishBook
 from controller.sources.directory import DirectorySource
+from controller.sources.git_writes import writes
 from controller.sources.launching import Surroundings
 from controller.sources.watch import hints
 from controller.sources.writer import SpecWriter
@@ -118,7 +119,8 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     source = DirectorySource(str(settings.specs), str(state.path), _surroundings(settings, state))
     specs = SpecFeed(source, clock=clock, archive=archive, accept=loop.accept)
     parts = Parts(store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock)
-    writer = SpecWriter(source, shown=shown_spec, now=clock.now)
+    way = writes(settings.writes, source.root, os.environ)
+    writer = SpecWriter(source, shown=shown_spec, now=clock.now, writes=way)
     desk = Desk(parts, writer)
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)

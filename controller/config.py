@@ -34,6 +34,7 @@ class Settings:
     allow_env: tuple[str, ...]
     allowed_host: tuple[str, ...]
     log_format: Literal["text", "json"]
+    writes: Literal["file", "commit", "push", "readonly"] = "file"
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,6 +71,7 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None 
         allow_env=picked.value("allow_env", _names, lambda: ()),
         allowed_host=picked.value("allowed_host", _hosts, lambda: ()),
         log_format=picked.value("log_format", _one_of("text", "json"), lambda: "text"),
+        writes=picked.value("writes", _one_of("file", "commit", "push", "readonly"), lambda: "file"),
         origins=picked.origins,
     )
 

@@ -38,6 +38,11 @@ from controller.cli.common import examples
 )
 @click.option("--allow-env", metavar="N,...", help="Variables that specs may read as ${env.N}.")
 @click.option("--allowed-host", metavar="N,...", help="Further names that a Host header may give this server.")
+@click.option(
+    "--writes",
+    type=click.Choice(["file", "commit", "push", "readonly"]),
+    help="How the API writes specs: the file only, with a git commit, pushed too, or not.  [default: file]",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="The format of our own log.  [default: text]")
 def serve(**flags: Any) -> None:
     """Run the controller on a directory of specs.

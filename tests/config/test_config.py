@@ -10,7 +10,9 @@ import pytest
 
 from controller.config import ConfigError, Settings, load
 
-SETTINGS = ("specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host")
+SETTINGS = (
+    "specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host", "writes",
+)  # fmt: skip
 
 
 def loaded(
@@ -58,8 +60,15 @@ def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path
     assert found.origins == {
         "specs": "default", "state_dir": "default", "db": "default", "listen": "--listen",
         "on_exit": "WORKERCTL_ON_EXIT", "stop_timeout": file, "allow_env": file, "log_format": file,
-        "allowed_host": "default",
+        "allowed_host": "default", "writes": "default",
     }  # fmt: skip
+
+
+def test_how_specs_are_written_is_a_setting_like_the_others(tmp_path: Path) -> None:
+    assert loaded(env={"WORKERCTL_WRITES": "commit"}).writes == "commit"
+    assert with_file(tmp_path, 'writes = "readonly"', {"writes": "push"}).writes == "push"
+    with pytest.raises(ConfigError, match="expected file or commit or push or readonly"):
+        loaded(env={"WORKERCTL_WRITES": "force"})
 
 
 def test_the_file_is_looked_for_where_such_files_are(tmp_path: Path) -> None:
