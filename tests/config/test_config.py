@@ -11,7 +11,8 @@ import pytest
 from controller.config import ConfigError, Settings, load
 
 SETTINGS = (
-    "specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host", "writes",
+    "specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host",
+    "writes",
 )  # fmt: skip
 
 
