@@ -48,6 +48,7 @@ NAMES = (
     ("keeper.after_adopt", "all records are adopted, no agent runs"),
     ("keeper.before_agent_start", "the agent is about to be forked"),
     ("keeper.before_greeting", "the agent runs and has been told nothing"),
+    ("keeper.before_frame_sent", "an event or the whole list is about to be written to the agent"),
     ("keeper.before_drain", "the agent is dead, what it had sent is unread"),
     ("keeper.before_bye", "shutdown was asked for and no run is left"),
 )

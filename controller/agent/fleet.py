@@ -1,8 +1,9 @@
 """All slots of this agent: feeds each event to the pure machine, keeps what follows, and carries out what it asks for.
 
 The heart of the imperative shell. The order within one event is what makes a kill at any line harmless:
-step -> runtime half written -> effects, in order -> view pushed -> timer set -> whoever follows slots told. A slot that
-was persisted and whose order was not sent is found out at the next start, because the keeper does not know its run.
+step -> runtime half written -> events journalled -> other effects, in order -> view pushed -> timer set -> followers
+told. A slot that was persisted and whose order was not sent is found out at the next start, because the keeper does not
+know its run; events that were not journalled, because the runtime half notes them (untold.py).
 
 Rules: no decision is taken here (machine.py decides). Events of one slot are fed one after the other, also those that
 effects cause. A bug in one slot's step is told of and hurts no other. The cost of an event does not grow with the
@@ -42,6 +43,7 @@ from .states import (
     Ticked,
     Wish,
 )
+from .untold import Note, event_value, note_of, still_untold
 
 _SETTLED = (Phase.COMPLETED, Phase.FAILED)
 _log = logging.getLogger("agent")
@@ -109,6 +111,8 @@ class Fleet:
             slot = replace(remembered.slot, suspended=adjourned_until is not None)
             self.slots[name] = slot
             self._index(None, slot)
+        for event in list(still_untold(self._journal, loaded.notes)):
+            self._journal.append(event, mono=self._outside.clock().mono)
 
     def sync(self, newest: Mapping[str, Wish]) -> None:
         """Bring slots in line with the newest wishes that were recorded; those they have may be older."""
@@ -218,7 +222,8 @@ class Fleet:
     ) -> None:
         """One event that comes from no machine."""
         _log.info("%s%s: %s", kind, f" {slot}" if slot else "", message)
-        self._record(slot, Emit(kind, message, None, "", data or {}))
+        now = self._outside.clock()
+        self._journal.append(event_value(slot, Emit(kind, message, None, "", data or {}), now), mono=now.mono)
 
     async def tidy(self) -> None:
         """Now and then: what could not be written before, and what is left of slots that are gone."""
@@ -255,12 +260,14 @@ class Fleet:
             return
         try:
             after, effects = self._step(before, event)
+            now = self._outside.clock()
+            events = [event_value(name, effect, now) for effect in effects if isinstance(effect, Emit)]
             if after != before:
-                self._keep(before, after)
+                self._keep(before, after, note_of(self._journal, events))
+            for value in events:
+                self._journal.append(value, mono=now.mono)
             for effect in effects:
-                if isinstance(effect, Emit):
-                    self._record(name, effect)
-                else:
+                if not isinstance(effect, Emit):
                     self.perform(after, effect)
         except Exception as error:
             # One slot's bug is one slot's: it stays as it was, and its timer rests until its next event.
@@ -289,19 +296,19 @@ class Fleet:
         result = step(slot, event, self._outside.clock(), self._outside.dice())
         return result.slot, result.effects
 
-    def _keep(self, before: Slot, after: Slot) -> None:
+    def _keep(self, before: Slot, after: Slot, note: Optional[Note]) -> None:
         self.slots[after.name] = after
         self._index(before, after)
         failpoint("agent.before_persist")
-        self._write(after)
+        self._write(after, note)
         failpoint("agent.after_persist")
         if before.phase is not after.phase and (before.phase in _SETTLED or after.phase in _SETTLED):
             self._records.save(after)
 
-    def _write(self, slot: Slot) -> None:
+    def _write(self, slot: Slot, note: Optional[Note] = None) -> None:
         """The runtime half. Supervision goes on without it: a start of ours would then adopt by the keeper's word."""
         try:
-            self._records.save_runtime(slot)
+            self._records.save_runtime(slot, note)
         except OSError as error:
             self._unwritten.add(slot.name)
             self.failure = f"cannot write the runtime record of {slot.name}: {error}"
@@ -351,14 +358,6 @@ class Fleet:
         until = self.adjourned_until
         if until is not None and overruns(slot, until):
             self._inbox.append((slot.name, Adjourned(until)))
-
-    def _record(self, slot: Optional[str], event: Emit) -> None:
-        now = self._outside.clock()
-        value = {
-            "at": now.wall, "type": event.type, "slot": slot, "run": event.run, "cause": event.cause,
-            "message": event.message, "data": event.data,
-        }  # fmt: skip
-        self._journal.append(value, mono=now.mono)
 
     # --- views and time ---
 

@@ -123,6 +123,11 @@ class Journal:
         self._floor = self.last_seq - len(self._waiting) + 1
         self._write_id()
 
+    @property
+    def written_seq(self) -> int:
+        """The number of the last event that does not wait in memory."""
+        return self.last_seq - len(self._waiting)
+
     def close(self) -> None:
         """Let go of the file."""
         if self._descriptor is not None:

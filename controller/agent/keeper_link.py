@@ -1,16 +1,22 @@
 """The keeper's side of the socket to its agent: frames in, frames out, never blocking, bounded both ways.
 
 When the agent does not read, what waits for it is bounded: past the limit all unsent events are dropped and the next
-thing the agent hears is `runs`, which holds everything that matters (level, not edge).
+thing the agent hears is `runs`, which holds everything that matters (level, not edge). Only an agent that is gone makes
+us drop what waits: any other error of the kernel passes, and the poller has us try again.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from typing import Any
 
+from .failpoints import failpoint
 from .protocol import LENGTHS_SIZE, ProtocolError, decode, encode, lengths
+
+GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ESHUTDOWN, errno.EBADF})
+"""What a write answers where nobody reads any more; all other errors pass."""
 
 BACKLOG_LIMIT = 4 * 1024 * 1024
 _CHUNK = 262_144
@@ -73,10 +79,13 @@ class Link:
         while self._outbox and not self.closed:
             frame = self._outbox[0]
             try:
+                failpoint("keeper.before_frame_sent")
                 count = self._socket.send(memoryview(frame)[self._sent :], socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno not in GONE:
+                    return
                 # Its end is read as usual: what it had sent before still counts.
                 self._outbox.clear()
                 self._waiting = self._sent = 0

@@ -3,19 +3,27 @@
 The supervisor sends orders and is told of frames. Bytes that the kernel does not take at once wait here in order;
 `sent` is called when the last byte of a frame has left us, because only then does it survive our death (the keeper
 reads to the end what a dead agent had sent).
+
+An order is lost only with its keeper. Whatever else the kernel answers (no memory for buffers, say) passes, or is tried
+again for as long as it lasts: a slot waits for its order, and nobody else would send it a second time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Optional
 
+from .failpoints import failpoint
+from .keeper_link import GONE
 from .protocol import LENGTHS_SIZE, ProtocolError, decode, encode, lengths
 
+RETRY_S = 0.1
 _CHUNK = 262_144
+_log = logging.getLogger("agent")
 
 
 class Link:
@@ -29,6 +37,7 @@ class Link:
         self._waiting: deque[tuple[memoryview, Optional[Callable[[], None]]]] = deque()
         self._loop = asyncio.get_running_loop()
         self._ended = False
+        self._failure = ""
         os.set_blocking(descriptor, False)
         os.set_inheritable(descriptor, False)
         self._loop.add_reader(descriptor, self._read)
@@ -53,21 +62,34 @@ class Link:
         while self._waiting and not self._ended:
             data, sent = self._waiting[0]
             try:
+                failpoint("agent.before_order_written")
                 written = os.write(self._descriptor, data)
             except BlockingIOError:
                 self._loop.add_writer(self._descriptor, self._write)
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno not in GONE:
+                    self._retry(error)
+                    return
                 # The reading side sees the end after all that the keeper still had to say.
                 self._waiting.clear()
                 break
+            self._failure = ""
             if written < len(data):
                 self._waiting[0] = (data[written:], sent)
                 continue
             self._waiting.popleft()
             if sent is not None:
                 sent()
+        if not self._ended:
+            self._loop.remove_writer(self._descriptor)
+
+    def _retry(self, error: OSError) -> None:
         self._loop.remove_writer(self._descriptor)
+        self._loop.call_later(RETRY_S, self._write)
+        if self._failure != str(error):
+            self._failure = str(error)
+            _log.warning("cannot write to the keeper, %d orders wait: %s", len(self._waiting), error)
 
     def _read(self) -> None:
         try:

@@ -33,6 +33,7 @@ from .flusher import Flusher, replace_file
 from .protocol import CAUSE_REBOOT
 from .shapes import exit_from, exit_value, field_of, object_of, slot_from, slot_name, state_value, wish_from, wish_value
 from .states import BUSY, Exit, Phase, Slot, Wish
+from .untold import Note, note_from
 
 TOMBSTONES_KEPT = 5000
 TOMBSTONE_AGE_S = 30 * 86400.0
@@ -59,13 +60,14 @@ class Remembered:
 class Loaded:
     """All records. `quarantined` names the files that did not read, with the reason.
 
-    `leftovers` are runtime halves of slots that nobody of this state folder has asked for.
+    `leftovers` are runtime halves of slots that nobody of this state folder has asked for. `notes`: untold.py.
     """
 
     slots: dict[str, Remembered] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     quarantined: list[tuple[str, str]] = field(default_factory=list)
     leftovers: dict[str, Slot] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,16 @@ class Records:
         value = {"slot": slot.name, "wish": wish_value(slot.wish), "outcome": self._outcome(slot)}
         self._flusher.replace(self._path(self._durable, slot.name), _encode(value))
 
-    def save_runtime(self, slot: Slot) -> None:
-        """The runtime half, in place when this returns. Raises OSError."""
+    def save_runtime(self, slot: Slot, note: Optional[Note] = None) -> None:
+        """The runtime half, in place when this returns, with the events that are to be told next. Raises OSError."""
         known = self._wish_texts.get(slot.name)
         if known is None or known[0] is not slot.wish:
             known = (slot.wish, json.dumps(wish_value(slot.wish)))
             self._wish_texts[slot.name] = known
         # What nobody has asked for is no more ours for the agent after us.
         stamp = self._stamp._replace(incarnation="") if slot.wish.unclaimed else self._stamp
-        head = json.dumps({**stamp._asdict(), "slot": slot.name, "state": state_value(slot)})
+        noted = {} if note is None else {"untold": note._asdict()}
+        head = json.dumps({**stamp._asdict(), "slot": slot.name, **noted, "state": state_value(slot)}, default=str)
         text = f'{head[:-1]}, "wish": {known[1]}}}'
         try:
             replace_file(self._path(self._runtime, slot.name), text.encode(), sync=False)
@@ -174,6 +177,9 @@ class Records:
             slot = slot_from(name, wish_from(field_of(value, "wish", dict)), value.get("state"))
             half = former if value.get("boot_id") != self._stamp.boot_id else loaded.leftovers
             (runtime if self._is_ours(value, has_other=name in durable) else half)[name] = slot
+            note = note_from(value.get("untold"))
+            if note is not None:
+                loaded.notes.append(note)
 
         loaded.quarantined += _read_all(self._durable, read_durable)
         loaded.quarantined += _read_all(self._runtime, read_runtime)

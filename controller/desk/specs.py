@@ -62,7 +62,7 @@ class SpecDesk:
         outcome = await asyncio.to_thread(self._writer.write, wish)
         if not isinstance(outcome, SpecWritten):
             return outcome
-        failpoint("controller.after_spec_write")
+        failpoint("controller.after_config_write")
         if outcome.is_changed and not wish.dry_run:
             self._feed.look()
             self._archive.keep_own(

@@ -197,7 +197,7 @@ class LastGoodFiles:
                 return False
             file.write(content)
             file.flush()
-            failpoint("sources.last_good_written")
+            failpoint("sources.last_good_appended")
             os.fsync(descriptor)
         self._lines, self._size = self._lines + len(changed), size + len(content)
         return True
