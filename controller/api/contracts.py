@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controller.api.actions import ActionBody, ReconcileBody
+from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.shapes import (
     ANYTHING,
@@ -23,8 +24,11 @@ from controller.api.shapes import (
     TEXT,
     WORKER_ID,
     Schema,
+    listed,
     named,
+    or_null,
     page_of,
+    record,
 )
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -116,6 +120,9 @@ _NEW_SPEC: Schema = {
     "description": "A worker: `workerctl schema` prints all fields.",
 }
 _WRITTEN: Schema = {"anyOf": [named("WorkerConfig"), named("ConfigPreview")]}
+_WORKERS: Schema = {"anyOf": [page_of("Worker"), page_of("WorkerFields")]}
+_SORTS = [sign + name for name in SORTABLE for sign in ("", "-")]
+_LOG_PAGE: Schema = record(items=listed(named("LogLine")), next_cursor=TEXT, prev_cursor=or_null(TEXT))
 _LINES = (NDJSON, PLAIN, EVENTS)
 
 
@@ -206,8 +213,17 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ),
         ("GET", "/api/v1/workers"): Contract(
             summary="All workers with state and figures.",
-            parameters=(_LABEL, query("status", STATUS, "Only these.", repeated=True), _Q, _LIMIT, _CURSOR, _FOLLOW),
-            answers={200: json_of("A page of workers.", page_of("Worker"), NDJSON, EVENTS)},
+            parameters=(
+                _LABEL,
+                query("status", STATUS, "Only these.", repeated=True),
+                _Q,
+                query("sort", {"type": "string", "enum": _SORTS}, "By this field; downwards with a minus."),
+                query("fields", TEXT, "Only these fields, with commas between, and `worker_id`."),
+                _LIMIT,
+                _CURSOR,
+                _FOLLOW,
+            ),
+            answers={200: json_of("A page of workers.", _WORKERS, NDJSON, EVENTS)},
             problems=(400, 406, 503),
         ),
         ("GET", "/api/v1/workers/stats/overview"): Contract(
@@ -226,13 +242,16 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
                 _AFTER,
                 query("stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this one."),
                 query("instance", TEXT, "`NAME/N`, or N."),
+                query("before", COUNT, "The newest lines before this cursor (`prev_cursor`)."),
                 query("run", TEXT, "Only this run."),
+                query("grep", TEXT, "Lines that hold this text, as it is. Repeated: all of them.", repeated=True),
+                query("level", TEXT, "Lines of these levels.", repeated=True),
                 query("since", _MOMENT, "From then on."),
                 query("until", _MOMENT, "Up to then."),
                 _FOLLOW,
                 _LAST_EVENT,
             ),
-            answers={200: json_of("Lines; `next_cursor` is where to go on.", page_of("LogLine"), *_LINES)},
+            answers={200: json_of("Lines; `next_cursor` is where to go on.", _LOG_PAGE, *_LINES)},
             problems=(400, 404, 406, 503),
         ),
         ("POST", "/api/v1/workers/{id}/start"): _act("Start a worker."),

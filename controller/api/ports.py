@@ -59,18 +59,23 @@ class Batch:
 
     `cursor`: everything up to it has been considered, so it is where to go on (`after`); with no entries it is the
     newest record there is, matching or not (0 in an empty store). `more`: further matching entries can be read now.
+    `start`: from there on everything has been considered, so it is where to go back from (`before`); None: from the
+    oldest, or nobody asked.
     """
 
     entries: tuple[Entry, ...]
     cursor: int
     more: bool = False
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogQuery:
     """Which log lines. With `after`: the first `limit` lines beyond it. Without: the newest `limit` lines.
 
-    `since` and `until` in seconds since the epoch, both inclusive. `ordinal`, `stream`, `run`: None is all.
+    With `before`: the newest ones up to there. `since` and `until` in seconds since the epoch, both inclusive.
+    `ordinal`, `stream`, `run`: None is all. `grep`: all these texts are in the line. `levels`: one of them is
+    its level.
     """
 
     worker_id: str
@@ -81,6 +86,9 @@ class LogQuery:
     run: str | None = None
     since: float | None = None
     until: float | None = None
+    before: int | None = None
+    grep: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +171,16 @@ class Snapshots(Protocol):
     """What is in memory. Synchronous, cheap, never blocking."""
 
     def workers(self) -> Sequence[Document]:
-        """All list items of `GET /api/v1/workers`, sorted by worker_id."""
+        """All list items of `GET /api/v1/workers`, sorted by worker_id. Read them before the next await."""
+
+    async def prepare(self) -> None:
+        """Make `workers` cheap: what has changed since is made in slices, between which others run."""
+
+    def encoded(self, item: Document) -> bytes:
+        """The JSON of one of `workers`."""
+
+    def known_operations(self) -> Sequence[Document]:
+        """The operations that are under way, and the newest that ended, in the order in which they began."""
 
     def health(self) -> Health:
         """How the controller is."""

@@ -65,6 +65,11 @@ def page(items: Sequence[Any], next_cursor: str | None) -> dict[str, Any]:
     return {"items": list(items), "next_cursor": next_cursor}
 
 
+def encoded_page(items: Sequence[bytes], next_cursor: str | None) -> bytes:
+    """The same, of items that are JSON already."""
+    return b'{"items":[' + b",".join(items) + b'],"next_cursor":' + encode(next_cursor) + b"}\n"
+
+
 def problem_response(problem: ApiProblem, *, instance: str | None, request_id: str) -> web.Response:
     """An error."""
     body = encode(problem.document(instance=instance, request_id=request_id)) + b"\n"

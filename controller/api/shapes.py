@@ -141,6 +141,12 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             notify_status=TEXT,
         ),
         "Worker": record(**_WORKER),
+        "WorkerFields": {
+            "type": "object",
+            "properties": {**_WORKER},
+            "required": ["worker_id"],
+            "description": "The fields that were asked for.",
+        },
         "WorkerStatus": record(
             **{**_WORKER, "instances": listed(named("InstanceStatus"))},
             description=TEXT,

@@ -13,10 +13,11 @@ from typing import Any
 from aiohttp import web
 
 from controller.api.call import Call
+from controller.api.order import Order, chosen_fields
 from controller.api.ports import Batch, Document, Entry, Topic
 from controller.api.problem import unknown_worker
 from controller.api.query import Query, negotiate
-from controller.api.responses import EVENTS, JSON, NDJSON, body_response, json_response, lines, page
+from controller.api.responses import EVENTS, JSON, NDJSON, body_response, encode, encoded_page, json_response
 from controller.api.streams import Ndjson, ServerSentEvents, follow
 from controller.core.observed import Status
 
@@ -40,7 +41,7 @@ class Selection:
         return (
             (not self._statuses or item["status"] in self._statuses)
             and all(key in labels and (not sign or labels[key] == value) for key, sign, value in self._labels)
-            and self._mentions(item)
+            and (not self._text or self._mentions(item))
         )
 
     def _mentions(self, item: Document) -> bool:
@@ -50,24 +51,32 @@ class Selection:
 
 
 async def list_workers(call: Call) -> web.StreamResponse:
-    """`GET /api/v1/workers?label=&status=&q=&limit=&cursor=`, or `follow=1`."""
-    query = Query(call.request, "label", "status", "q", "limit", "cursor", "follow")
+    """`GET /api/v1/workers?label=&status=&q=&sort=&fields=&limit=&cursor=`, or `follow=1`."""
+    query = Query(call.request, "label", "status", "q", "sort", "fields", "limit", "cursor", "follow")
     selection = Selection(query)
     if query.flag("follow") and call.request.method == "GET":
+        for name in ("sort", "fields", "limit", "cursor"):
+            if query.text(name) is not None:
+                query.refuse(name, f"a followed list is always whole; leave out follow or {name}")
         notation = negotiate(call.request, [NDJSON, EVENTS])
-        watch = _Watch(call, selection)
+        watch = Watch(call, selection)
         return await follow(call, Ndjson() if notation == NDJSON else ServerSentEvents(), watch.read, Topic.WORKERS)
+    order, fields = Order(query), chosen_fields(query)
     limit = query.number("limit", low=1, high=MAX_PAGE) or MAX_PAGE
-    start = query.text("cursor") or ""
-    matching = [item for item in call.ports.snapshots.workers() if item["worker_id"] > start and selection.covers(item)]
-    items = matching[:limit]
-    if negotiate(call.request, [JSON, NDJSON]) == NDJSON:
-        return body_response(lines(items), NDJSON, call.request_id)
-    more = len(matching) > limit
-    return json_response(page(items, items[-1]["worker_id"] if more else None), call.request_id)
+    media_type = negotiate(call.request, [JSON, NDJSON])
+    snapshots = call.ports.snapshots
+    await snapshots.prepare()
+    items, cursor = order.page([item for item in snapshots.workers() if selection.covers(item)], limit)
+    if fields:
+        encoded = [encode({name: item[name] for name in fields}) for item in items]
+    else:
+        encoded = [snapshots.encoded(item) for item in items]
+    if media_type == NDJSON:
+        return body_response(b"".join([line + b"\n" for line in encoded]), NDJSON, call.request_id)
+    return body_response(encoded_page(encoded, cursor), JSON, call.request_id)
 
 
-class _Watch:
+class Watch:
     """What one follower has seen of the list."""
 
     def __init__(self, call: Call, selection: Selection) -> None:
@@ -77,6 +86,7 @@ class _Watch:
 
     async def read(self) -> Batch:
         """The changes since the call before."""
+        await self._call.ports.snapshots.prepare()
         now = {item["worker_id"]: item for item in self._call.ports.snapshots.workers() if self._selection.covers(item)}
         changed = [item for name, item in now.items() if not _alike(item, self._seen.get(name))]
         gone = [{"worker_id": name, "gone": True} for name in self._seen if name not in now]

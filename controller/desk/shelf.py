@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.api.ports import Batch, Document, Entry, EventQuery, LogQuery, StoreUnavailable
 from controller.core.views import rfc3339
-from controller.store import LogQuery as StoreLogQuery
+from controller.desk.log_search import Lines, find_lines
 from controller.store import Store, StoreError
 from controller.store.records import OperationRow, StoredEvent, StoredLine
 
@@ -31,13 +31,17 @@ class Shelf(ABC):
 
     async def logs(self, query: LogQuery) -> Batch | None:
         """See ports.Records."""
-        head, lines = await self._read(self._lines, query)
-        if not lines and not self.is_known(query.worker_id) and query.after is None:
-            return None
-        entries = tuple(Entry(cursor=line.id, item=log_item(line)) for line in lines)
-        more = query.after is not None and len(entries) >= query.limit > 0
-        last = entries[-1].cursor if entries else 0
-        return Batch(entries=entries, cursor=last if more else max(head, last, query.after or 0), more=more)
+        head, found = await self._read(self._lines, query)
+        if not found.lines and query.after is None and not self.is_known(query.worker_id):
+            anything = LogQuery(worker_id=query.worker_id, limit=1)
+            if query == anything or not (await self._read(self._lines, anything))[1].lines:
+                return None
+        entries = tuple(Entry(cursor=line.id, item=log_item(line)) for line in found.lines)
+        if query.after is not None:
+            if found.edge is not None and found.edge < head:
+                return Batch(entries=entries, cursor=found.edge, more=True)
+            return Batch(entries=entries, cursor=max(head, query.after, found.edge or 0))
+        return Batch(entries=entries, cursor=max(head, entries[-1].cursor if entries else 0), start=found.edge)
 
     async def events(self, query: EventQuery) -> Batch:
         """See ports.Records."""
@@ -67,17 +71,9 @@ class Shelf(ABC):
         except StoreUnavailable:
             return ()
 
-    def _lines(self, query: LogQuery) -> tuple[int, list[StoredLine]]:
+    def _lines(self, query: LogQuery) -> tuple[int, Lines]:
         # The head is read first: what is stored in between is found again from there, never skipped.
-        head = self.store.reader.heads().log_id
-        if query.limit == 0:
-            return head, []
-        instance = None if query.ordinal is None else f"{query.worker_id}/{query.ordinal}"
-        asked = StoreLogQuery(
-            worker_id=query.worker_id, limit=query.limit, stream=query.stream, instance=instance, run=query.run,
-            since=query.since, until=query.until, after_id=query.after,
-        )  # fmt: skip
-        return head, list(self.store.reader.log_tail(asked))
+        return self.store.reader.heads().log_id, find_lines(self.store.reader, query)
 
     def _events(self, query: EventQuery) -> tuple[int, list[StoredEvent]]:
         reader = self.store.reader

@@ -17,13 +17,15 @@ from controller.agent.failpoints import failpoint
 from controller.api.changes import BellTower
 from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, NotRead, Refused, Topic, UnknownWorker
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish, SpecWritten
-from controller.core.desired import DesiredWorker
+from controller.core.desired import Desired, DesiredWorker
 from controller.core.intents import RunIntent
+from controller.core.observed import Observed
 from controller.core.picture import Picture, picture_of, pictures
 from controller.core.plan import Hold, Plan
 from controller.core.status import Condition, conditions
-from controller.core.views import Beside, beside, status_view, worker_views
+from controller.core.views import Beside, beside, status_view
 from controller.desk.parts import Parts
+from controller.desk.roster import Roster
 from controller.desk.shelf import Shelf
 from controller.reconcile.loop import Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
@@ -49,6 +51,7 @@ class Desk(Shelf):
         self._loop, self._specs, self._wishes = parts.loop, parts.specs, parts.wishes
         self._archive, self._clock = parts.archive, parts.clock
         self._operations = OperationBook()
+        self._roster = Roster()
         self._tickets: dict[str, int] = {}
         self._conditions: dict[str, dict[str, Condition]] = {}
         self._changed: set[str] | None = set()
@@ -177,8 +180,24 @@ class Desk(Shelf):
     def workers(self) -> Sequence[Document]:
         """See ports.Snapshots."""
         self._check_read()
+        return self._roster.items(*self._facts())
+
+    async def prepare(self) -> None:
+        """See ports.Snapshots."""
+        for _ in self._roster.refreshed(*self._facts()):
+            await asyncio.sleep(0)
+
+    def encoded(self, item: Document) -> bytes:
+        """See ports.Snapshots."""
+        return self._roster.encoded(item)
+
+    def _facts(self) -> tuple[Desired, Observed, dict[str, Beside], float]:
         around = beside(self._loop.all_holds(), previous=self._conditions)
-        return worker_views(self._specs.desired, self._loop.observed(), around, now=self._clock.now())
+        return self._specs.desired, self._loop.observed(), around, self._clock.now()
+
+    def known_operations(self) -> Sequence[Document]:
+        """See ports.Snapshots."""
+        return [operation.document() for operation in self._operations.all()]
 
     def health(self) -> Health:
         """See ports.Snapshots."""

@@ -130,10 +130,13 @@ class OperationBook:
         """One by its id."""
         return self._live.get(operation_id) or self._ended.get(operation_id)
 
+    def all(self) -> list[Operation]:
+        """All that are remembered, oldest first."""
+        return sorted((*self._ended.values(), *self._live.values()), key=lambda one: one.created_at)
+
     def of_worker(self, worker_id: str) -> list[Operation]:
         """The remembered ones of a worker, oldest first."""
-        known = (*self._ended.values(), *self._live.values())
-        return sorted((one for one in known if one.worker_id == worker_id), key=lambda one: one.created_at)
+        return [one for one in self.all() if one.worker_id == worker_id]
 
     def live(self, worker_id: str | None = None) -> list[Operation]:
         """Those that have not ended (of one worker)."""

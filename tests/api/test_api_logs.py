@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.api.ports import LogQuery
-from tests.api.api_site import Site, fault, problem, told
+from tests.api.api_site import Site, fault, problem, told, until
 from tests.fakes.api_ports import line
 
 PATH = "/api/v1/workers/web/logs"
@@ -23,7 +23,7 @@ async def test_the_newest_lines_come_oldest_first_with_the_cursor_to_go_on(site:
 
     answer = await site.get(PATH + "?tail=2")
 
-    assert answer.json == {"items": [line("two"), line("three")], "next_cursor": "3"}
+    assert answer.json == {"items": [line("two"), line("three")], "next_cursor": "3", "prev_cursor": "2"}
 
 
 async def test_after_pages_forward_and_the_cursor_never_ends(site: Site) -> None:
@@ -32,9 +32,9 @@ async def test_after_pages_forward_and_the_cursor_never_ends(site: Site) -> None
     pages = [(await site.get(f"{PATH}?after={after}&limit=2")).json for after in (0, 2, 3)]
 
     assert pages == [
-        {"items": [line("one"), line("two")], "next_cursor": "2"},
-        {"items": [line("three")], "next_cursor": "3"},
-        {"items": [], "next_cursor": "3"},
+        {"items": [line("one"), line("two")], "next_cursor": "2", "prev_cursor": None},
+        {"items": [line("three")], "next_cursor": "3", "prev_cursor": None},
+        {"items": [], "next_cursor": "3", "prev_cursor": None},
     ]
 
 
@@ -69,7 +69,9 @@ async def test_every_filter_reaches_the_store(site: Site) -> None:
         ),
         ("after=abc", "after", "expected a whole number from 0 to 9223372036854775807", None),
         ("until=5&follow=1", "until", "a followed log has no end; leave out follow or until", None),
-        ("grep=x", "grep", "unknown parameter", None),
+        ("before=5&follow=1", "before", "a followed log has no end; leave out follow or before", None),
+        ("before=5&after=3", "before", "pages go back with before or on with after, not both", None),
+        ("&".join(["grep=x"] * 9), "grep", "expected at most 8 of them", None),
     ],
 )
 async def test_wrong_parameters_are_refused(site: Site, query: str, name: str, message: str, hint: str | None) -> None:
@@ -144,7 +146,7 @@ async def test_lines_of_a_worker_that_is_gone_stay_readable(site: Site) -> None:
     site.ports.say(line("farewell"))
     site.ports.drop("web")
 
-    assert (await site.get(PATH)).json == {"items": [line("farewell")], "next_cursor": "1"}
+    assert (await site.get(PATH)).json == {"items": [line("farewell")], "next_cursor": "1", "prev_cursor": "1"}
 
 
 async def test_followed_lines_begin_with_the_tail_and_go_on(site: Site) -> None:
@@ -196,3 +198,33 @@ async def test_plain_text_can_be_followed_across_a_line_that_ends_later(site: Si
         assert await follower.chunk() == b"half"
         site.ports.say(line(" whole"))
         assert await follower.chunk() == b" whole\n"
+
+
+async def test_lines_are_searched_by_plain_text_and_level_also_while_followed(site: Site) -> None:
+    site.ports.say(line("GET /a (1.5)"), line("GET /b", level="error"), line("POST /a", level="warn"))
+
+    async def texts(query: str) -> list[str]:
+        return [item["text"] for item in (await site.get(f"{PATH}?{query}")).json["items"]]
+
+    assert await texts("grep=GET") == ["GET /a (1.5)", "GET /b"]
+    assert await texts("grep=GET&grep=/a") == await texts("grep=(1.5)") == ["GET /a (1.5)"]
+    assert await texts("grep=(a%2B)%2B$") == await texts("grep=get") == []
+    assert await texts("level=ERROR&level=warn") == ["GET /b", "POST /a"]
+    assert await texts("grep=&level=") == ["GET /a (1.5)", "GET /b", "POST /a"]
+    async with site.follow(f"{PATH}?follow=1&grep=needle&tail=0") as follower:
+        await until(lambda: len(site.ports.tower) == 1)
+        site.ports.say(line("hay"), line("a needle"))
+        assert await follower.items() == [line("a needle")]
+
+
+async def test_before_pages_back_to_the_beginning(site: Site) -> None:
+    site.ports.say(*(line(f"line {n}") for n in range(5)))
+    pages, query = [], "tail=2"
+    while True:
+        page = (await site.get(f"{PATH}?{query}")).json
+        pages.append([item["text"] for item in page["items"]])
+        if page["prev_cursor"] is None:
+            break
+        query = f"tail=2&before={page['prev_cursor']}"
+
+    assert pages == [["line 3", "line 4"], ["line 1", "line 2"], ["line 0"], []]

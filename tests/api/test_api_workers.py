@@ -178,3 +178,59 @@ async def test_head_answers_like_get_without_a_body_and_never_streams(site: Site
 
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["Content-Length"]) == len((await site.get("/api/v1/workers")).body)
+
+
+FLEET = (
+    worker("a", memory_bytes=5, cpu_percent=None),
+    worker("b", memory_bytes=9, name="Zoo"),
+    worker("c", memory_bytes=None),
+    worker("d", memory_bytes=5),
+)
+
+
+async def _pages(site: Site, query: str) -> list[str]:
+    """The names of each page, as one word."""
+    pages, cursor = [], ""
+    while True:
+        page = (await site.get(f"/api/v1/workers?{query}&cursor={cursor}")).json
+        pages.append("".join(item["worker_id"] for item in page["items"]))
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return pages
+
+
+async def test_list_is_sorted_with_the_unknown_last_and_paged_in_that_order(open_site: OpenSite) -> None:
+    site = await open_site(*FLEET)
+
+    assert await _pages(site, "sort=memory_bytes&limit=1") == ["a", "d", "b", "c"]
+    assert await _pages(site, "sort=-memory_bytes&limit=3") == ["bad", "c"]
+    assert await _pages(site, "sort=-worker_id&limit=3") == ["dcb", "a"]
+    assert await _pages(site, "sort=name") == ["acdb"]
+
+
+async def test_list_shows_the_fields_that_were_asked_for(open_site: OpenSite) -> None:
+    site = await open_site(*FLEET)
+
+    answer = await site.get("/api/v1/workers?fields=status,name&fields=memory_bytes&limit=1&sort=-memory_bytes")
+    rows = await site.get("/api/v1/workers?fields=memory_bytes", Accept="application/x-ndjson")
+
+    shown = {"worker_id": "b", "name": "Zoo", "status": "running", "memory_bytes": 9}
+    assert answer.json["items"] == [shown]
+    assert rows.body.splitlines()[2] == b'{"worker_id":"c","memory_bytes":null}'
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "message"),
+    [
+        ("sort=memory", "sort", "expected the name of a field; did you mean memory_bytes?"),
+        ("fields=name,statsu", "fields", "there is no such field; did you mean status?"),
+        ("sort=name&follow=1", "sort", "a followed list is always whole; leave out follow or sort"),
+        ("sort=name&cursor=x", "cursor", "expected next_cursor of the page before"),
+        ("sort=name&cursor=WzEsICJhIl0=", "cursor", "expected next_cursor of the page before, in the same order"),
+    ],
+)
+async def test_an_order_or_field_that_is_none_is_refused(site: Site, query: str, name: str, message: str) -> None:
+    answer = await site.get(f"/api/v1/workers?{query}")
+
+    path, errors = "/api/v1/workers", [fault(message, pointer=f"/query/{name}")]
+    assert told(answer) == problem(400, "bad_parameter", f"a query parameter is wrong: {message}", path, errors=errors)

@@ -276,3 +276,38 @@ async def test_without_the_database_the_answer_says_so(scene: Scene, tmp_path: P
         await scene.desk.events(EventQuery(limit=1))
     (tmp_path / "workerctl.db").rmdir()
     (tmp_path / "away.db").rename(tmp_path / "workerctl.db")
+
+
+async def test_lines_are_searched_page_by_page_in_both_directions(scene: Scene) -> None:
+    await scene.start(web="")
+    lines = [
+        Line(
+            at=1.0 + n,
+            text=f"line {n} {'needle' if n % 7 == 0 else ''}",
+            byte_offset=n,
+            level="error" if n % 3 == 1 else None,
+        )
+        for n in range(99)
+    ]
+    batch = LogBatch(run="r1", stream="stdout", slot="web/0", from_offset=0, to_offset=100, lines=lines)
+    scene.store.writer.submit(batch)
+    assert scene.store.writer.flush(5)
+
+    async def ask(**more: Any) -> tuple[list[str], Any]:
+        found = await scene.desk.logs(LogQuery(**{"worker_id": "web", "limit": 3, "grep": ("needle",), **more}))
+        assert found is not None
+        return [str(entry.item["text"]).split()[1] for entry in found.entries], found
+
+    texts, newest = await ask()
+    assert texts == ["84", "91", "98"]
+    assert (await ask(before=newest.start))[0] == ["63", "70", "77"]
+    assert (await ask(limit=50))[1].start is None
+    texts, oldest = await ask(after=0)
+    assert (texts, oldest.more) == (["0", "7", "14"], True)
+    assert (await ask(after=oldest.cursor))[0] == ["21", "28", "35"]
+    rest = (await ask(after=oldest.cursor, limit=50))[1]
+    assert (rest.more, rest.cursor) == (False, newest.cursor)
+    assert (await ask(grep=("needle", "4 n")))[0] == ["14", "84"]
+    assert (await ask(levels=("error",)))[0] == ["49", "70", "91"]
+    assert (await ask(since=50.0, until=70.0))[0] == ["49", "56", "63"]
+    assert (await ask(grep=("nowhere",)))[0] == []

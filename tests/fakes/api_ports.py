@@ -7,6 +7,7 @@ application uses. `broken` makes reading fail with the given error.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from controller.api.changes import BellTower, EventBell
@@ -24,6 +25,7 @@ from controller.api.ports import (
     Topic,
     UnknownWorker,
 )
+from controller.api.responses import encode
 from controller.core.authorship import SpecUnknown, SpecWish
 from controller.core.plan import Plan
 
@@ -234,6 +236,17 @@ class FakePorts:
         self._check()
         return [item for _, item in sorted(self.items.items())]
 
+    async def prepare(self) -> None:
+        """See ports.Snapshots."""
+
+    def encoded(self, item: Mapping[str, Any]) -> bytes:
+        """See ports.Snapshots."""
+        return encode(item)
+
+    def known_operations(self) -> Sequence[Json]:
+        """See ports.Snapshots."""
+        return list(self.operations.values())
+
     def health(self) -> Health:
         return self.state
 
@@ -251,7 +264,17 @@ class FakePorts:
         self.queries.append(query)
         known = query.worker_id in self.items or any(e.item["worker_id"] == query.worker_id for e in self.lines)
         wanted = {"worker_id": query.worker_id, "stream": query.stream, "run": query.run}
-        return _select(self.lines, query.after, query.limit, wanted) if known else None
+        lines = [
+            entry
+            for entry in self.lines
+            if all(text in entry.item["text"] for text in query.grep)
+            and (not query.levels or entry.item["level"] in query.levels)
+            and (query.before is None or entry.cursor < query.before)
+        ]
+        batch = _select(lines, query.after, query.limit, wanted)
+        start = batch.entries[0].cursor if batch.entries and query.after is None else None
+        newest = self.lines[-1].cursor if self.lines else 0
+        return replace(batch, start=start, cursor=batch.cursor if batch.more else newest) if known else None
 
     async def events(self, query: EventQuery) -> Batch:
         self._check()
