@@ -185,12 +185,12 @@ def _written(call: Call, wish: SpecWish, written: ConfigWritten) -> web.StreamRe
 
 
 def _refused(refusal: SpecRefused) -> ApiProblem:
-    """409; 503 while the controller ends, 507 without room."""
+    """409; 503 while the controller ends or the remote is away, 507 without room."""
     faults = [from_problem(problem) for problem in refusal.problems]
     if refusal.hint:
         faults.append(Fault(message=refusal.message, hint=refusal.hint))
     headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s is not None else {}
-    status = {"draining": 503, "disk_full": 507}.get(refusal.reason, 409)
+    status = {"draining": 503, "not_pushed": 503, "disk_full": 507}.get(refusal.reason, 409)
     return ApiProblem(status=status, code=refusal.reason, detail=refusal.message, errors=tuple(faults), headers=headers)
 
 

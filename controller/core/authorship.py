@@ -66,7 +66,9 @@ class SpecInvalid:
 class SpecRefused:
     """It cannot be written, and why; nothing was written. `retry_after_s` where waiting helps.
 
-    `reason`: `exists`, `broken_file`, `not_surgical`, `read_only_source`, `source_held`, `busy`, `disk_full`.
+    `reason`: `exists`, `broken_file`, `not_surgical`, `read_only_source`, `source_held`, `busy`, `disk_full`;
+    with git `uncommitted_changes`, `detached_head`, `git_failed`; with a remote `not_pushed`, `push_refused`,
+    `unpushed_commits`, `no_upstream`, and `not_pulled`: the remote has it, the work tree here does not.
     """
 
     reason: str

@@ -340,7 +340,7 @@ class Desk(Shelf):
                 self._specs.look()
                 return is_changed
             case SpecRefused(reason=reason, message=message, hint=hint, problems=problems):
-                instead = f"set desired_state: {state} in the file" if reason == "read_only_source" else hint
+                instead = hint or (f"set desired_state: {state} in the file" if reason == "read_only_source" else "")
                 return Refused(code=reason, message=message, hint=instead, problems=problems)
             case SpecInvalid(problems=problems):
                 return Refused(code="broken_file", message="its file must be corrected first", problems=problems)
