@@ -68,6 +68,7 @@ class Repository:
         self._lock = os.path.join(self._git_dir, "index.lock")
         self._own_index = os.path.join(self._git_dir, "workerctl.index")
         self._copied = (0, 0, 0)
+        self._zeros = "0" * 40
         self._journal = os.path.join(self._git_dir, "workerctl.pending")
 
     @contextmanager
@@ -116,7 +117,9 @@ class Repository:
         if not ref:
             hint = "git switch BRANCH, or write with --writes file"
             raise Blocked("detached_head", "HEAD is on no branch: a commit would be on none either", hint=hint)
-        return ref, self._commit_of(ref)
+        commit = self._commit_of(ref)
+        self._zeros = "0" * len(commit) or self._zeros
+        return ref, commit
 
     def _check_quiet(self) -> None:
         busy = look_at_worktree(self.git.folder).busy
@@ -171,7 +174,7 @@ class Repository:
         return self.git.text("hash-object", *write, "--stdin", f"--path={path}", stdin=content)
 
     def _set_entry(self, extra: Mapping[str, str], path: str, mode: str, blob: str) -> None:
-        line = f"{mode} {blob}\t{path}" if blob else f"0 {'0' * 40}\t{path}"
+        line = f"{mode} {blob}\t{path}" if blob else f"0 {self._zeros}\t{path}"
         self.git.text("update-index", "-z", "--index-info", stdin=os.fsencode(line) + b"\0", extra=extra)
 
     # --- carrying out ---

@@ -43,6 +43,8 @@ from controller.sources.surgery import EditRefused
 TRIES = 5
 SUFFIX = ".yaml"
 _MAX_DEPTH = 24
+_TURN_S = 30.0
+_SHORT_TURN_S = 1.0
 
 
 class _Ended(Exception):
@@ -88,14 +90,22 @@ class SpecWriter:
 
     def write(self, wish: SpecWish) -> SpecOutcome:
         """Carries the wish out. Blocking."""
+        # Whoever waits holds a thread, of which there are few, and scans need one too.
+        if not self._turn.acquire(timeout=_SHORT_TURN_S if self._writes.is_slow else _TURN_S):
+            return SpecRefused(reason="busy", message="another write takes long", hint="try again", retry_after_s=2)
         try:
-            with self._turn:
-                self._writes.mend()
-                for _ in range(TRIES):
-                    try:
-                        return self._try(wish)
-                    except Conflict as error:
-                        conflict = str(error)  # Somebody wrote at the same moment: read again, edit again.
+            return self._write(wish)
+        finally:
+            self._turn.release()
+
+    def _write(self, wish: SpecWish) -> SpecOutcome:
+        try:
+            self._writes.mend()
+            for _ in range(TRIES):
+                try:
+                    return self._try(wish)
+                except Conflict as error:
+                    conflict = str(error)  # Somebody wrote at the same moment: read again, edit again.
             return SpecRefused(reason="busy", message=conflict, hint="try again", retry_after_s=1)
         except _Ended as ended:
             return ended.outcome

@@ -34,12 +34,12 @@ def environment(home: Path) -> dict[str, str]:
 class WorkingTree(SpecsDirectory):
     """Two workers, committed on main; the specs directory lies in the work tree."""
 
-    def __init__(self, folder: Path, mode: Mode = "commit", *, empty: bool = False) -> None:
+    def __init__(self, folder: Path, mode: Mode = "commit", *, empty: bool = False, objects: str = "sha1") -> None:
         folder.mkdir(exist_ok=True)
         super().__init__(folder)
         self.folder, self.mode = folder, mode
         self.now = 4_000_000_000.0
-        self.git("init", "-q", "-b", "main")
+        self.git("init", "-q", "-b", "main", f"--object-format={objects}")
         (folder / ".gitignore").write_text("/state\n/home\n/remote.git\n/other\n")
         self.write("web.yaml", WEB)
         self.write("db.yaml", "worker_id: db\ncommand: [sleep, '60']\n")

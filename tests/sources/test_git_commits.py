@@ -138,6 +138,13 @@ def test_line_ends_are_kept_as_git_keeps_them(tree: WorkingTree) -> None:
     assert tree.status() == ""
 
 
+def test_a_repository_with_long_object_names_is_like_any_other(tmp_path: Path) -> None:
+    tree = WorkingTree(tmp_path, objects="sha256")
+    tree.written("patch", body={"replicas": 2})
+    tree.written("delete", "db")
+    assert (tree.git("log", "-1", "--format=%s"), tree.status()) == ("db: deleted", "")
+
+
 def test_a_linked_work_tree_is_committed_to_as_its_own(tree: WorkingTree) -> None:
     linked = tree.folder / "state" / "linked"
     tree.git("worktree", "add", "-q", "-b", "topic", str(linked))

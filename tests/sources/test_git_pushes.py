@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,29 @@ def test_a_remote_that_refuses_is_quoted(tree: WorkingTree) -> None:
     hook.write_text("#!/bin/sh\necho protected >&2\nexit 1\n")
     hook.chmod(0o755)
     assert tree.refused() == "push_refused"
+
+
+def test_while_a_remote_takes_its_time_scans_go_on_and_other_writes_do_not_wait_long(tree: WorkingTree) -> None:
+    hook = tree.folder / "remote.git" / "hooks" / "update"
+    reached, go = tree.folder / "other" / ".git" / "reached", tree.folder / "other" / ".git" / "go"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f"#!/bin/sh\n: > {reached}\nn=0\nwhile [ ! -e {go} ] && [ $n -lt 400 ]; do sleep 0.05; n=$((n+1)); done\n"
+    )
+    hook.chmod(0o755)
+    slow = threading.Thread(target=tree.written, args=("patch", "web", {"replicas": 2}))
+    slow.start()
+    while not reached.exists():
+        slow.join(0.02)
+        assert slow.is_alive()
+    tree.write("third.yaml", "worker_id: third\ncommand: [sleep, '60']\n")
+    assert "third" in tree.scan().workers
+    outcome = tree.ask("patch", "db", {"replicas": 2})
+    go.touch()
+    slow.join(60)
+    assert isinstance(outcome, SpecRefused)
+    assert (outcome.reason, outcome.retry_after_s) == ("busy", 2)
+    assert "replicas: 2" in tree.committed("web")
 
 
 def test_a_branch_without_upstream_is_refused(tree: WorkingTree) -> None:
