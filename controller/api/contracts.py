@@ -275,6 +275,17 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             answers={200: json_of("Events; `next_cursor` is where to go on.", page_of("Event"), NDJSON, EVENTS)},
             problems=(400, 406, 503),
         ),
+        ("GET", "/api/v1/stream"): Contract(
+            summary="Everything that changes, as server-sent events; see `workerctl help api`.",
+            parameters=(
+                query("topics", TEXT, "Of `workers,events,logs,operations,plan`; without: workers and events."),
+                query("worker", TEXT, "Only this worker. Logs need it."),
+                query("after", TEXT, "The id of the last event seen, where the header cannot be sent."),
+                _LAST_EVENT,
+            ),
+            answers={200: Answer(description="The stream.", content={EVENTS: TEXT})},
+            problems=(400, 404, 406, 503),
+        ),
         ("GET", "/api/v1/plan"): Contract(
             summary="What the loop would do now, and what it holds.",
             answers={200: json_of("The plan; as text, one line per entry.", named("Plan"), PLAIN)},

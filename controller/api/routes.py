@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from controller.api import actions, configs, events, health, logs, plan, workers
+from controller.api import actions, configs, events, health, logs, plan, stream, workers
 from controller.api.admission import Role
 from controller.api.call import Call
 from controller.api.openapi import document
@@ -74,6 +74,7 @@ TABLE: tuple[Route, ...] = (
     _route("POST", "/api/v1/workers/{id}/restart", actions.restart, "operator"),
     _route("GET", "/api/v1/operations/{id}", actions.show_operation, "viewer"),
     _route("GET", "/api/v1/events", events.list_events, "viewer"),
+    _route("GET", "/api/v1/stream", stream.show_stream, "viewer"),
     _route("GET", "/api/v1/plan", plan.show_plan, "viewer"),
     _route("POST", "/api/v1/reconcile", actions.reconcile, "operator"),
     _route("GET", "/api/v1/openapi.json", show_openapi, "viewer"),

@@ -123,12 +123,16 @@ async def follow(
 
     `topic` and `worker_id` choose the bell. It is subscribed before the first reading, so nothing falls between them.
     """
-    with call.followers.place():
-        bell = call.ports.changes.subscribe(topic, worker_id)
-        try:
+    return await follow_bell(call, notation, read, call.ports.changes.subscribe(topic, worker_id))
+
+
+async def follow_bell(call: Call, notation: Notation, read: Reading, bell: Bell) -> web.StreamResponse:
+    """The same, woken by a bell of the caller's, which is given back here."""
+    try:
+        with call.followers.place():
             return await _Stream(call, notation, read, bell).run()
-        finally:
-            bell.close()
+    finally:
+        bell.close()
 
 
 class _Stream:

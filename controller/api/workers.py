@@ -8,7 +8,7 @@ Following sends every matching item once and then each one that changed; a worke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -76,10 +76,17 @@ async def list_workers(call: Call) -> web.StreamResponse:
     return body_response(encoded_page(encoded, cursor), JSON, call.request_id)
 
 
+class Covers(Protocol):
+    """Which workers a follower wants to see."""
+
+    def covers(self, item: Document) -> bool:
+        """Whether this one."""
+
+
 class Watch:
     """What one follower has seen of the list."""
 
-    def __init__(self, call: Call, selection: Selection) -> None:
+    def __init__(self, call: Call, selection: Covers) -> None:
         self._call = call
         self._selection = selection
         self._seen: dict[str, Document] = {}
