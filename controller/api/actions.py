@@ -39,6 +39,14 @@ class ActionBody(BaseModel):
     )
 
 
+class ResumeBody(BaseModel):
+    """The body of resume."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    reason: Line = Field("", description="Why, for the event. One line.")
+
+
 class ReconcileBody(BaseModel):
     """The body of reconcile."""
 
@@ -75,9 +83,23 @@ async def _act(call: Call, action: Literal["start", "stop", "restart"]) -> web.S
         reason=body.reason,
         for_ms=body.for_ms,
     )
-    match await call.ports.wishes.act(wish):
+    return await _answer(call, wish.worker_id, await call.ports.wishes.act(wish), wait_s)
+
+
+async def resume(call: Call) -> web.StreamResponse:
+    """`POST /api/v1/workers/{id}/resume`."""
+    wait_s, worker_id = _wait_s(call), call.params["id"]
+    body = await read_body(call, ResumeBody)
+    outcome = await call.ports.wishes.resume(worker_id, call.principal.name, body.reason)
+    return await _answer(call, worker_id, outcome, wait_s)
+
+
+async def _answer(
+    call: Call, worker_id: str, outcome: Accepted | UnknownWorker | Refused, wait_s: float | None
+) -> web.StreamResponse:
+    match outcome:
         case UnknownWorker():
-            raise unknown_worker(wish.worker_id)
+            raise unknown_worker(worker_id)
         case Refused() as refusal:
             raise _refused(refusal)
         case Accepted(operation=operation):

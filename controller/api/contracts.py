@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from controller.api.actions import ActionBody, ReconcileBody
+from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.shapes import (
@@ -126,11 +126,11 @@ _LOG_PAGE: Schema = record(items=listed(named("LogLine")), next_cursor=TEXT, pre
 _LINES = (NDJSON, PLAIN, EVENTS)
 
 
-def _act(summary: str) -> Contract:
+def _act(summary: str, body: type[BaseModel] = ActionBody) -> Contract:
     return Contract(
         summary=summary,
         parameters=(_WAIT,),
-        body=Body(schema=ActionBody, required=False),
+        body=Body(schema=body, required=False),
         answers={
             200: json_of("It has ended (`state` says how), as `wait_s` asked.", named("Operation")),
             202: json_of("Accepted; see `Location`.", named("Operation")),
@@ -257,6 +257,7 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("POST", "/api/v1/workers/{id}/start"): _act("Start a worker."),
         ("POST", "/api/v1/workers/{id}/stop"): _act("Stop a worker."),
         ("POST", "/api/v1/workers/{id}/restart"): _act("Restart a worker."),
+        ("POST", "/api/v1/workers/{id}/resume"): _act("Let its spec decide again.", ResumeBody),
         ("GET", "/api/v1/operations/{id}"): Contract(
             summary="How an operation goes.",
             answers={200: json_of("The operation.", named("Operation"))},

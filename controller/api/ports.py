@@ -211,6 +211,9 @@ class Wishes(Protocol):
     async def act(self, wish: ActionWish) -> Accepted | UnknownWorker | Refused:
         """Edit the spec or record the intent."""
 
+    async def resume(self, worker_id: str, actor: str, reason: str) -> Accepted | UnknownWorker | Refused:
+        """Nobody keeps it stopped or running any more: its spec decides. The operation is the start or stop in it."""
+
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
         """Look now; with `confirm`, also let the hold of this digest happen."""
 

@@ -72,6 +72,7 @@ TABLE: tuple[Route, ...] = (
     _route("POST", "/api/v1/workers/{id}/start", actions.start, "operator"),
     _route("POST", "/api/v1/workers/{id}/stop", actions.stop, "operator"),
     _route("POST", "/api/v1/workers/{id}/restart", actions.restart, "operator"),
+    _route("POST", "/api/v1/workers/{id}/resume", actions.resume, "operator"),
     _route("GET", "/api/v1/operations/{id}", actions.show_operation, "viewer"),
     _route("GET", "/api/v1/events", events.list_events, "viewer"),
     _route("GET", "/api/v1/stream", stream.show_stream, "viewer"),

@@ -53,9 +53,11 @@ def why_down(picture: Picture) -> str:
         return "is removed" if picture.removal is not None else "is not known: no spec has that name"
     if not worker.instances:
         return "has no instance: its spec says replicas: 0"
-    if worker.spec.wanted == "stopped":
+    if worker.wanted == "stopped" and worker.keep is not None:
+        return f"is {worker.keep}"
+    if worker.wanted == "stopped":
         return "is stopped: its spec says desired_state: stopped"
-    if worker.spec.wanted == "unless_stopped" and not slots_to_run(picture):
+    if worker.wanted == "unless_stopped" and not slots_to_run(picture):
         return "is stopped: its spec says auto_start: false"
     return "is in error" if any(slot.status is Status.ERROR for slot in picture.wanted_slots) else ""
 

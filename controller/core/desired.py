@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from controller.core.intents import Keep
 from controller.core.problems import Problem, Source
 from controller.core.spec import WorkerSpec
 
@@ -120,7 +121,7 @@ class DesiredWorker:
 
     `problems` are those of its file now; when there are any, `spec` is the last good one (`stale`) and goes on.
     `absent` says that its document is not there, before that is certain: what lives goes on, nothing is begun.
-    `instances` are in ordinal order, as many as `spec.replicas`.
+    `instances` are in ordinal order, as many as `spec.replicas`. `keep` is laid over by keeps.py.
     """
 
     worker_id: str
@@ -131,6 +132,12 @@ class DesiredWorker:
     problems: tuple[Problem, ...] = ()
     stale: bool = False
     absent: str = ""
+    keep: Keep | None = None
+
+    @property
+    def wanted(self) -> Literal["running", "stopped", "unless_stopped"]:
+        """What the spec asks for, or what somebody keeps it at for a while."""
+        return self.spec.wanted if self.keep is None else self.keep.wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

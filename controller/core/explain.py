@@ -30,7 +30,15 @@ from controller.core.status import (
 from controller.core.steps import lacks_secrets
 
 _UNTIL_EDITED = "nothing by itself until the spec is edited"
-_TOLD_BESIDE = ("RolloutPaced", "Removing", "WantedStopped", "DependencyDown", "LimitIgnored")
+_TOLD_BESIDE = (
+    "RolloutPaced",
+    "Removing",
+    "WantedStopped",
+    "DependencyDown",
+    "LimitIgnored",
+    "KeptStopped",
+    "KeptRunning",
+)
 """Holds that stall nothing and are told behind the state."""
 
 _AFTER_HOLDS: Mapping[str, str] = MappingProxyType(
@@ -203,17 +211,21 @@ def _is_former(slot: Slot, worker: DesiredWorker | None) -> bool:
 
 
 def _explain_stopped(picture: Picture, worker: DesiredWorker) -> Explanation:
-    name, spec = worker.worker_id, worker.spec
+    name = worker.worker_id
     if not worker.instances:
         return Explanation(why="its spec asks for no instance (replicas: 0)")
-    if spec.desired_state == "stopped":
+    if worker.keep is not None and worker.keep.wanted == "stopped":
+        return Explanation(
+            why=f"it is {worker.keep}", next=f"its spec decides again then, or at `workerctl resume {name}`"
+        )
+    if worker.wanted == "stopped":
         return Explanation(why="its spec asks for it to be stopped (desired_state: stopped)", next=_start(name))
     if has_completed(picture):
         return Explanation(
             why="it has completed: its process ended cleanly",
             next=f"nothing, unless the spec changes or `workerctl restart {name}` runs it again",
         )
-    if not slots_to_run(picture) and spec.wanted == "unless_stopped":
+    if not slots_to_run(picture) and worker.wanted == "unless_stopped":
         return Explanation(why="it was not started, because its spec says auto_start: false", next=_start(name))
     return Explanation(why="it should run and is not there yet", next="it is started in the next turn of the loop")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 
@@ -28,8 +29,25 @@ class RunIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """A worker is kept stopped, or running, until a time, whatever its spec says. It ends by itself."""
+
+    worker_id: str
+    wanted: Literal["running", "stopped"]
+    until: float
+    at: float
+    actor: str = "unknown"
+    reason: str = ""
+
+    def __str__(self) -> str:
+        until = datetime.fromtimestamp(self.until, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return f"kept {self.wanted} by {self.actor} until {until}" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intents:
-    """All live wishes: at most one run intent per worker, and the digests of confirmed guards."""
+    """All live wishes: at most one run intent and one keep per worker, and the digests of confirmed guards."""
 
     runs: Mapping[str, RunIntent] = field(default_factory=dict)
+    keeps: Mapping[str, Keep] = field(default_factory=dict)
     confirmed: frozenset[str] = frozenset()

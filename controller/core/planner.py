@@ -32,6 +32,7 @@ from controller.core.desired import Desired, DesiredWorker
 from controller.core.effects import Effect, changes
 from controller.core.guards import NO_SPEC, Guard, lost_guard, mass_restart_guard, prune_guard
 from controller.core.intents import Intents, RunIntent
+from controller.core.keeps import with_keeps
 from controller.core.observed import Observed, ObservedInstance, Status
 from controller.core.picture import Picture, Slot, picture_of, pictures
 from controller.core.plan import Action, ActionKind, FieldChange, Hold, Plan
@@ -59,8 +60,9 @@ def plan(
 
     With `only` the result is the part of the whole plan that concerns them, and costs accordingly.
     """
-    turn = _Turn(desired, observed, intents, now)
-    for picture in pictures(desired, observed, only):
+    kept = with_keeps(desired, intents, now)
+    turn = _Turn(kept, observed, intents, now)
+    for picture in pictures(kept, observed, only):
         turn.look_at(picture)
     return turn.plan()
 

@@ -91,6 +91,7 @@ class _Decision:
         for gate in (self._guarded, self._accepted, self._limited, self._awaited, self._ported, self._paced):
             if steps:
                 steps = gate(steps)
+        self._tell_of_keep()
         self._tell_of_lost_dependencies()
         self._tell_of_ignored_limits()
         return Verdict(steps=tuple(steps), holds=tuple(self._holds))
@@ -110,18 +111,26 @@ class _Decision:
             elif slot is not None and slot.seen.removing:
                 self._hold("Removing", f"{slot.seen.instance} is still being removed")
             else:
-                step = step_for(self._worker.spec, instance, slot, self._wish)
+                step = step_for(self._worker, instance, slot, self._wish)
                 steps += [] if step is None else [self._with_origin(step)]
                 if slot is not None and self._is_in_vain(slot):
                     unserved.append(slot.seen.instance)
         if unserved and self._wish is not None:
-            self._hold("WantedStopped", f"no {self._wish.kind} of {_names(unserved)}: desired_state is stopped")
+            why = str(self._worker.keep or "desired_state is stopped")
+            self._hold("WantedStopped", f"no {self._wish.kind} of {_names(unserved)}: {why}")
         return steps
+
+    def _tell_of_keep(self) -> None:
+        """While somebody keeps it, its spec does not decide; when that is over, the next look is due."""
+        keep = self._worker.keep
+        if keep is not None:
+            reason = "KeptStopped" if keep.wanted == "stopped" else "KeptRunning"
+            self._hold(reason, f"{keep}; then its spec decides again", until=keep.until)
 
     def _is_in_vain(self, slot: Slot) -> bool:
         """A wish for a new run of what is to be stopped."""
         is_for_a_run = self._wish is not None and self._wish.kind != "stop"
-        return is_for_a_run and self._worker.spec.wanted == "stopped" and is_pending(self._wish, slot.seen)
+        return is_for_a_run and self._worker.wanted == "stopped" and is_pending(self._wish, slot.seen)
 
     def _with_origin(self, step: Step) -> Step:
         """A new slot after a complete row of others comes from a higher count of replicas, and says so."""

@@ -84,7 +84,7 @@ def worst_slot(slots: Sequence[Slot]) -> Slot | None:
 
 def slots_to_run(picture: Picture) -> tuple[Slot, ...]:
     """The wanted slots that should run now: all, none, or those that were left running."""
-    wanted = "stopped" if picture.desired is None else picture.desired.spec.wanted
+    wanted = "stopped" if picture.desired is None else picture.desired.wanted
     if wanted == "unless_stopped":
         return tuple(slot for slot in picture.wanted_slots if slot.seen.wanted == "running")
     return picture.wanted_slots if wanted == "running" else ()
@@ -175,7 +175,7 @@ def summary(problems: Sequence[Problem]) -> str:
 def _ready(picture: Picture) -> Condition:
     due = slots_to_run(picture)
     worst = worst_slot(due)
-    awaited = picture.desired is not None and picture.desired.spec.wanted == "running"
+    awaited = picture.desired is not None and picture.desired.wanted == "running"
     missing = picture.missing if awaited else ()
     if worst is None and not missing:
         return Condition(type="Ready", status="False", reason="NotWanted", message=_why_not_wanted(picture.desired))
@@ -218,6 +218,8 @@ def _why_not_wanted(worker: DesiredWorker | None) -> str:
         return "no spec asks for it"
     if not worker.instances:
         return "replicas: 0"
+    if worker.keep is not None:
+        return str(worker.keep)
     return f"desired_state: {worker.spec.desired_state}" if worker.spec.desired_state else "auto_start: false"
 
 
@@ -251,8 +253,11 @@ def _stalled(picture: Picture, holds: Sequence[Hold]) -> Condition:
 
 def _suspended(picture: Picture) -> Condition:
     worker = picture.desired
-    if worker is not None and worker.spec.wanted != "running" and not slots_to_run(picture):
+    if worker is not None and worker.keep is not None and worker.keep.wanted == "running":
+        return Condition(type="Suspended", status="False", reason="KeptRunning", message=str(worker.keep))
+    if worker is not None and worker.wanted != "running" and not slots_to_run(picture):
         reason = "DesiredStopped" if worker.spec.desired_state else "AutoStartOff"
+        reason = reason if worker.keep is None else "KeptStopped"
         return Condition(type="Suspended", status="True", reason=reason, message=_why_not_wanted(worker))
     return Condition(type="Suspended", status="False", reason="Active")
 
@@ -275,4 +280,4 @@ def _differs(worker: DesiredWorker, slot: Slot) -> bool:
         return True
     instance = worker.instances[seen.ordinal]
     is_same = seen.revision == instance.revision and seen.digest == instance.digest
-    return not is_same or worker.spec.wanted not in (seen.wanted, "unless_stopped")
+    return not is_same or worker.wanted not in (seen.wanted, "unless_stopped")

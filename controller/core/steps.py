@@ -21,12 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from controller.core.desired import DesiredInstance
+from controller.core.desired import DesiredInstance, DesiredWorker
 from controller.core.intents import RunIntent
 from controller.core.observed import ObservedInstance, Status
 from controller.core.picture import Slot
 from controller.core.plan import ActionKind
-from controller.core.spec import WorkerSpec
 
 START_WISH_S = 5.0
 SECRETS_MISSING = "SecretsMissing"
@@ -69,13 +68,15 @@ class Step:
         return self.wanted == "running" and self.kind not in (ActionKind.UPDATE, ActionKind.STOP)
 
 
-def step_for(spec: WorkerSpec, instance: DesiredInstance, slot: Slot | None, wish: RunIntent | None) -> Step | None:
+def step_for(
+    worker: DesiredWorker, instance: DesiredInstance, slot: Slot | None, wish: RunIntent | None
+) -> Step | None:
     """What the slot of `instance` needs, or None where it is as it should be. `slot` None: it does not exist."""
     if slot is None:
-        return _creation(spec, instance, wish)
+        return _creation(worker, instance, wish)
     seen = slot.seen
     pending = is_pending(wish, seen)
-    wanted = _wanted(spec, seen.wanted, wish if pending else None)
+    wanted = _wanted(worker, seen.wanted, wish if pending else None)
     is_edit = seen.digest != instance.digest or seen.revision != instance.revision
     serves = pending and wish is not None and (wanted == "stopped") == (wish.kind == "stop")
 
@@ -86,7 +87,7 @@ def step_for(spec: WorkerSpec, instance: DesiredInstance, slot: Slot | None, wis
 
     if wanted != seen.wanted:
         kind = ActionKind.START if wanted == "running" else ActionKind.STOP
-        return step(kind, _why_wanted(spec, wish if serves else None))
+        return step(kind, _why_wanted(worker, wish if serves else None))
     if seen.revision != instance.revision:
         return step(ActionKind.REPLACE if wanted == "running" else ActionKind.UPDATE, "spec changed")
     if wish is not None and serves:
@@ -118,29 +119,31 @@ def asked_for(wish: RunIntent) -> str:
     return f"{wish.kind}{how} asked for by {wish.actor}" + (f": {wish.reason}" if wish.reason else "")
 
 
-def _creation(spec: WorkerSpec, instance: DesiredInstance, wish: RunIntent | None) -> Step:
+def _creation(worker: DesiredWorker, instance: DesiredInstance, wish: RunIntent | None) -> Step:
     # An old wish to restart starts nothing that is new; a wish to start does, where the spec leaves it open.
     start = wish if wish is not None and wish.kind == "start" else None
-    wanted = _wanted(spec, "stopped", start)
+    wanted = _wanted(worker, "stopped", start)
     return Step(
         kind=ActionKind.CREATE,
         instance=instance,
         slot=None,
         wanted=wanted,
-        cause="not there yet" if wanted == "running" else f"not there yet, stopped by {_why_wanted(spec, None)}",
+        cause="not there yet" if wanted == "running" else f"not there yet, stopped by {_why_wanted(worker, None)}",
         serves=True,
     )
 
 
-def _wanted(spec: WorkerSpec, now: Wanted, wish: RunIntent | None) -> Wanted:
-    if spec.wanted != "unless_stopped":
-        return spec.wanted
+def _wanted(worker: DesiredWorker, now: Wanted, wish: RunIntent | None) -> Wanted:
+    if worker.wanted != "unless_stopped":
+        return worker.wanted
     return now if wish is None or wish.kind == "stop" else "running"
 
 
-def _why_wanted(spec: WorkerSpec, wish: RunIntent | None) -> str:
+def _why_wanted(worker: DesiredWorker, wish: RunIntent | None) -> str:
     if wish is not None:
         return asked_for(wish)
-    if spec.desired_state is not None:
-        return f"desired_state: {spec.desired_state}"
-    return f"auto_start: {'true' if spec.auto_start else 'false'}"
+    if worker.keep is not None:
+        return str(worker.keep)
+    if worker.spec.desired_state is not None:
+        return f"desired_state: {worker.spec.desired_state}"
+    return f"auto_start: {'true' if worker.spec.auto_start else 'false'}"

@@ -144,7 +144,7 @@ def desired_state(picture: Picture) -> str | None:
     """
     if picture.desired is None:
         return "absent" if picture.broken is None else None
-    wanted = picture.desired.spec.wanted
+    wanted = picture.desired.wanted
     if wanted == "unless_stopped":
         return "running" if slots_to_run(picture) else "stopped"
     return wanted

@@ -16,9 +16,10 @@ from dataclasses import replace
 from controller.agent.failpoints import failpoint
 from controller.api.changes import BellTower
 from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, NotRead, Refused, Topic, UnknownWorker
-from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish, SpecWritten
+from controller.core.authorship import SpecWish, SpecWritten
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.intents import RunIntent
+from controller.core.keeps import with_keeps
 from controller.core.observed import Observed
 from controller.core.picture import Picture, picture_of, pictures
 from controller.core.plan import Hold, Plan
@@ -27,6 +28,7 @@ from controller.core.views import Beside, beside, status_view
 from controller.desk.parts import Parts
 from controller.desk.roster import Roster
 from controller.desk.shelf import Shelf
+from controller.desk.wishing import keep_ended, keep_for, operation_for, refusal_of, requested, served, unwritten
 from controller.reconcile.loop import Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
 from controller.sources.writer import SpecWriter
@@ -94,9 +96,18 @@ class Desk(Shelf):
                 )  # fmt: skip
         for hold in turn.new_holds:
             self._tell_hold(hold, turn.now)
+        self._end_keeps(turn.now)
         held = {hold.worker_id for hold in turn.plan.holds if hold.worker_id}
         self.changed(held | {outcome.action.worker_id for outcome in turn.outcomes})
         self._judge(None)
+
+    def _end_keeps(self, now: float) -> None:
+        """Forget the keeps whose time is over or whose worker is."""
+        for worker_id, keep in self._wishes.intents.keeps.items():
+            picture = self._picture(worker_id)
+            is_removed = picture.is_gone and picture.removal is not None
+            if (keep.until <= now or is_removed) and self._wishes.end_keep(worker_id, keep):
+                self._archive.keep_own(keep_ended(keep, "loop", "", now))
 
     def _tell_hold(self, hold: Hold, now: float) -> None:
         """A new hold, as a line and an event. Not what the spec feed told already, nor that a host is still silent."""
@@ -116,7 +127,7 @@ class Desk(Shelf):
         changed, self._changed = self._changed, set()
         now = self._clock.now()
         for picture in pictures(
-            self._specs.desired, self._loop.observed(), None if changed is None else frozenset(changed)
+            self._desired(), self._loop.observed(), None if changed is None else frozenset(changed)
         ):
             self._remember_conditions(picture, now)
         self._judge(changed)
@@ -155,14 +166,14 @@ class Desk(Shelf):
         """Whether the loop has yet to see the wish: in the spec, and in the intent."""
         if worker is None:
             return False
-        wanted = worker.spec.wanted
+        wanted = worker.wanted
         if self._specs.settled < self._tickets.get(operation.operation_id, 0):
             return True  # What the file says now has not been read, or not twice.
         if operation.action == "stop":
-            return wanted != "stopped"
+            return wanted == "running"
         intent = self._wishes.intents.runs.get(operation.worker_id)
         is_unserved = intent is not None and intent.number == operation.number
-        return is_unserved or (operation.action == "start" and wanted != "running")
+        return is_unserved or (operation.action == "start" and wanted == "stopped")
 
     def specs_read(self) -> None:
         """A scan is over, whatever it found: what waited for it may be done."""
@@ -193,7 +204,7 @@ class Desk(Shelf):
 
     def _facts(self) -> tuple[Desired, Observed, dict[str, Beside], float]:
         around = beside(self._loop.all_holds(), previous=self._conditions)
-        return self._specs.desired, self._loop.observed(), around, self._clock.now()
+        return self._desired(), self._loop.observed(), around, self._clock.now()
 
     def known_operations(self) -> Sequence[Document]:
         """See ports.Snapshots."""
@@ -248,7 +259,11 @@ class Desk(Shelf):
         return unknown or bool(picture_of(worker_id, self._specs.desired, observed).slots)
 
     def _picture(self, worker_id: str) -> Picture:
-        return picture_of(worker_id, self._specs.desired, self._loop.observed())
+        return picture_of(worker_id, self._desired(), self._loop.observed())
+
+    def _desired(self) -> Desired:
+        """What is desired now, with what people keep otherwise for a while."""
+        return with_keeps(self._specs.desired, self._wishes.intents, self._clock.now())
 
     def _beside(self, worker_id: str) -> Beside:
         return Beside(holds=self._loop.holds(worker_id), previous=self._conditions.get(worker_id))
@@ -261,26 +276,65 @@ class Desk(Shelf):
         picture = self._picture(wish.worker_id)
         if picture.is_gone:
             return UnknownWorker()
-        if refused := self._refusal(wish, picture):
+        if self._loop.draining:
+            return Refused(code="draining", message="the controller is stopping")
+        if refused := refusal_of(wish, picture):
             return refused
         now = self._clock.now()
-        number, is_edited = 0, False  # the number of the intent, where one is made
-        if wish.action != "restart":
+        number, ticket, is_edited = 0, 0, False  # the number of the intent, where one is made
+        if wish.action != "restart" and wish.for_ms is None:
             edited = await self._write_state(wish)
             if isinstance(edited, Refused):
                 return edited
-            is_edited = edited
+            is_edited, ticket = edited, self._specs.ticket()  # Before anything is awaited: the next scan is the one.
             failpoint("controller.after_spec_write")
         try:
+            if wish.action != "restart":
+                is_edited |= await self._keep(wish, picture, now)
             # An edit is the wish itself: what it starts begins with a fresh budget. A kill is no part of a spec.
             if (wish.action == "stop" and wish.graceful) or (wish.action == "start" and is_edited):
                 await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
             else:
-                number = await self._record(wish, now, _served(picture))
+                number = await self._record(wish, now, served(picture))
         except OSError as error:
             return Refused(code="state_unwritable", message=f"cannot write to the state directory: {error.strerror}")
-        operation = self._enter(wish, number, now)
+        operation = self._enter(wish, number, now, ticket)
         self._loop.queue.add([wish.worker_id])
+        return Accepted(operation=operation.document())
+
+    async def _keep(self, wish: ActionWish, picture: Picture, now: float) -> bool:
+        """Have the worker kept as is asked for, or its spec decide again; whether that changes what is wanted."""
+        wanted = None if picture.desired is None else picture.desired.wanted
+        if wish.for_ms is None:
+            await asyncio.to_thread(self._wishes.end_keep, wish.worker_id)
+            return wanted != _STATES[wish.action]
+        keep = keep_for(wish, wish.for_ms, now)
+        await asyncio.to_thread(self._wishes.keep, keep)
+        return wanted != keep.wanted
+
+    async def resume(self, worker_id: str, actor: str, reason: str) -> Accepted | UnknownWorker | Refused:
+        """See ports.Wishes."""
+        self._check_read()
+        picture = self._picture(worker_id)
+        if picture.is_gone:
+            return UnknownWorker()
+        if self._loop.draining:
+            return Refused(code="draining", message="the controller is stopping")
+        try:
+            keep = await asyncio.to_thread(self._wishes.end_keep, worker_id)
+        except OSError as error:
+            return Refused(code="state_unwritable", message=f"cannot write to the state directory: {error.strerror}")
+        if keep is None:
+            return Refused(code="not_kept", message="nobody keeps it stopped or running: its spec decides already")
+        worker = self._picture(worker_id).desired
+        wanted = keep.wanted if worker is None or worker.wanted == "unless_stopped" else worker.wanted
+        now = self._clock.now()
+        self._archive.keep_own(keep_ended(keep, actor, reason, now))
+        wish = ActionWish(
+            worker_id=worker_id, action="start" if wanted == "running" else "stop", actor=actor, reason=reason, for_ms=0
+        )
+        operation = self._enter(wish, 0, now)
+        self._loop.queue.add([worker_id])
         return Accepted(operation=operation.document())
 
     async def _record(self, wish: ActionWish, now: float, served: int) -> int:
@@ -293,39 +347,13 @@ class Desk(Shelf):
         await asyncio.to_thread(self._wishes.wish, intent)
         return number
 
-    def _refusal(self, wish: ActionWish, picture: Picture) -> Refused | None:
-        if self._loop.draining:
-            return Refused(code="draining", message="the controller is stopping")
-        if wish.for_ms is not None:
-            return Refused(code="not_supported", message="for_ms is not yet supported", hint="leave it out")
-        worker = picture.desired
-        problems = worker.problems if worker is not None else picture.broken or ()
-        if worker is None or (problems and wish.action != "restart"):
-            message = "its file must be corrected first" if problems else "it has no spec any more"
-            hint = f"correct {problems[0].file}, then try again" if problems else ""
-            return Refused(code="broken_file", message=message, hint=hint, problems=problems)
-        if wish.action == "restart" and worker.spec.wanted == "stopped":
-            return Refused(
-                code="stopped", message="it is stopped by its spec", hint=f"workerctl start {wish.worker_id}"
-            )
-        return None
-
-    def _enter(self, wish: ActionWish, number: int, now: float) -> Operation:
-        operation = Operation(
-            operation_id=secrets.token_hex(8), worker_id=wish.worker_id, action=wish.action, state="accepted",
-            detail="", actor=wish.actor, reason=wish.reason, number=number, created_at=now,
-        )  # fmt: skip
-        if wish.action != "restart":
-            self._tickets[operation.operation_id] = self._specs.ticket()
+    def _enter(self, wish: ActionWish, number: int, now: float, ticket: int = 0) -> Operation:
+        operation = operation_for(wish, number, now)
+        if ticket:
+            self._tickets[operation.operation_id] = ticket
         for changed in (*self._operations.add(operation), operation):
             self._archive.keep_operation(changed)
-        because = f": {wish.reason}" if wish.reason else ""
-        how = "" if wish.graceful or wish.action == "start" else " at once"
-        self._archive.keep_own(
-            Event(at=now, type=f"{wish.action}_requested", worker_id=wish.worker_id, actor=wish.actor,
-                  cause=wish.reason, message=f"{wish.action}{how} asked for by {wish.actor}{because}",
-                  data={"operation_id": operation.operation_id})
-        )  # fmt: skip
+        self._archive.keep_own(requested(wish, operation))
         return operation
 
     async def _write_state(self, wish: ActionWish) -> Refused | bool:
@@ -335,17 +363,11 @@ class Desk(Shelf):
         """
         state = _STATES[wish.action]
         spec_wish = SpecWish(action="state", worker_id=wish.worker_id, actor=wish.actor, body={"desired_state": state})
-        match await asyncio.to_thread(self._writer.write, spec_wish):
-            case SpecWritten(is_changed=is_changed):
-                self._specs.look()
-                return is_changed
-            case SpecRefused(reason=reason, message=message, hint=hint, problems=problems):
-                instead = hint or (f"set desired_state: {state} in the file" if reason == "read_only_source" else "")
-                return Refused(code=reason, message=message, hint=instead, problems=problems)
-            case SpecInvalid(problems=problems):
-                return Refused(code="broken_file", message="its file must be corrected first", problems=problems)
-            case SpecUnknown() | SpecStale():
-                return Refused(code="busy", message="its file is being changed by others", hint="try again")
+        outcome = await asyncio.to_thread(self._writer.write, spec_wish)
+        if isinstance(outcome, SpecWritten):
+            self._specs.look()
+            return outcome.is_changed
+        return unwritten(outcome, state)
 
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
         """See ports.Wishes."""
@@ -371,8 +393,3 @@ class Desk(Shelf):
             "detail": "looking now",
         }  # fmt: skip
         return Accepted(operation=document)
-
-
-def _served(picture: Picture) -> int:
-    """The highest number that any slot has served: a new wish must be above it, whatever the clock says."""
-    return max((slot.seen.run_request for slot in picture.slots), default=0)

@@ -17,6 +17,7 @@ from controller.core import guards
 from controller.core.dependencies import dependents_by_worker
 from controller.core.desired import Desired
 from controller.core.intents import Intents, RunIntent
+from controller.core.keeps import with_keeps
 from controller.core.observed import Observed
 from controller.core.picture import picture_of
 from controller.core.plan import Action, Hold, Plan
@@ -32,6 +33,8 @@ RETRY_S = 1.0
 """How soon a worker whose orders were not carried over is looked at again; then twice as late each time."""
 STOP_WISH_S = 60.0
 """So long a wish to stop at once waits for the spec to say so: the file is written first, and read soon after."""
+_TELLING = ("SpecInvalid", "KeptStopped", "KeptRunning")
+"""Reasons of holds that hold up no wish."""
 
 log = logging.getLogger("workerctl.loop")
 
@@ -226,7 +229,7 @@ class Loop:
         is_complete = all(view.reachable for view in observed.hosts.values())
         if is_complete:
             busy = {action.worker_id for action in plan.actions} | {
-                hold.worker_id for hold in plan.holds if hold.reason != "SpecInvalid"
+                hold.worker_id for hold in plan.holds if hold.reason not in _TELLING
             }
             seen = intents.runs.keys() if batch.only is None else intents.runs.keys() & batch.only
             for worker_id in seen - busy:
@@ -241,8 +244,8 @@ class Loop:
 
     def _is_pending(self, worker_id: str, intent: RunIntent, observed: Observed) -> bool:
         assert self.desired is not None
-        worker = self.desired.workers.get(worker_id)
-        is_wanted = worker is not None and worker.spec.wanted != "stopped"
+        worker = with_keeps(self.desired, self.intents(), self._clock.now()).workers.get(worker_id)
+        is_wanted = worker is not None and worker.wanted != "stopped"
         if intent.kind == "stop" and is_wanted and abs(self._clock.now() - intent.at) > STOP_WISH_S:
             return False  # Its spec was changed by somebody else: a later stop must not inherit the kill.
         return any(is_pending(intent, slot.seen) for slot in picture_of(worker_id, self.desired, observed).slots)

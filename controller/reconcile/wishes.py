@@ -1,4 +1,4 @@
-"""Intents on disk: one small fsynced file per worker with a live wish, and one per confirmed guard.
+"""Intents on disk: one small fsynced file per live wish of a worker and per keep, and one per confirmed guard.
 
 The database has their history; these files are the wishes themselves, so that losing the database loses none. A file
 that cannot be read is moved aside (`.bad`) and told, the others count. Where the folder was removed under us, the next
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.agent.failpoints import failpoint
-from controller.core.intents import Intents, RunIntent
+from controller.core.intents import Intents, Keep, RunIntent
 from controller.reconcile.state import remove_leftovers, sync_directory, write_durably
 
 CONFIRMATION_LIVES_S = 60.0
@@ -35,6 +35,7 @@ class WishBook:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._runs: dict[str, RunIntent] = {}
+        self._keeps: dict[str, Keep] = {}
         self._confirmed: dict[str, float] = {}
         self._highest = 0
         self._lock = threading.Lock()
@@ -45,7 +46,7 @@ class WishBook:
     @property
     def intents(self) -> Intents:
         """What the planner reads."""
-        return Intents(runs=dict(self._runs), confirmed=frozenset(self._confirmed))
+        return Intents(runs=dict(self._runs), keeps=dict(self._keeps), confirmed=frozenset(self._confirmed))
 
     def next_number(self, worker_id: str, now: float, served: int = 0) -> int:
         """A number above every earlier one, also when the clock went back; `served`: the worker's highest so far."""
@@ -64,6 +65,24 @@ class WishBook:
             self._write(f"run-{intent.worker_id}.json", {"run": asdict(intent)})
             self._runs[intent.worker_id] = intent
         failpoint("controller.after_intent")
+
+    def keep(self, keep: Keep) -> None:
+        """From now on this decides, until its time is over. Durable before it returns."""
+        failpoint("controller.before_intent")
+        with self._lock:
+            self._write(f"keep-{keep.worker_id}.json", {"keep": asdict(keep)})
+            self._keeps[keep.worker_id] = keep
+        failpoint("controller.after_intent")
+
+    def end_keep(self, worker_id: str, only: Keep | None = None) -> Keep | None:
+        """The spec decides again (with `only`: unless another keep came meanwhile); what was ended."""
+        with self._lock:
+            known = self._keeps.get(worker_id)
+            if known is None or only not in (None, known):
+                return None
+            del self._keeps[worker_id]
+            self._unlink(f"keep-{worker_id}.json")
+            return known
 
     def confirm(self, digest: str, now: float) -> None:
         """A person let the guard with this digest pass. Durable before it returns."""
@@ -101,6 +120,8 @@ class WishBook:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for worker_id, intent in self._runs.items():
             self._write(f"run-{worker_id}.json", {"run": asdict(intent)})
+        for worker_id, keep in self._keeps.items():
+            self._write(f"keep-{worker_id}.json", {"keep": asdict(keep)})
         for digest, at in self._confirmed.items():
             self._write(f"confirm-{digest}.json", {"confirm": digest, "at": at})
 
@@ -119,12 +140,23 @@ class WishBook:
                 intent = _read_intent(content["run"], path.stem.removeprefix("run-"))
                 self._runs[intent.worker_id] = intent
                 self._highest = max(self._highest, intent.number)
+            elif path.name.startswith("keep-"):
+                keep = _read_keep(content["keep"], path.stem.removeprefix("keep-"))
+                self._keeps[keep.worker_id] = keep
             else:
                 self._confirmed[str(content["confirm"])] = float(content["at"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("unreadable intent put aside", extra={"fields": {"file": path.name, "error": str(error)}})
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".bad"))
+
+
+def _read_keep(value: dict[str, Any], worker_id: str) -> Keep:
+    keep = Keep(**value)
+    is_text = all(isinstance(value.get(name, ""), str) for name in ("actor", "reason"))
+    if keep.worker_id != worker_id or keep.wanted not in ("running", "stopped") or not is_text:
+        raise ValueError("a field is wrong")
+    return replace(keep, until=float(keep.until), at=float(keep.at))
 
 
 def _read_intent(value: dict[str, Any], worker_id: str) -> RunIntent:

@@ -28,6 +28,7 @@ viewer   GET  /api/v1/workers/{id}/logs
 operator POST /api/v1/workers/{id}/start
 operator POST /api/v1/workers/{id}/stop
 operator POST /api/v1/workers/{id}/restart
+operator POST /api/v1/workers/{id}/resume
 viewer   GET  /api/v1/operations/{id}
 viewer   GET  /api/v1/events
 viewer   GET  /api/v1/stream

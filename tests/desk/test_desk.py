@@ -74,6 +74,7 @@ class Scene:
             backends={HOST: self.host}, queue=queue, keeper=archive, log_grew=lambda *_: None, changed=self.desk.changed
         )
         self.loop.publish_to(self.desk.published)
+        self.feed.tell_scans(self.desk.specs_read)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def start(self, **specs: str) -> None:
@@ -102,6 +103,9 @@ class Scene:
 
     def spec(self) -> str:
         return (self.root / "web.yaml").read_text()
+
+    def status(self) -> str:
+        return str(self.host.slots["web/0"].status)
 
     def events(self) -> list[str]:
         assert self.store.writer.flush(5)
@@ -166,6 +170,52 @@ async def test_what_is_not_asked_gracefully_is_ordered_to_be_killed(scene: Scene
     assert "stop at once asked for by ann: it hangs" in messages
 
 
+async def test_what_is_kept_stopped_starts_again_by_itself_and_its_file_is_left_alone(scene: Scene) -> None:
+    await scene.start(web="")
+    before = scene.spec()
+    await until(lambda: "web/0" in scene.host.slots)
+    assert await scene.ended(await scene.act("stop", for_ms=60_000, reason="maintenance")) == "succeeded"
+    status = await scene.desk.status("web")
+    assert status is not None
+    assert (status["desired_state"], status["status"]) == ("stopped", "stopped")
+    assert "it is kept stopped by ann until " in status["why"]
+    assert [hold["reason"] for hold in status["holds"]] == ["KeptStopped"]
+    suspended = next(one for one in status["conditions"] if one["type"] == "Suspended")
+    assert (suspended["status"], suspended["reason"]) == ("True", "KeptStopped")
+    assert suspended["message"].endswith(": maintenance")
+    assert isinstance(await scene.act("restart"), Refused)
+    assert await scene.ended(await scene.act("stop", for_ms=300)) == "succeeded"
+    await until(lambda: not scene.wishes.intents.keeps)
+    await until(lambda: scene.host.slots["web/0"].status is Status.RUNNING)
+    assert scene.spec() == before
+    assert "keep_ended" in scene.events()
+
+
+async def test_a_keep_ends_by_resume_by_its_opposite_and_by_a_plain_wish(scene: Scene) -> None:
+    await scene.start(web="desired_state: stopped\n")
+    assert await scene.ended(await scene.act("start", for_ms=60_000)) == "succeeded"
+    assert scene.status() == "running"
+    assert await scene.ended(await scene.act("stop", for_ms=60_000)) == "succeeded"
+    assert await scene.ended(await scene.act("start", for_ms=60_000)) == "succeeded"
+    assert await scene.ended(await scene.desk.resume("web", "ann", "done")) == "succeeded"
+    assert scene.status() == "stopped"
+    assert await scene.ended(await scene.act("start", for_ms=60_000)) == "succeeded"
+    assert await scene.ended(await scene.act("stop")) == "succeeded"
+    assert not scene.wishes.intents.keeps
+    assert "desired_state: stopped" in scene.spec()
+
+
+async def test_a_worker_whose_file_is_broken_can_be_kept_stopped(scene: Scene) -> None:
+    await scene.start(web="")
+    await until(lambda: "web/0" in scene.host.slots)
+    (scene.root / "web.yaml").write_text("worker_id: web\ncolour: red\n")
+    await asyncio.wait_for(scene.feed.look_now(), 5)
+    await until(lambda: scene.feed.desired.workers["web"].stale)
+    assert isinstance(await scene.act("stop"), Refused)
+    assert await scene.ended(await scene.act("stop", for_ms=60_000)) == "succeeded"
+    assert scene.host.slots["web/0"].status is Status.STOPPED
+
+
 async def test_a_restart_that_the_host_refuses_has_failed_with_the_reason(scene: Scene) -> None:
     await scene.start(web="")
     await until(lambda: scene.host.slots)
@@ -198,7 +248,8 @@ async def test_what_cannot_be_asked_for_is_refused_with_the_reason(scene: Scene)
     for wanted, answer in {
         "stopped": await scene.act("restart"),
         "broken_file": await scene.act("start", "bad"),
-        "not_supported": await scene.act("stop", for_ms=5),
+        "not_supported": await scene.act("restart", for_ms=5),
+        "not_kept": await scene.desk.resume("web", "ann", ""),
     }.items():
         assert isinstance(answer, Refused)
         assert answer.code == wanted

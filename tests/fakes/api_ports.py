@@ -294,6 +294,13 @@ class FakePorts:
         self.wishes.append(wish)
         return self.refusal or self._accept(wish.worker_id, wish.action)
 
+    async def resume(self, worker_id: str, actor: str, reason: str) -> Accepted | UnknownWorker | Refused:
+        self._check()
+        if worker_id not in self.items:
+            return UnknownWorker()
+        self.wishes.append((worker_id, actor))
+        return self.refusal or self._accept(worker_id, "start")
+
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
         self._check()
         self.wishes.append((confirm, actor))
