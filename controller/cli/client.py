@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -38,32 +40,52 @@ class ConnectionLost(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A server: as given, where that came from, and the socket's path or host and port."""
+    """A server: as given, where that came from, and the socket's path or host and port. `secure`: TLS."""
 
     text: str
     origin: str
     path: str = ""
     host: str = ""
     port: int = 0
+    secure: bool = False
 
 
 def parse_address(text: str, origin: str) -> Address:
-    """`http://HOST:PORT`, `HOST:PORT`, `HOST` or `unix:PATH`. Raises AddressError."""
+    """`http://HOST:PORT`, `https://HOST:PORT`, `HOST:PORT`, `HOST` or `unix:PATH`. Raises AddressError."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
         if not path:
             raise AddressError(f'"{text}" names no socket; expected unix:PATH')
         return Address(text=text, origin=origin, path=path)
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme != "http":
-        raise AddressError(f'"{text}": expected http://HOST:PORT or unix:PATH')
+    if parts.scheme not in {"http", "https"}:
+        raise AddressError(f'"{text}": expected http://HOST:PORT, https://HOST:PORT or unix:PATH')
     try:
         host, port = parts.hostname, parts.port or DEFAULT_PORT
     except ValueError as error:
         raise AddressError(f'"{text}": {error}') from None
     if not host:
         raise AddressError(f'"{text}" names no host; expected http://HOST:PORT or unix:PATH')
-    return Address(text=text, origin=origin, host=host, port=port)
+    return Address(text=text, origin=origin, host=host, port=port, secure=parts.scheme == "https")
+
+
+def token_from(file: str | None, env: Mapping[str, str]) -> str:
+    """The token to send: of the file, or WORKERCTL_TOKEN; empty for none. Never an argument: others see those.
+
+    Raises CliError.
+    """
+    path = file or ("" if env.get("WORKERCTL_TOKEN") else env.get("WORKERCTL_TOKEN_FILE", ""))
+    text = env.get("WORKERCTL_TOKEN", "")
+    try:
+        if path:
+            text = Path(path).read_text("ascii")
+    except (OSError, UnicodeError) as error:
+        cause = getattr(error, "strerror", None) or "it holds no token"
+        raise CliError(f"Cannot read the token in {path}: {cause}", Exit.USAGE) from None
+    token = text.strip()
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise CliError(f"{path or 'WORKERCTL_TOKEN'} holds no token", Exit.USAGE)
+    return token
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -81,10 +103,11 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Status and document of a request. A document that is no object stands under `value`."""
+    """Status, document and etag of an answer. A document that is no object stands under `value`."""
 
     status: int
     document: Item
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +122,24 @@ OPENED = StreamItem(id="", document={})
 """Comes first in a stream, before any event: the server has accepted it."""
 
 
-class Client:
-    """Talks to one server; one connection per request."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. `patience_s`: how much longer than usual its answer may take."""
 
-    def __init__(self, address: Address) -> None:
+    method: str
+    path: str
+    query: Query | None = None
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    patience_s: float = 0.0
+
+
+class Client:
+    """Talks to one server; one connection per request. `token`: None is that of the environment."""
+
+    def __init__(self, address: Address, token: str | None = None) -> None:
         self.address = address
+        self._token = token_from(None, os.environ) if token is None else token
 
     def get(self, path: str, query: Query | None = None, *, doing: str) -> Item:
         """The document at `path`. Raises CliError; `doing` completes "Cannot ..."."""
@@ -122,11 +158,15 @@ class Client:
         patience_s: float = 0.0,
     ) -> Answer:
         """One request, whatever its status. `patience_s`: how much longer than usual the answer may take."""
+        return self.send(Request(method=method, path=path, query=query, body=body, patience_s=patience_s))
+
+    def send(self, request: Request) -> Answer:
+        """One request with headers of its own, whatever its status."""
         connection = self._connect()
         try:
-            response = self._send(connection, method, _target(path, query), body)
+            response = self._send(connection, request)
             if connection.sock is not None:
-                connection.sock.settimeout(ANSWER_S + patience_s)
+                connection.sock.settimeout(ANSWER_S + request.patience_s)
             data = response.read()
         except TimeoutError:
             raise CliError(f"{self.address.text} did not answer in time", Exit.TIMED_OUT) from None
@@ -134,7 +174,9 @@ class Client:
             raise self._unreachable(error) from None
         finally:
             connection.close()
-        return Answer(status=response.status, document=self._document(response, data))
+        return Answer(
+            status=response.status, document=self._document(response, data), etag=response.getheader("ETag") or ""
+        )
 
     def stream(self, path: str, query: Query | None = None, *, doing: str) -> Iterator[StreamItem]:
         """OPENED, then a stream of server-sent events, until the server ends it or is lost: then raises ConnectionLost.
@@ -143,7 +185,8 @@ class Client:
         """
         connection = self._connect()
         try:
-            response = self._send(connection, "GET", _target(path, query), accept="text/event-stream")
+            accept = {"Accept": "text/event-stream"}
+            response = self._send(connection, Request(method="GET", path=path, query=query, headers=accept))
             self._refuse(response, doing)
             if connection.sock is not None:
                 connection.sock.settimeout(SILENCE_S)
@@ -156,11 +199,7 @@ class Client:
         raise ConnectionLost("the controller ended the stream")
 
     def _connect(self) -> http.client.HTTPConnection:
-        connection = (
-            _UnixConnection(self.address.path, CONNECT_S)
-            if self.address.path
-            else http.client.HTTPConnection(self.address.host, self.address.port, timeout=CONNECT_S)
-        )
+        connection = self._made()
         try:
             connection.connect()
         except OSError as error:
@@ -170,21 +209,21 @@ class Client:
         connection.sock.settimeout(ANSWER_S)
         return connection
 
-    def _send(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        target: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        accept: str = "application/json",
-    ) -> http.client.HTTPResponse:
-        headers = {"Accept": accept, "User-Agent": "workerctl"}
+    def _made(self) -> http.client.HTTPConnection:
+        if self.address.path:
+            return _UnixConnection(self.address.path, CONNECT_S)
+        made = http.client.HTTPSConnection if self.address.secure else http.client.HTTPConnection
+        return made(self.address.host, self.address.port, timeout=CONNECT_S)
+
+    def _send(self, connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:
+        headers = {"Accept": "application/json", "User-Agent": "workerctl", **request.headers}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
         payload = None
-        if body is not None:
-            payload = json.dumps(body, ensure_ascii=False).encode()
+        if request.body is not None:
+            payload = json.dumps(request.body, ensure_ascii=False).encode()
             headers["Content-Type"] = "application/json"
-        connection.request(method, target, body=payload, headers=headers)
+        connection.request(request.method, _target(request.path, request.query), body=payload, headers=headers)
         return connection.getresponse()
 
     def _refuse(self, response: http.client.HTTPResponse, doing: str) -> None:

@@ -1,7 +1,7 @@
 """What the verbs share: the server option, examples in helps, finding a worker, printing documents.
 
 A verb asks `client()` for its connection; the address is `--server` (before or after the verb), then
-WORKERCTL_SERVER, then the default.
+WORKERCTL_SERVER, then the context in use (contexts.py), then the default.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from controller.cli.client import DEFAULT_SERVER, Address, AddressError, Client, Item, parse_address
+from controller.cli.client import DEFAULT_SERVER, Address, AddressError, Client, Item, parse_address, token_from
 from controller.cli.errors import CliError, Exit
 from controller.cli.lazy import did_you_mean
 
@@ -23,6 +23,7 @@ EXAMPLES_MARK = "\b\nExamples:"
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _META = "controller.cli.server"
+_META_FILE = "controller.cli.credentials"
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
@@ -37,8 +38,14 @@ def server_option(function: _Function) -> _Function:
         metavar="URL|unix:PATH",
         expose_value=False,
         callback=_remember,
-        help=f"The controller.  [default: WORKERCTL_SERVER, then {DEFAULT_SERVER}]",
+        help=f"The controller.  [default: WORKERCTL_SERVER, the context in use, {DEFAULT_SERVER}]",
     )(function)
+
+
+def remember_token_file(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    """The callback of `--token-file`."""
+    if value is not None:
+        ctx.meta[_META_FILE] = value
 
 
 def output_option(*choices: str, default: str) -> Callable[[_Function], _Function]:
@@ -62,16 +69,37 @@ def server_address() -> Address:
     elif os.environ.get("WORKERCTL_SERVER"):
         text, origin = os.environ["WORKERCTL_SERVER"], "WORKERCTL_SERVER"
     else:
-        text, origin = DEFAULT_SERVER, "the default; neither --server nor WORKERCTL_SERVER is given"
+        text, origin = _default_server()
     try:
         return parse_address(text, origin)
     except AddressError as error:
         raise click.UsageError(f"{origin}: {error}") from None
 
 
+def _default_server() -> tuple[str, str]:
+    """That of the context in use, where there is one."""
+    from controller.cli.contexts import load  # noqa: PLC0415 - only where nothing stronger is given
+
+    name, context = load().in_use()
+    if context is not None:
+        return context.server, f"context {name}"
+    return DEFAULT_SERVER, "the default; neither --server nor WORKERCTL_SERVER is given"
+
+
+def token_for(address: Address) -> str:
+    """Of `--token-file` or the environment, then of the context whose server this is; empty for none."""
+    token = token_from(click.get_current_context().meta.get(_META_FILE), os.environ)
+    if token:
+        return token
+    from controller.cli.contexts import load  # noqa: PLC0415 - only where nothing stronger is given
+
+    return load().token_of(address)
+
+
 def client() -> Client:
-    """A client for the server of this invocation."""
-    return Client(server_address())
+    """A client for the server of this invocation, with the token of this invocation."""
+    address = server_address()
+    return Client(address, token_for(address))
 
 
 def fetch_workers(api: Client) -> list[Item]:

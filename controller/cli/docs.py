@@ -19,9 +19,15 @@ _PREFACE = """\
 
 Every verb tells how it is used: `workerctl VERB --help`. This page is made from those texts.
 
-The server is `--server`, then `WORKERCTL_SERVER`, then `http://127.0.0.1:3000`; `unix:PATH` works too. Results go to
-standard output, messages to standard error. Colour is used on a terminal only, and not when `NO_COLOR` is set. Text
-for people may change between versions; JSON only grows.
+The server is `--server`, then `WORKERCTL_SERVER`, then the context in use (`workerctl config`), then
+`http://127.0.0.1:3000`; `https://HOST:PORT` and `unix:PATH` work too. A token is read from `--token-file FILE` (before
+the verb), `WORKERCTL_TOKEN`, the file that `WORKERCTL_TOKEN_FILE` names, or the context of that server
+(`workerctl login`). Results go to standard output, messages to standard error. Colour is used on a terminal only, and
+not when `NO_COLOR` is set. Text for people may change between versions; JSON only grows.
+
+The verbs that write (`create`, `apply`, `edit`, `set`, `scale`, `delete`) show the plan first and ask on a terminal;
+`--yes` does not ask, `--dry-run` writes nothing. Several specs are tried first, all of them, and then written one
+after the other. What somebody else changed in between is not overwritten: that is a conflict (6).
 """
 
 
@@ -32,7 +38,12 @@ def reference() -> str:
     for name in VERBS:
         command = root.get_command(parent, name)
         assert command is not None
-        parts.append("\n".join(_section(command, click.Context(command, info_name=name, parent=parent))))
+        ctx = click.Context(command, info_name=name, parent=parent)
+        parts.append("\n".join(_section(command, ctx)))
+        if isinstance(command, click.Group):
+            for below, one in command.commands.items():
+                within = click.Context(one, info_name=below, parent=ctx)
+                parts.append("\n".join(_section(one, within)).replace(f"## {below}", f"### {name} {below}", 1))
     return "\n".join(parts)
 
 

@@ -31,7 +31,7 @@ class Verb:
     section: str
 
 
-SEE, ACT, SPECS, CHECK, SERVER = "See", "Act", "Specs", "Check", "Run"
+SEE, ACT, WRITE, SPECS, CHECK, SERVER = "See", "Act", "Write", "Specs", "Check", "Run"
 
 VERBS: dict[str, Verb] = {
     "get": Verb(path="get:get", section=SEE, help="Show workers: status, figures, reasons."),
@@ -45,6 +45,23 @@ VERBS: dict[str, Verb] = {
     "stop": Verb(path="act:stop", section=ACT, help="Stop workers: sets desired_state in their specs."),
     "restart": Verb(path="act:restart", section=ACT, help="Restart workers once; their specs stay as they are."),
     "reconcile": Verb(path="reconcile:reconcile", section=ACT, help="Look at the specs and the processes now."),
+    "wait": Verb(path="wait:wait", section=ACT, help="Wait until workers are running, ready, stopped or gone."),
+    "create": Verb(
+        path="change:create", section=WRITE, help="Create a worker: writes NAME.yaml where the controller reads specs."
+    ),
+    "apply": Verb(
+        path="apply:apply", section=WRITE, help="Create workers, or make their specs as these documents say."
+    ),
+    "edit": Verb(
+        path="edit:edit", section=WRITE, help="Edit a worker's spec in your editor, and write what you changed."
+    ),
+    "set": Verb(path="change:set_", section=WRITE, help="Change fields of a worker's spec, in place."),
+    "scale": Verb(
+        path="change:scale", section=WRITE, help="Change how many instances a worker has: sets replicas in its spec."
+    ),
+    "delete": Verb(
+        path="change:delete", section=WRITE, help="Delete workers: takes their specs away, and so stops them."
+    ),
     "init": Verb(
         path="init:init", section=SPECS, help="Write a first spec, DIR/NAME.yaml, commented, and valid as it stands."
     ),
@@ -67,6 +84,8 @@ VERBS: dict[str, Verb] = {
     "schema": Verb(path="schema:schema", section=SPECS, help="Print the JSON Schema of specs, for editors."),
     "doctor": Verb(path="doctor:doctor", section=CHECK, help="Check this host, the state directory, the controller."),
     "serve": Verb(path="serve:serve", section=SERVER, help="Run the controller on a directory of specs."),
+    "config": Verb(path="config:config", section=SERVER, help="Name controllers, and choose the one that is asked."),
+    "login": Verb(path="login:login", section=SERVER, help="Keep the token of a controller, after trying it."),
     "completion": Verb(
         path="completion:completion", section=SERVER, help="Print the script that lets a shell complete commands."
     ),
@@ -103,7 +122,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """The overview, by section, from the table alone: nothing is imported for it."""
-        for section in (SEE, ACT, SPECS, CHECK, SERVER):
+        for section in (SEE, ACT, WRITE, SPECS, CHECK, SERVER):
             with formatter.section(section):
                 formatter.write_dl([(name, verb.help) for name, verb in VERBS.items() if verb.section == section])
 

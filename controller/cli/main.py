@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from controller.cli.common import EXAMPLES_MARK, server_option
+from controller.cli.common import EXAMPLES_MARK, remember_token_file, server_option
 from controller.cli.lazy import LazyGroup
 
 
@@ -29,6 +29,13 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
 """,
 )
 @server_option
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    expose_value=False,
+    callback=remember_token_file,
+    help="The token is in it.  [default: WORKERCTL_TOKEN, then WORKERCTL_TOKEN_FILE]",
+)
 @click.option(
     "--version",
     is_flag=True,

@@ -11,7 +11,7 @@ import threading
 import click
 
 from controller.cli.client import Client
-from controller.cli.common import known_ids, server_address
+from controller.cli.common import client, known_ids
 from controller.cli.errors import CliError
 
 PATIENCE_S = 1.0
@@ -21,7 +21,7 @@ def worker_names(ctx: click.Context, _parameter: click.Parameter, incomplete: st
     """The ids of all workers that begin with what is there."""
     try:
         with ctx.scope(cleanup=False):
-            api = Client(server_address())
+            api = client()
     except click.ClickException:
         return []
     return [name for name in _within(api, PATIENCE_S) if name.startswith(incomplete)]

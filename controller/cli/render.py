@@ -54,7 +54,7 @@ def render(name: str, directory: Path, output: str, allow_env: tuple[str, ...]) 
         if output == "json":
             echo_json(document)
         else:
-            click.echo(_readable(document), nl=False)
+            click.echo(readable(document), nl=False)
         return
     own = [asdict(problem) for problem in found.problems if problem.worker_id == name]
     if own:
@@ -70,7 +70,7 @@ def render(name: str, directory: Path, output: str, allow_env: tuple[str, ...]) 
     )
 
 
-def _readable(document: dict[str, Any]) -> str:
+def readable(document: dict[str, Any]) -> str:
     """YAML for people: keys in their order, a script as it was written and not on one line."""
     import yaml  # noqa: PLC0415 - only for this format
 

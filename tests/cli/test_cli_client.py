@@ -16,6 +16,7 @@ from tests.fakes.api_server import FakeApi, problem, refusal, worker
     [
         ("http://127.0.0.1:3000", {"host": "127.0.0.1", "port": 3000}),
         ("http://box:8000/", {"host": "box", "port": 8000}),
+        ("https://box", {"host": "box", "port": 3000, "secure": True}),
         ("box", {"host": "box", "port": 3000}),
         ("box:81", {"host": "box", "port": 81}),
         ("http://[::1]:81", {"host": "::1", "port": 81}),
@@ -27,7 +28,7 @@ def test_a_server_is_named_by_url_host_or_socket(text: str, address: dict[str, s
     assert parse_address(text, "--server") == Address(text=text, origin="--server", **address)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["unix:", "https://box", "http://", "http://box:port", "ftp://box"])
+@pytest.mark.parametrize("text", ["unix:", "http://", "http://box:port", "ftp://box"])
 def test_what_names_no_server_is_refused(text: str) -> None:
     with pytest.raises(AddressError):
         parse_address(text, "--server")

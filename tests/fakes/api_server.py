@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.fakes.api_specs import FakeSpecs
+
 Item = dict[str, Any]
 _BEGAN = datetime.now(UTC)  # so that the same event or line, made twice, is equal
 
@@ -178,6 +180,7 @@ class FakeApi:
     workers: list[Item] = field(default_factory=list)
     events: list[Item] = field(default_factory=list)
     lines: list[Item] = field(default_factory=list)
+    specs: FakeSpecs = field(default_factory=FakeSpecs)
     plan: Item = field(default_factory=lambda: {"actions": [], "holds": [], "next_wake": None})
     ready: tuple[int, Item] = (200, {"ready": True, "workers": 0, "problems": 0, "holds": 0})
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
@@ -247,6 +250,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer("POST")
 
+    def do_PUT(self) -> None:
+        self._answer("PUT")
+
+    def do_PATCH(self) -> None:
+        self._answer("PATCH")
+
+    def do_DELETE(self) -> None:
+        self._answer("DELETE")
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
         """Silent."""
 
@@ -267,6 +279,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.api.changed.notify_all()
         if (method, asked.path) in self.api.answers:
             self._send(*self.api.answers[method, asked.path])
+        elif asked.path.startswith("/api/v1/worker-configs"):
+            self._spec(asked)
         elif method == "GET":
             self._get(asked)
         else:
@@ -314,6 +328,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(202, {"operation_id": "o-2", "action": "reconcile", "state": "accepted", "detail": ""})
             case _:
                 self._send(*refusal(404, "nothing lives at this path"))
+
+    def _spec(self, asked: Asked) -> None:
+        with self.api.changed:
+            found = self.api.specs.answer(
+                asked.method, asked.path.strip("/").split("/"), asked.body, asked.query, asked.headers.get("If-Match")
+            )
+        if found is None:
+            self._send(*refusal(404, "nothing lives at this path"))
+        else:
+            self._send(*found)
 
     def _unknown(self, name: str) -> tuple[int, Item]:
         return refusal(404, f"there is no worker {name}", "unknown_worker")
@@ -375,16 +399,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
 
-    def _send(self, status: int, document: Any) -> None:
-        if isinstance(document, bytes):
+    def _send(self, status: int, document: Any, etag: str = "") -> None:
+        if status == 204:
+            self._raw(status, "", b"")
+        elif isinstance(document, bytes):
             self._raw(status, "text/html", document)
         else:
             kind = "application/problem+json" if status >= 400 else "application/json"
-            self._raw(status, kind, json.dumps(document).encode())
+            self._raw(status, kind, json.dumps(document).encode(), etag)
 
-    def _raw(self, status: int, kind: str, data: bytes) -> None:
+    def _raw(self, status: int, kind: str, data: bytes, etag: str = "") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
+        if etag:
+            self.send_header("ETag", etag)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
