@@ -165,12 +165,10 @@ def _two(scene: Scene) -> Iterator[None]:
 
 @fault("stop all", 1)
 def _stop_all(scene: Scene) -> Iterator[None]:
-    """A graceful end leaves nothing; the next controller starts everything once."""
+    """A graceful end leaves nothing; the next controller starts everything once, as the specs are then."""
     ground = scene.ground
     scene.traffic.settle()
     ground.until_ready()
-    # What was edited or removed while all is stopped runs once more as it was: see test_campaign_away.py.
-    scene.fleet.touch_all(0, 1, ground.living())
     ground.is_tended = False
     ground.tell()
     ground.ended()
@@ -178,15 +176,15 @@ def _stop_all(scene: Scene) -> Iterator[None]:
     assert not left, f"I5: a graceful end left {left}"
     yield
     ground.is_tended = True
-    scene.fleet.touch_all(1, 0)
+    scene.fleet.touch_all(1, 1)
     ground.begin()
 
 
 @fault("stop all, interrupted", 2)
 def _interrupted(scene: Scene) -> Iterator[None]:
+    """Who had already ended starts once more; what was removed a moment ago is not among them."""
     ground = scene.ground
-    # Also what was removed a moment ago may run once more: see test_campaign_away.py.
-    scene.fleet.touch_all(0, 1, ground.living())
+    scene.fleet.touch_all(0, 1)
     ground.is_tended = False
     ground.tell()
     scene.dwell(0.8)

@@ -1,4 +1,4 @@
-"""What people do before, during and after a fault: wishes over the API, edits of files; and what workers do.
+"""What people do before, during and after a fault: wishes and specs over the API, edits of files; what workers do.
 
 A wish is issued once; without an answer it is asked again until it is acknowledged, as a user would. From its first
 issue on the model wants it. One wish per worker and episode: of two wishes whose order nobody knows, nothing follows.
@@ -13,42 +13,56 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import Any
+
+import yaml
 
 from tests.campaign.campaign_fleet import Fleet, Wanted
 from tests.campaign.campaign_ground import Ground
-from tests.e2e.e2e_installation import Answer
 
 API = "/api/v1"
+CONFIGS = f"{API}/worker-configs"
+AGAIN = ("busy", "source_held")
+"""Refusals that say so themselves: another writer is at it, or the directory was away a moment ago."""
 
 
 @dataclass
 class Request:
-    """One wish over the API."""
+    """One wish, or one spec, over the API.
+
+    `done` is the answer that acknowledges it, `done_before` those which say that an earlier try did it. `holds` says in
+    words what is not in the file when a write is acknowledged, or nothing.
+    """
 
     name: str
     path: str
+    method: str = "POST"
+    body: Any = None
+    done: int = 202
+    done_before: tuple[tuple[int, str], ...] = ()
     tries: int = 0
     answers: list[str] = field(default_factory=list)
     on_retry: Callable[[], None] = lambda: None
+    holds: Callable[[], str] = lambda: ""
 
     def issue(self, ground: Ground) -> bool:
         """Whether it is acknowledged now. AssertionError for an answer that no fault excuses."""
         if self.tries:
             self.on_retry()
         self.tries += 1
-        answer = ground.try_ask(self.path, "POST")
+        answer = ground.try_ask(self.path, self.method, self.body)
         self.answers.append("none" if answer is None else str(answer.status))
-        if answer is None or answer.status >= 500 or answer.status == 429 or _is_of_unread_specs(answer):
+        if answer is None or answer.status >= 500 or answer.status == 429:
             return False
-        if answer.status == 409 and answer.body["code"] == "state_unwritable":
-            return False  # the disk is full
-        assert answer.status == 202, f"I7: {self.name} was answered {answer.status}: {answer.body}"
+        code = "" if answer.status < 400 else answer.body["code"]
+        if code in AGAIN:
+            return False
+        was_done = self.tries > 1 and (answer.status, code) in self.done_before
+        is_done = answer.status == self.done or was_done
+        assert is_done, f"I7: {self.name} was answered {answer.status}: {answer.body}"
+        lacks = self.holds()
+        assert not lacks, f"I7: {self.name} was acknowledged with {answer.status}, but {lacks}"
         return True
-
-
-def _is_of_unread_specs(answer: Answer) -> bool:
-    """A controller that has not read its specs denies the worker: see test_campaign_away.py."""
-    return answer.status == 404 or (answer.status == 409 and "has no spec any more" in str(answer.body))
 
 
 class Traffic:
@@ -71,6 +85,9 @@ class Traffic:
             (4, self.burst),
             (2, self.kill_one),
             (1, self.kill_group),
+            (3, self.create),
+            (4, self.patch),
+            (2, self.delete),
         ]
 
     def some(self, most: int) -> None:
@@ -92,6 +109,59 @@ class Traffic:
     def _ask(self, request: Request) -> None:
         if not request.issue(self.ground):
             self.open.append(request)
+
+    # --- specs over the API ---
+
+    def _is_written(self, wanted: Wanted) -> str:
+        """What the file of a worker should say, and does not."""
+        try:
+            found = yaml.safe_load((self.ground.specs / f"{wanted.worker_id}.yaml").read_text())
+        except FileNotFoundError:
+            return f"there is no {wanted.worker_id}.yaml"
+        fields = self.fleet.fields(wanted)
+        differing = sorted(name for name in fields.keys() | found.keys() if found.get(name) != fields.get(name))
+        return f"{wanted.worker_id}.yaml differs in {differing}" if differing else ""
+
+    def create(self) -> str:
+        wanted = self.fleet.add()
+        self.fleet.busy.add(wanted.worker_id)
+        request = Request(f"create {wanted.worker_id}", CONFIGS, body=self.fleet.fields(wanted))
+        request.done, request.done_before = 201, ((409, "exists"),)
+        request.holds = partial(self._is_written, wanted)
+        self._ask(request)
+        return request.name
+
+    def patch(self) -> str:
+        wanted = self.fleet.pick(self.chance)
+        if wanted is None:
+            return ""
+        kind = self.chance.choice(["labels", "replicas", "command"])
+        if kind == "labels":
+            wanted.label += 1
+        elif kind == "replicas":
+            wanted.replicas = 1 if wanted.replicas > 1 else 2
+        else:
+            wanted.mark += 1
+        if kind != "labels":
+            for instance in wanted.instances if kind == "command" else wanted.instances[1:]:
+                self.fleet.touch(instance, 1, 1)
+        request = Request(f"patch {kind} of {wanted.worker_id}", f"{CONFIGS}/{wanted.worker_id}", method="PATCH")
+        request.body, request.done = {kind: self.fleet.fields(wanted)[kind]}, 200
+        request.holds = partial(self._is_written, wanted)
+        self._ask(request)
+        return request.name
+
+    def delete(self) -> str:
+        wanted = self.fleet.pick(self.chance) if len(self.fleet.workers) > 8 else None
+        if wanted is None:
+            return ""
+        del self.fleet.workers[wanted.worker_id]
+        path = self.ground.specs / f"{wanted.worker_id}.yaml"
+        request = Request(f"delete {wanted.worker_id}", f"{CONFIGS}/{wanted.worker_id}", method="DELETE")
+        request.done, request.done_before = 204, ((404, "unknown_worker"),)
+        request.holds = lambda: f"{path.name} is there" if path.exists() else ""
+        self._ask(request)
+        return request.name
 
     # --- wishes ---
 

@@ -92,8 +92,6 @@ class Witness:
         self._folded: set[str] = set()
         self._has_gap = False
         self._old_runs: set[str] = set()
-        self.untold: set[tuple[str, str]] = set()
-        self._missing: set[tuple[str, str]] = set()
         self.most_seen: Counter[str] = Counter()
 
     def database_lost(self) -> None:
@@ -115,15 +113,9 @@ class Witness:
 
     # --- all at once ---
 
-    @property
-    def missing(self) -> set[tuple[str, str]]:
-        """Runs of whose start or end no event tells yet."""
-        return self._missing - self.untold
-
     def look(self) -> list[str]:
         """What does not hold yet, said in words; [] once everything is as it should be."""
         lives = self.lives()
-        self._missing = set()
         waits = self._processes(lives)
         waits += self._told(lives)
         waits += self._specs()
@@ -347,9 +339,9 @@ class Witness:
         if instance in self._folded or self._has_gap:
             return waits
         if not self._events[life.run, "started"] and not self._events[life.run, "adopted"]:
-            self._missing.add((life.run, "started"))
+            waits.append(f"I12: no event tells of the start of run {life.run} of {instance}")
         if is_over and not self._events[life.run, "exited"]:
-            self._missing.add((life.run, "exited"))
+            waits.append(f"I12: no event tells of the end of run {life.run} of {instance}")
         return waits
 
 

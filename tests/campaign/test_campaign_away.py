@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -57,3 +58,21 @@ def test_a_controller_that_has_not_read_its_specs_does_not_say_that_a_worker_doe
 
     eventually(is_found, told="it is found")
     assert set(answers) <= {200, 503}
+
+
+def test_a_spec_that_is_deleted_just_after_a_start_is_gone_when_that_is_acknowledged(site: Installation) -> None:
+    """A kill before the deletion of a file, asked again at once: 404 said that it was done, and it was not."""
+    for number in range(300):
+        site.add(f"w{number:03}", desired_state="stopped")
+    site.serve()
+    site.kill("controller")
+    site.serve(ready=False)
+    answers: list[int] = []
+
+    def is_deleted() -> bool:
+        with contextlib.suppress(OSError):
+            answers.append(site.ask("/api/v1/worker-configs/w007", "DELETE").status)
+        return answers[-1:] not in ([], [503])
+
+    eventually(is_deleted, told="it is deleted")
+    assert (answers[-1], (site.specs / "w007.yaml").exists()) == (204, False)

@@ -188,7 +188,7 @@ class Installation:
         finally:
             connection.close()
         is_json = "json" in (answer.getheader("Content-Type") or "")
-        return Answer(answer.status, json.loads(text) if is_json else text)
+        return Answer(answer.status, json.loads(text) if is_json and text else text)
 
     def workers(self) -> dict[str, Item]:
         """All workers by name."""
