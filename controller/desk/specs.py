@@ -57,6 +57,7 @@ class SpecDesk:
 
     async def write(self, wish: SpecWish) -> ConfigWritten | SpecUnknown | SpecStale | SpecInvalid | SpecRefused:
         """See ports.Configs."""
+        self._check_read()
         if self._loop.draining:
             return SpecRefused(reason="draining", message="the controller is stopping")
         outcome = await asyncio.to_thread(self._writer.write, wish)
