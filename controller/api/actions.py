@@ -135,11 +135,11 @@ def _wait_s(call: Call) -> float | None:
 
 
 def _refused(refusal: Refused) -> ApiProblem:
-    """409, or 503 while the controller ends. A general hint stands as an entry of its own."""
+    """409; 503 while the controller ends, 507 without room. A general hint stands as an entry of its own."""
     faults = [from_problem(problem) for problem in refusal.problems]
     if refusal.hint:
         faults.append(Fault(message=refusal.message, hint=refusal.hint))
-    status = 503 if refusal.code == "draining" else 409
+    status = {"draining": 503, "disk_full": 507, "state_unwritable": 507}.get(refusal.code, 409)
     return ApiProblem(status=status, code=refusal.code, detail=refusal.message, errors=tuple(faults))
 
 

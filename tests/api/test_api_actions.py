@@ -79,6 +79,13 @@ async def test_a_controller_that_ends_refuses_with_503(site: Site) -> None:
     assert told(await site.post(START)) == problem(503, "draining", "the controller ends", START)
 
 
+@pytest.mark.parametrize("code", ["state_unwritable", "disk_full"])
+async def test_what_finds_no_room_is_refused_with_507(site: Site, code: str) -> None:
+    site.ports.refusal = Refused(code=code, message="cannot write: no space left on device")
+
+    assert told(await site.post(START)) == problem(507, code, "cannot write: no space left on device", START)
+
+
 async def test_waiting_answers_when_the_operation_ends(site: Site) -> None:
     asked = asyncio.create_task(site.post(START + "?wait_s=9.5"))
     await until(lambda: "op1" in site.ports.operations)
