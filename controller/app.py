@@ -134,6 +134,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
         ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,
     )  # fmt: skip
 
+    specs.tell_trouble(loop.cannot_read)
 
 def _specs_read(specs: SpecFeed, desk: Desk, loop: Loop) -> None:
     desk.specs_read()

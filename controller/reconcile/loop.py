@@ -70,6 +70,7 @@ class Loop:
         self._may_start = False
         self._failures: dict[str, int] = {}
         self._refused: dict[str, str] = {}
+        self._unread = ""
 
     def publish_to(self, published: Callable[[Turn], None]) -> None:
         """Whom to tell of each turn."""
@@ -96,13 +97,18 @@ class Loop:
     def plan_now(self) -> Plan:
         """What a full turn would do at this moment. Nothing is done."""
         if self.desired is None:
-            return Plan(holds=(Hold(worker_id=None, reason="Starting", message="the specs have not been read yet"),))
+            message = "the specs have not been read yet" + (f": {self._unread}" if self._unread else "")
+            return Plan(holds=(Hold(worker_id=None, reason="Starting", message=message),))
         return make_plan(self.desired, self.observed(), self.intents(), now=self._clock.now())
 
     def plan_for(self, desired: Desired, worker_id: str) -> Plan:
         """What a turn would do for one worker, were this what is desired. Nothing is done."""
         only = frozenset([worker_id])
         return make_plan(desired, self.observed(), self.intents(), now=self._clock.now(), only=only)
+
+    def cannot_read(self, why: str) -> None:
+        """Why the specs cannot be read, or nothing: while none ever were, the plan says it."""
+        self._unread = why
 
     def accept(self, desired: Desired, changed: frozenset[str] | None) -> None:
         """A new Desired; `changed` are the workers that differ from the one before (None: all)."""

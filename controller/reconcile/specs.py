@@ -3,6 +3,9 @@
 Scans run in a thread, one at a time. A hint only says *look*; so does a scan that wants to be repeated (`again_at`),
 and every `RESCAN_S` the directory is looked at in any case. What changed is told to the loop as worker ids, and to
 people as one line per change: accepted, rejected with each problem, solved, gone.
+
+A scan that fails, or has not come back after `ANSWER_S`, holds the source: what was accepted goes on, nothing is
+removed, and people are told. One that hangs is waited for, for as long as it takes; no other one is begun beside it.
 """
 
 from __future__ import annotations
@@ -10,16 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.problems import Problem
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
+from controller.reconcile.threads import in_thread
 from controller.store.records import Event
 
 RESCAN_S = 30.0
+ANSWER_S = 30.0
 DEBOUNCE_S = 0.05
 """Hints of one burst (an editor's save, a checkout) give one scan."""
 
@@ -101,21 +107,19 @@ class SpecFeed:
         self._scanned = asyncio.Condition()
         self._warning = ""
         self._scan_over: Callable[[], None] = lambda: None
+        self._cannot_read: Callable[[str], None] = lambda _why: None
 
     def tell_scans(self, scan_over: Callable[[], None]) -> None:
         """Whom to tell that a scan is over, after what it found was accepted."""
         self._scan_over = scan_over
 
+    def tell_trouble(self, cannot_read: Callable[[str], None]) -> None:
+        """Whom to tell why the source cannot be read, and with nothing that it can. Before a first scan that is all."""
+        self._cannot_read = cannot_read
+
     def look(self) -> None:
         """Scan soon."""
         self._wake.set()
-
-    async def look_now(self) -> None:
-        """Scan, and return when a scan that began after this call has been handed on."""
-        wanted = self._begun + 1
-        self._wake.set()
-        async with self._scanned:
-            await self._scanned.wait_for(lambda: self._over >= wanted)
 
     def ticket(self) -> int:
         """The number of the first scan that begins after now; `settled` reaches it once no file is still too young."""
@@ -148,24 +152,48 @@ class SpecFeed:
     async def _scan(self) -> float | None:
         """One scan, handed on; when the next one should be."""
         try:
-            found = await asyncio.to_thread(self.source.scan, self._clock.now())
-        except Exception:  # one scan: what was accepted before goes on, and the next scan looks anew
+            found = await self._found()
+        except Exception as error:  # one scan: what was accepted before goes on, and the next scan looks anew
             log.exception("internal error: a scan of the specs failed")
+            told = f"internal error while reading the specs ({type(error).__name__}, see the log of `workerctl serve`)"
+            self._hold(told)
             return None
         self._warn(found.warning)
         self._hand_on(found.desired, first=self.scans == 0)
+        self._cannot_read("")
         self.scans += 1
         if found.again_at is None:
             self.settled = self._begun
         self._scan_over()
         return found.again_at
 
+    async def _found(self) -> Scanned:
+        """What the source finds. Says so when that takes too long, and waits on."""
+        scanning = asyncio.ensure_future(in_thread(partial(self.source.scan, self._clock.now()), "specs"))
+        over = asyncio.Event()
+        scanning.add_done_callback(lambda _: over.set())
+        try:
+            if not await self._clock.wait(over, ANSWER_S):
+                what = f"the specs directory {self.source.root} has not answered for {ANSWER_S:g} s"
+                self._hold(f"{what}: a network file system may hang")
+            return await scanning
+        finally:
+            scanning.cancel()
+
+    def _hold(self, reason: str) -> None:
+        """Nothing newer can be known now: the last good specs go on."""
+        self._cannot_read(reason)
+        if self.scans:
+            self._hand_on(replace(self.desired, hold_reason=f"{reason}; the last good specs go on", hold_digest=""))
+        else:
+            log.warning("the specs cannot be read: %s", reason)
+
     def _warn(self, warning: str) -> None:
         if warning and warning != self._warning:
             log.warning("%s", warning)
         self._warning = warning
 
-    def _hand_on(self, desired: Desired, *, first: bool) -> None:
+    def _hand_on(self, desired: Desired, *, first: bool = False) -> None:
         before, self.desired = self.desired, desired
         found = difference(before, desired)
         self._tell_problems(before.problems, desired.problems)

@@ -35,7 +35,7 @@ from controller.sources.directory import DirectorySource
 from controller.sources.writer import SpecWriter
 from controller.store import Store, open_store
 from controller.store.records import Event, EventRows, Line, LogBatch
-from tests.reconcile.reconcile_site import HOST, MemoryHost, until
+from tests.reconcile.reconcile_site import HOST, MemoryHost, read_anew, until
 from tests.sources.specs_builder import SURROUNDINGS, worker
 from tests.store.store_builders import QUICK
 
@@ -243,7 +243,7 @@ async def test_an_operation_outlives_the_memory_of_it(scene: Scene) -> None:
 async def test_what_cannot_be_asked_for_is_refused_with_the_reason(scene: Scene) -> None:
     await scene.start(web="desired_state: stopped\n")
     (scene.root / "bad.yaml").write_text("worker_id: bad\ncolour: red\n")
-    await asyncio.wait_for(scene.feed.look_now(), 5)
+    await read_anew(scene.feed)
     assert isinstance(await scene.act("start", "nobody"), UnknownWorker)
     for wanted, answer in {
         "stopped": await scene.act("restart"),
@@ -266,7 +266,7 @@ async def test_a_look_can_be_asked_for_and_only_what_waits_confirmed(scene: Scen
     assert isinstance(stale, Refused)
     assert stale.code == "stale_plan"
     (scene.root / "web.yaml").unlink()
-    await asyncio.wait_for(scene.feed.look_now(), 5)
+    await read_anew(scene.feed)
     digest = (await scene.desk.plan()).holds[0].confirm
     assert digest
     assert isinstance(await scene.desk.reconcile(digest, "ann"), Accepted)
@@ -279,7 +279,7 @@ async def test_a_guard_is_confirmed_by_an_intent(scene: Scene) -> None:
     await until(lambda: len(scene.host.slots) == 5)
     for number in range(5):
         (scene.root / f"w{number}.yaml").write_text(worker(f"w{number}").replace("60", "61"))
-    await asyncio.wait_for(scene.feed.look_now(), 5)
+    await read_anew(scene.feed)
     await until(lambda: any(hold.confirm for hold in scene.loop.all_holds()))
     digest = next(hold.confirm for hold in scene.loop.all_holds() if hold.confirm)
     orders = len(scene.host.orders)

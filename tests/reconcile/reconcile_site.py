@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from controller.backends.base import Answer, Gone, HostEvent, Listener, LogChunk, LogFile, SlotOrder, Unavailable
 from controller.core.observed import HostView, ObservedInstance, Refusal, Status
+from controller.reconcile.specs import SpecFeed
 
 PATIENCE_S = 10.0
 HOST = "localhost"
@@ -24,6 +25,13 @@ async def until(look: Callable[[], T], what: str = "it") -> T:
         assert asyncio.get_running_loop().time() < deadline, f"{what} never came about"
         await asyncio.sleep(0.002)
     return found
+
+
+async def read_anew(feed: SpecFeed) -> None:
+    """A scan that began after this call has been handed on, or has failed."""
+    wanted = feed.ticket()
+    feed.look()
+    await until(lambda: feed._over >= wanted, "a scan")
 
 
 @asynccontextmanager

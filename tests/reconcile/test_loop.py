@@ -64,7 +64,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 async def test_before_the_specs_are_read_nothing_is_done(scene: Scene) -> None:
     assert scene.turns == []
-    assert [hold.reason for hold in scene.loop.plan_now().holds] == ["Starting"]
+    assert str(scene.loop.plan_now()) == "hold     *: Starting: the specs have not been read yet"
+    scene.loop.cannot_read("the directory has not answered for 30 s")
+    assert str(scene.loop.plan_now()).endswith("not been read yet: the directory has not answered for 30 s")
 
 
 async def test_what_was_stopped_as_a_whole_starts_only_when_it_is_as_the_settled_specs_ask(scene: Scene) -> None:

@@ -13,14 +13,14 @@ import pytest
 from controller.core.desired import Desired
 from controller.reconcile import upkeep
 from controller.reconcile.archive import Archive
-from controller.reconcile.specs import RESCAN_S, SpecFeed, difference
+from controller.reconcile.specs import ANSWER_S, RESCAN_S, SpecFeed, difference
 from controller.reconcile.upkeep import keep_house
 from controller.store import Policy, Store, StoreUnavailable
 from controller.store.records import ConfigRows, Event, EventRows
 from tests.core.core_builders import desired, problem
 from tests.core.core_builders import worker as accepted
 from tests.fakes.clock import FakeClock
-from tests.reconcile.reconcile_site import rounds, running, until
+from tests.reconcile.reconcile_site import read_anew, rounds, running, until
 from tests.sources.specs_builder import START, SpecsDirectory, worker
 from tests.store.store_builders import config_row
 
@@ -36,6 +36,8 @@ class Scene:
         self.feed = SpecFeed(
             self, clock=self.clock, archive=archive, accept=lambda want, changed: self.handed.append((want, changed))
         )
+        self.troubles: list[str] = []
+        self.feed.tell_trouble(self.troubles.append)
         self.begun = 0
         self.gate = threading.Event()
         self.gate.set()
@@ -66,7 +68,7 @@ class Scene:
 
     async def start(self) -> None:
         self.task = asyncio.ensure_future(self.feed.run())
-        await until(lambda: self.feed.scans == 1 and self.clock.waiting)
+        await until(lambda: self.feed.scans == 1 and self.rests)
 
     async def later(self, seconds: float = RESCAN_S) -> None:
         """Time passes, and somebody looks."""
@@ -75,7 +77,12 @@ class Scene:
         await self.clock.advance(seconds)
         if seconds < RESCAN_S:
             self.feed.look()
-        await until(lambda: self.feed._over > before and self.clock.waiting)
+        await until(lambda: self.feed._over > before and self.rests)
+
+    @property
+    def rests(self) -> bool:
+        """No scan is under way, and the next one waits for its time."""
+        return self.feed._over == self.feed._begun and self.clock.waiting > 0
 
     def events(self) -> list[str]:
         assert self.store.writer.flush(5)
@@ -167,25 +174,18 @@ async def test_another_digest_of_the_same_hold_is_handed_on(scene: Scene) -> Non
     assert before == Desired()
 
 
-async def test_look_now_waits_for_a_scan_that_began_after_it(scene: Scene) -> None:
+async def test_a_look_during_a_scan_gives_another_one(scene: Scene) -> None:
     await scene.start()
     scene.gate.clear()
     scene.feed.look()
     await until(lambda: scene.begun == 2)
     scene.spot.write("web.yaml", worker("web"))
-    looking = asyncio.ensure_future(scene.feed.look_now())
+    looking = asyncio.ensure_future(read_anew(scene.feed))
     await rounds()
     scene.gate.set()
-    await asyncio.wait_for(looking, 5)
+    await looking
     assert scene.begun == 3
     assert "web" in scene.feed.desired.workers
-
-
-async def test_look_now_does_not_wait_for_more_than_it_needs(scene: Scene) -> None:
-    await scene.start()
-    scene.feed.look()
-    await asyncio.wait_for(scene.feed.look_now(), 5)
-    assert scene.begun == 2
 
 
 async def test_hints_of_a_burst_give_one_scan(scene: Scene) -> None:
@@ -198,7 +198,7 @@ async def test_hints_of_a_burst_give_one_scan(scene: Scene) -> None:
         await over.wait()
 
     async with running(scene.feed.follow(hints())):
-        await until(lambda: scene.feed.scans == 2 and scene.clock.waiting)
+        await until(lambda: scene.feed.scans == 2 and scene.rests)
         over.set()
     assert scene.begun == 2
 
@@ -213,15 +213,72 @@ async def test_a_scan_that_asks_for_another_gets_it(scene: Scene) -> None:
     assert sorted(scene.feed.desired.workers) == ["web"]
 
 
-async def test_a_bug_in_a_scan_does_not_end_the_feed(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_scan_that_fails_holds_the_source_and_the_next_one_ends_that(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     scene.spot.write("web.yaml", worker("web"))
     await scene.start()
-    scene.fails = 1
-    await asyncio.wait_for(scene.feed.look_now(), 5)
-    assert "a scan of the specs failed" in caplog.text
     scene.spot.write("api.yaml", worker("api"))
-    await asyncio.wait_for(scene.feed.look_now(), 5)
+    scene.fails = 2
+    await read_anew(scene.feed)
+    await read_anew(scene.feed)
+    held, changed = scene.handed[-1]
+    why = "internal error while reading the specs (ZeroDivisionError, see the log of `workerctl serve`)"
+    assert held.hold_reason == f"{why}; the last good specs go on"
+    assert (held.hold_digest, sorted(held.workers), changed) == ("", ["web"], frozenset())
+    assert scene.handed[-2][1] is None, "everybody looks when a hold begins"
+    assert "ZeroDivisionError" in caplog.text.partition("Traceback")[2]
+    assert caplog.text.count("specs are held") == 1
+    await read_anew(scene.feed)
+    assert (scene.feed.desired.hold_reason, sorted(scene.feed.desired.workers)) == ("", ["api", "web"])
+    assert scene.troubles[-1] == ""
+
+
+async def test_a_first_scan_that_fails_is_told_and_nothing_is_handed_on(scene: Scene) -> None:
+    scene.spot.write("web.yaml", worker("web"))
+    scene.fails = 1
+    scene.task = asyncio.ensure_future(scene.feed.run())
+    await until(lambda: scene.troubles)
+    assert "internal error while reading the specs" in scene.troubles[0]
+    assert (scene.handed, scene.feed.scans) == ([], 0)
+    await read_anew(scene.feed)
+    assert (scene.handed[0][1], scene.troubles[-1]) == (None, "")
+
+
+async def test_a_scan_that_hangs_is_told_and_waited_for_and_no_other_one_begins(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.spot.write("web.yaml", worker("web"))
+    await scene.start()
+    scene.gate.clear()
+    scene.feed.look()
+    await until(lambda: scene.begun == 2 and scene.clock.waiting)
+    await scene.clock.advance(ANSWER_S)
+    await until(lambda: scene.feed.desired.hold_reason)
+    assert scene.feed.desired.hold_reason == (
+        f"the specs directory {scene.root} has not answered for 30 s: a network file system may hang; "
+        "the last good specs go on"
+    )
+    assert (sorted(scene.feed.desired.workers), "specs are held" in caplog.text) == (["web"], True)
+    for _ in range(3):
+        scene.feed.look()
+        await scene.clock.advance(RESCAN_S)
+    assert scene.begun == 2
+    scene.spot.write("api.yaml", worker("api"))
+    scene.gate.set()
+    await until(lambda: not scene.feed.desired.hold_reason)
     assert sorted(scene.feed.desired.workers) == ["api", "web"]
+
+
+async def test_the_end_of_the_program_does_not_wait_for_a_scan_that_hangs(scene: Scene) -> None:
+    await scene.start()
+    scene.gate.clear()
+    scene.feed.look()
+    await until(lambda: scene.begun == 2)
+    assert scene.task is not None
+    scene.task.cancel()
+    await asyncio.wait_for(asyncio.gather(scene.task, return_exceptions=True), 5)
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "specs"] == [True]
 
 
 async def test_a_state_directory_that_cannot_be_written_is_told_once(
@@ -295,11 +352,11 @@ async def test_upkeep_goes_on_after_the_database_was_away(scene: Scene, caplog: 
     await scene.start()
     flaky = Flaky(scene.store, 2)
     async with running(keep_house(flaky, scene.feed, scene.clock)):  # type: ignore[arg-type]
-        await until(lambda: flaky.failures == 1 and scene.clock.waiting == 3)
-        await scene.clock.advance(upkeep.AGAIN_S)
+        await until(lambda: flaky.failures == 1 and scene.clock.waiting == 3 and scene.rests)
+        await scene.later(upkeep.AGAIN_S)
         await until(lambda: flaky.failures == 0)
-        for _ in range(3):
-            await scene.clock.advance(upkeep.EVERY_S)
-            await rounds()
-        await until(lambda: scene.events() == ["new"])
-        await until(lambda: not scene.store.reader.worker_configs())
+        for _ in range(100):  # what is tried again may only begin to wait while time passes
+            await scene.later(upkeep.EVERY_S / 10)
+            if scene.events() == ["new"] and not scene.store.reader.worker_configs():
+                break
+        assert (scene.events(), scene.store.reader.worker_configs()) == (["new"], ())
