@@ -20,13 +20,16 @@ from controller.agent.paths import AgentPaths, PathsError
 from controller.api.listen import ListenError, parse_listen
 from controller.api.ports import Ports, Topic
 from controller.api.server import ApiServer
+from controller.api.tls import TlsError
 from controller.backends.agent import AgentBackend
 from controller.backends.base import Backend, Superseded
 from controller.backends.doorstep import LocalDoorstep
 from controller.config import Settings
 from controller.core.config_views import shown_spec
+from controller.desk.access import certificate_of, open_access, own_url
 from controller.desk.parts import Parts
 from controller.desk.specs import SpecDesk
+from controller.desk.tokens import TokenError
 from controller.desk.workers import Desk
 from controller.log import configure
 from controller.reconcile.archive import Archive
@@ -58,9 +61,9 @@ def serve(settings: Settings) -> int:
     """Run until told to end. The exit code: 0, 1 when something of ours failed, 6 when another controller is here."""
     configure(settings.log_format)
     try:
-        parse_listen(settings.listen)
+        certificate_of(settings)
         locate(settings.db)
-    except (ListenError, StoreError) as error:
+    except (ListenError, TlsError, StoreError) as error:
         log.error("%s", error)  # noqa: TRY400 - a setting that cannot be used, said before anything is made
         return 2
     if settings.specs.is_file():
@@ -128,7 +131,8 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     loop.publish_to(lambda turn: _published(turn, desk, specs))
     configs = SpecDesk(parts, source, writer)
     ports = Ports(snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk)
-    api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host)
+    access = open_access(settings, certificate_of(settings), archive, clock.now)
+    api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
         ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,
@@ -148,7 +152,7 @@ def _surroundings(settings: Settings, state: StateDir) -> Surroundings:
         cpu_count=os.cpu_count() or 1,
         interpreter=sys.executable,
         key=state.key,
-        url="" if settings.listen.startswith("unix:") else f"http://{settings.listen}",
+        url=own_url(settings),
         environment=dict(os.environ),
         allowed_env={name: os.environ.get(name) for name in settings.allow_env},
     )
@@ -174,7 +178,7 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
     try:
         program = _assemble(settings, state, store)
         await program.api.start()
-    except (ListenError, PathsError, OSError) as error:
+    except (ListenError, TlsError, TokenError, PathsError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - an expected outcome, said in one line
         return 1
     told = _Told(asyncio.get_running_loop())

@@ -35,6 +35,10 @@ class Settings:
     allowed_host: tuple[str, ...]
     log_format: Literal["text", "json"]
     writes: Literal["file", "commit", "push", "readonly"] = "file"
+    auth: Literal["peer", "required"] = "peer"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure_http: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,6 +64,11 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None 
     """Settings from `flags` (None: not given), the environment and the file. Raises ConfigError."""
     root = os.geteuid() == 0 if root is None else root
     picked = _Picked(flags, env, _read_file(*config_file(env, root=root)))
+    tls_cert = picked.value("tls_cert", _file, lambda: None)
+    tls_key = picked.value("tls_key", _file, lambda: None)
+    if (tls_cert is None) != (tls_key is None):
+        given, missing = ("tls_cert", "tls_key") if tls_key is None else ("tls_key", "tls_cert")
+        raise ConfigError(f"{picked.origins[given]}: {given} needs {missing} too")
     state_dir = picked.value("state_dir", _path, lambda: default_state_dir(env, root=root)).absolute()
     return Settings(
         specs=picked.value("specs", _path, lambda: Path("specs")).absolute(),
@@ -72,6 +81,10 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None 
         allowed_host=picked.value("allowed_host", _hosts, lambda: ()),
         log_format=picked.value("log_format", _one_of("text", "json"), lambda: "text"),
         writes=picked.value("writes", _one_of("file", "commit", "push", "readonly"), lambda: "file"),
+        auth=picked.value("auth", _one_of("peer", "required"), lambda: "peer"),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure_http=picked.value("insecure_http", _switch, lambda: False),
         origins=picked.origins,
     )
 
@@ -133,6 +146,17 @@ def _path(raw: Any) -> Path:
         return Path(_text(raw)).expanduser()
     except RuntimeError:
         raise ValueError("the home directory is not known") from None
+
+
+def _file(raw: Any) -> Path:
+    return _path(raw).absolute()
+
+
+def _switch(raw: Any) -> bool:
+    word = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(str(raw).lower())
+    if word is None:
+        raise ValueError("expected true or false")
+    return word
 
 
 def _one_of(*words: str) -> Callable[[Any], str]:

@@ -16,10 +16,13 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from controller.api.problem import ApiProblem
+from controller.api.tokens import Token
 
-Role = Literal["public", "viewer", "operator", "admin"]
+Role = Literal["public", "worker", "viewer", "operator", "admin"]
 
-_RANK: dict[Role, int] = {"public": 0, "viewer": 1, "operator": 2, "admin": 3}
+_RANK: dict[Role, int] = {"public": 0, "worker": 0, "viewer": 1, "operator": 2, "admin": 3}
+OPEN: frozenset[Role] = frozenset({"public", "worker"})
+"""Roles for which nobody is asked who they are. A route for workers checks the run's own token (heartbeat.py)."""
 _HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,252}))(?::([0-9]{1,5}))?")
 _ALWAYS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -27,10 +30,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks, by proof. `name` is what events show as the actor."""
+    """Who asks, by proof. `name` is what events show as the actor; `token` is what proved it, None for a uid."""
 
     name: str
     role: Role
+    token: Token | None = None
 
     def may(self, role: Role) -> bool:
         """Whether this principal holds `role` or a higher one."""
@@ -58,13 +62,15 @@ def check_host(hosts: Collection[str], allowed: Collection[str]) -> None:
         )
 
 
-def check_origin(method: str, headers: Mapping[str, str]) -> None:
+def check_origin(method: str, headers: Mapping[str, str], *, secure: bool = False) -> None:
     """Refuse what a page of another origin sends (403). Programs send neither header and pass.
 
-    A navigation (a person follows a link) is harmless from anywhere, as no GET has an effect.
+    `secure`: the request came over TLS, so a page that did not is another origin; the other way round there may be a
+    proxy. A navigation (a person follows a link) is harmless from anywhere, as no GET has an effect.
     """
     origin = headers.get("Origin")
-    if origin is not None and not _same_origin(origin, headers.get("Host", "")):
+    is_downgraded = secure and origin is not None and not origin.startswith("https://")
+    if origin is not None and (is_downgraded or not _same_origin(origin, headers.get("Host", ""))):
         raise ApiProblem(status=403, code="foreign_origin", detail="requests of other origins are refused", close=True)
     site = headers.get("Sec-Fetch-Site", "none")
     navigation = method == "GET" and headers.get("Sec-Fetch-Mode") == "navigate"
@@ -107,7 +113,9 @@ def require(principal: Principal, role: Role) -> None:
         raise ApiProblem(
             status=401,
             code="not_authenticated",
-            detail="only the controller's own user and root may connect (tokens are not yet supported)",
+            detail="send a token as Authorization: Bearer TOKEN (`workerctl token create NAME` makes one); "
+            "without one only the controller's own user and root are let in, over loopback or the Unix socket, "
+            "and with --auth required nobody",
             headers={"WWW-Authenticate": 'Bearer realm="workerctl"'},
             close=True,
         )

@@ -10,6 +10,7 @@ What does not belong here: any decision about a request (dispatch.py).
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import pwd
@@ -20,8 +21,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from controller.api.admission import Principal, principal_of
-from controller.api.peers import Connected, peer_uid, trusted_uids
+from controller.api.peers import Connected, peer_uid, plain_address
 from controller.api.problem import ApiProblem
 from controller.api.responses import problem_response
 
@@ -33,7 +33,9 @@ class Limits:
     """What one client can cost us. Times in seconds, sizes in bytes.
 
     `idle_s` cuts connections that send no complete request head; `body_s` bodies that trickle; `write_s` readers that
-    do not read. `open` bounds the descriptors that clients hold, `followers` the streams among them.
+    do not read. `open` bounds the descriptors that clients hold, `followers` the streams among them. Of failed logins a
+    peer has `failed_logins`, then one each `failed_login_s`; a token writes `write_burst` times, then `writes_per_s`.
+    `recheck_s`: how soon a revoked token's running request is cut.
     """
 
     open: int = 512
@@ -44,6 +46,30 @@ class Limits:
     write_s: float = 10.0
     heartbeat_s: float = 15.0
     pause_s: float = 0.05
+    handshake_s: float = 5.0
+    failed_logins: int = 10
+    failed_login_s: float = 6.0
+    write_burst: int = 500
+    writes_per_s: float = 50.0
+    recheck_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """The other end. `address` is an IP address, or `unix`; `uid` is vouched for by the kernel, else None."""
+
+    address: str
+    uid: int | None
+    user: str
+
+    @property
+    def key(self) -> str:
+        """Whom failed logins are counted for. One customer's IPv6 addresses are as many as they like: so by /64."""
+        if self.uid is not None:
+            return f"uid:{self.uid}"
+        if ":" not in self.address:
+            return self.address
+        return str(ipaddress.ip_network(f"{self.address}/64", strict=False))
 
 
 class ClientTooSlow(Exception):
@@ -53,7 +79,7 @@ class ClientTooSlow(Exception):
 class Connection(web.RequestHandler):
     """See the header. `connections` is the server's set of all open ones."""
 
-    __slots__ = ("_open", "_principal", "_wire", "limits", "lost")
+    __slots__ = ("_open", "_peer", "_wire", "limits", "lost")
 
     def __init__(self, server: web.Server, limits: Limits, connections: set[Connection]) -> None:
         super().__init__(
@@ -67,7 +93,7 @@ class Connection(web.RequestHandler):
         self.limits = limits
         self.lost = asyncio.Event()
         self._open = connections
-        self._principal: Principal | None = None
+        self._peer: Peer | None = None
         self._wire: asyncio.Transport  # for the connection's whole life, where aiohttp's own goes early
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -116,11 +142,25 @@ class Connection(web.RequestHandler):
             raise ClientTooSlow
         task.result()
 
-    async def principal(self) -> Principal:
+    async def peer(self) -> Peer:
         """Who is at the other end. Asked once per connection, in a thread."""
-        if self._principal is None:
-            self._principal = await asyncio.to_thread(_identify, self._wire.get_extra_info("socket"))
-        return self._principal
+        if self._peer is None:
+            self._peer = await asyncio.to_thread(_identify, self._wire.get_extra_info("socket"))
+        return self._peer
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is TLS."""
+        return self._wire.get_extra_info("ssl_object") is not None
+
+    @property
+    def own_name(self) -> str:
+        """The address that the client reached us at, as a Host header has it. Empty for a Unix socket."""
+        ours = self._wire.get_extra_info("sockname")
+        if not isinstance(ours, tuple):
+            return ""
+        host = plain_address(ours[0])
+        return f"[{host}]" if ":" in host else host
 
     def handle_error(
         self,
@@ -154,10 +194,14 @@ def bound_unread_writes(wire: socket.socket, seconds: float) -> None:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
-def _identify(wire: Connected) -> Principal:
-    """The principal at the other end of a socket. Blocking."""
+def _identify(wire: Connected) -> Peer:
+    """Who is at the other end of a socket. Blocking."""
     uid = peer_uid(wire)
-    return principal_of(uid, "" if uid is None else user_name(uid), trusted_uids())
+    try:
+        address = "unix" if wire.family == socket.AF_UNIX else plain_address(wire.getpeername()[0])
+    except OSError:
+        address = "gone"
+    return Peer(address=address, uid=uid, user="" if uid is None else user_name(uid))
 
 
 def user_name(uid: int) -> str:

@@ -1,8 +1,9 @@
 """From a request to a response: the one way in, the one place where errors become answers.
 
-Order of the checks: target and Host (who was meant), Origin (who sent the browser), the peer (who connects), encoding
-and size (what follows), then route, method, role, handler. A stranger learns nothing about routes, and a body is read
-only after everything else has passed. Every response is sent within a time: a client that does not read costs little.
+Order of the checks: target and Host (who was meant), Origin (who sent the browser), token or peer (who asks) and role,
+then route and method, encoding and size (what follows), rate, handler. A stranger learns nothing about routes, and a
+body is read only after everything else has passed. Every write of somebody known is audited. Every response is sent
+within a time: a client that does not read costs little.
 
 What does not belong here: what a check means (admission.py), what a route does (its handler).
 """
@@ -14,13 +15,15 @@ import logging
 import os
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from controller.api import admission
 from controller.api.body import too_large
 from controller.api.call import Call
-from controller.api.connection import Connection
+from controller.api.connection import Connection, Peer
+from controller.api.doorkeeper import Doorkeeper, Write
 from controller.api.followers import Followers
 from controller.api.ports import NotRead, Ports, StoreUnavailable
 from controller.api.problem import ApiProblem, internal_error, not_read, store_unavailable, unknown_route
@@ -32,60 +35,104 @@ log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+_EFFECTLESS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(slots=True, kw_only=True)
+class _Visit:
+    """One request, as far as it came."""
+
+    method: str
+    path: str
+    request_id: str
+    principal: admission.Principal = admission.NOBODY
+    peer: Peer | None = None
+    route: Route | None = None
+
+
 class Dispatcher:
     """Answers every request of one server. `hosts`: further names it goes by, in lower case."""
 
-    def __init__(self, ports: Ports, followers: Followers, hosts: Collection[str]) -> None:
+    def __init__(self, ports: Ports, followers: Followers, hosts: Collection[str], door: Doorkeeper) -> None:
         self._ports = ports
         self._followers = followers
         self._hosts = frozenset(hosts)
+        self._door = door
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Called by aiohttp for each request, one at a time per connection."""
-        request_id = _request_id(request)
-        path = request.raw_path.partition("?")[0]
+        visit = _Visit(method=request.method, path=request.raw_path.partition("?")[0], request_id=_request_id(request))
+        response = None
         try:
-            response = await self._answer(request, request_id, path)
-        except ApiProblem as problem:
-            response = problem_response(problem, instance=path, request_id=request_id)
+            response = await self._outcome(request, visit)
+        finally:
+            self._audit(visit, None if response is None else response.status)
+        return await _send(request, response)
+
+    async def _outcome(self, request: web.BaseRequest, visit: _Visit) -> web.StreamResponse:
+        """The answer, or the problem in its place."""
+        request_id = visit.request_id
+        try:
+            return await self._answer(request, visit)
+        except ApiProblem as raised:
+            problem = raised
         except NotRead:
-            response = problem_response(not_read(), instance=path, request_id=request_id)
+            problem = not_read()
         except StoreUnavailable as error:
-            response = problem_response(store_unavailable(str(error)), instance=path, request_id=request_id)
+            problem = store_unavailable(str(error))
         except Exception as error:
             if isinstance(error, ConnectionError) and _connection(request).gone:
                 raise  # nobody is there to be answered; aiohttp closes
             log.exception("internal error", extra={"request_id": request_id})
-            response = problem_response(internal_error(request_id), instance=path, request_id=request_id)
-        return await _send(request, response)
+            problem = internal_error(request_id)
+        return problem_response(problem, instance=visit.path, request_id=request_id)
 
-    async def _answer(self, request: web.BaseRequest, request_id: str, path: str) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, visit: _Visit) -> web.StreamResponse:
         """Admit, find, call."""
         connection = _connection(request)
         self._check_sender(request)
-        found = find(request.method, path)
+        found = find(request.method, visit.path)
         role = found.route.role if found is not None and found.route is not None else "viewer"
-        principal = admission.NOBODY if role == "public" else await connection.principal()
-        admission.require(principal, role)
+        visit.route = None if found is None else found.route
+        if role not in admission.OPEN:
+            visit.peer = await connection.peer()
+            visit.principal = self._door.principal(request.headers.getall("Authorization", []), visit.peer)
+        admission.require(visit.principal, role)
         route = _existing(found)
         _check_payload(request, route, connection.limits.body_bytes)
+        if route.method not in _EFFECTLESS:
+            self._door.check_rate(visit.principal)
         call = Call(
             request=request,
             connection=connection,
             ports=self._ports,
             followers=self._followers,
-            principal=principal,
-            request_id=request_id,
+            principal=visit.principal,
+            request_id=visit.request_id,
             params=found.params if found is not None else {},
         )
-        return await route.handler(call)
+        async with self._door.watch(connection, visit.principal):
+            return await route.handler(call)
+
+    def _audit(self, visit: _Visit, status: int | None) -> None:
+        """One record per write of somebody known. Strangers get none: they could fill the store with them."""
+        if visit.route is None or visit.route.method in _EFFECTLESS or visit.peer is None:
+            return
+        if visit.principal is not admission.NOBODY:
+            self._door.keep(
+                Write(
+                    principal=visit.principal, peer=visit.peer, method=visit.method, path=visit.path, status=status,
+                    request_id=visit.request_id,
+                )
+            )  # fmt: skip
 
     def _check_sender(self, request: web.BaseRequest) -> None:
         """Who was meant, and who sends."""
         if not request.raw_path.startswith("/"):
             raise ApiProblem(status=400, code="malformed_request", detail="the target must be a path", close=True)
-        admission.check_host(request.headers.getall("Host", []), self._hosts)
-        admission.check_origin(request.method, request.headers)
+        connection = _connection(request)
+        admission.check_host(request.headers.getall("Host", []), self._hosts | {connection.own_name})
+        admission.check_origin(request.method, request.headers, secure=connection.is_secure)
 
 
 def _connection(request: web.BaseRequest) -> Connection:

@@ -1,4 +1,4 @@
-"""Where the server listens: `HOST:PORT` on loopback, or `unix:PATH`. Parsing, and opening the socket safely.
+"""Where the server listens: `HOST:PORT`, or `unix:PATH`. Parsing, what others may reach, and opening the socket safely.
 
 A Unix socket is created with mode 0600 from its first moment (the mode of the descriptor before `bind` is the mode of
 the file), and nobody can connect before `listen`. A socket file that is already there is removed only when it is a
@@ -14,6 +14,7 @@ import os
 import re
 import socket
 import stat
+import weakref
 from dataclasses import dataclass
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
@@ -27,10 +28,15 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpListen:
-    """A loopback address. Port 0: any free one."""
+    """An IP address. Port 0: any free one."""
 
     host: str
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        return ipaddress.ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -61,12 +67,23 @@ def parse_listen(text: str) -> Listen:
         address = ipaddress.ip_address(host)
     except ValueError:
         raise ListenError(f"Cannot listen on {text}: {host} is no IP address; give one, or localhost") from None
-    if not address.is_loopback or getattr(address, "ipv4_mapped", None) is not None:
-        raise ListenError(
-            f"Cannot listen on {text}: an address that others can reach needs tokens, not yet supported; "
-            "use 127.0.0.1:PORT or unix:PATH"
-        )
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None:
+        raise ListenError(f"Cannot listen on {text}: write {mapped} as {mapped}:{match[2]}")
     return TcpListen(host=str(address), port=int(match[2]))
+
+
+def check_exposure(where: Listen, *, has_tls: bool, insecure_http: bool) -> None:
+    """Refuse to send tokens in the clear over a network, unless somebody says so. Raises ListenError."""
+    if isinstance(where, UnixListen):
+        if has_tls:
+            raise ListenError(f"Cannot listen on {where} with TLS: a Unix socket has none; leave --tls-cert out")
+        return
+    if not (where.is_loopback or has_tls or insecure_http):
+        raise ListenError(
+            f"Cannot listen on {where} without TLS: others can reach it, and would read every token; give --tls-cert "
+            "and --tls-key, or listen on 127.0.0.1 (--insecure-http allows it on a network that is yours alone)"
+        )
 
 
 def _parse_unix(text: str) -> UnixListen:
@@ -78,10 +95,31 @@ def _parse_unix(text: str) -> UnixListen:
     return UnixListen(path=path)
 
 
-def open_tcp(where: TcpListen) -> socket.socket:
-    """A listening socket. Raises ListenError."""
+class _Bounded(socket.socket):
+    """A listening socket that closes what is beyond `most` open connections, also those within a TLS handshake.
+
+    A connection is only known to our protocol after its handshake; who never ends it would hold a descriptor till then.
+    """
+
+    def __init__(self, family: int, most: int) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self._most = most
+        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def accept(self) -> tuple[socket.socket, object]:
+        """As socket.socket has it. Raises ConnectionAbortedError, which asyncio takes for a client that went away."""
+        connection, address = super().accept()
+        if sum(one.fileno() != -1 for one in self._accepted) > self._most:
+            connection.close()
+            raise ConnectionAbortedError
+        self._accepted.add(connection)
+        return connection, address
+
+
+def open_tcp(where: TcpListen, *, most: int) -> socket.socket:
+    """A listening socket, for about `most` connections at a time. Raises ListenError."""
     family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = _Bounded(family, most)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return _start(listener, (where.host, where.port), where)
 

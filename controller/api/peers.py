@@ -65,7 +65,14 @@ def peer_uid(connection: Connected, *, tables: str = "/proc/net") -> int | None:
         peer, ours = connection.getpeername(), connection.getsockname()
     except OSError:
         return None  # it went away meanwhile
-    return tcp_peer_uid(Endpoint(host=peer[0], port=peer[1]), Endpoint(host=ours[0], port=ours[1]), tables=tables)
+    ends = [Endpoint(host=plain_address(end[0]), port=end[1]) for end in (peer, ours)]
+    return tcp_peer_uid(ends[0], ends[1], tables=tables)
+
+
+def plain_address(host: str) -> str:
+    """The address without a zone; an IPv4 address that came to an IPv6 socket as what it is."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def tcp_peer_uid(peer: Endpoint, ours: Endpoint, *, tables: str = "/proc/net") -> int | None:

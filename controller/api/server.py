@@ -20,6 +20,7 @@ from aiohttp import web
 
 from controller.api.connection import Connection, Limits
 from controller.api.dispatch import Dispatcher
+from controller.api.doorkeeper import Access, Doorkeeper
 from controller.api.followers import Followers
 from controller.api.listen import Listen, TcpListen, UnixListen, file_identity, open_tcp, open_unix, remove_own
 from controller.api.ports import Ports
@@ -29,15 +30,26 @@ _FLUSH_S = 0.5
 
 
 class ApiServer:
-    """See the header. `allowed_hosts`: further names in the Host header that are us (without port)."""
+    """See the header. `allowed_hosts`: further names in the Host header that are us (without port).
+
+    `access` says how people are let in; without it, only our own user and root are. TLS is for TCP only.
+    """
 
     def __init__(
-        self, ports: Ports, listen: Listen, *, allowed_hosts: Iterable[str] = (), limits: Limits | None = None
+        self,
+        ports: Ports,
+        listen: Listen,
+        *,
+        allowed_hosts: Iterable[str] = (),
+        limits: Limits | None = None,
+        access: Access | None = None,
     ) -> None:
         self._ports = ports
         self._listen = listen
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
         self._limits = limits or Limits()
+        self._access = access or Access()
+        self._certificate = self._access.certificate if isinstance(listen, TcpListen) else None
         self._connections: set[Connection] = set()
         self._followers = Followers(self._limits.followers)
         self._web: web.Server | None = None
@@ -51,8 +63,10 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """As clients take it: `http://127.0.0.1:3000` or `unix:PATH`."""
-        return self.address if isinstance(self._listen, UnixListen) else f"http://{self.address}"
+        """As clients take it: `http://127.0.0.1:3000`, `https://...` or `unix:PATH`."""
+        if isinstance(self._listen, UnixListen):
+            return self.address
+        return f"{'http' if self._certificate is None else 'https'}://{self.address}"
 
     @property
     def follower_count(self) -> int:
@@ -69,7 +83,7 @@ class ApiServer:
         loop = asyncio.get_running_loop()
         match self._listen:
             case TcpListen(host=host):
-                listener = open_tcp(self._listen)
+                listener = open_tcp(self._listen, most=self._limits.open)
                 self._listen = TcpListen(host=host, port=listener.getsockname()[1])
                 names = {f"[{host}]" if ":" in host else host}
             case UnixListen(path=path):
@@ -78,16 +92,24 @@ class ApiServer:
                 names = set()
             case other:
                 assert_never(other)
-        dispatcher = Dispatcher(self._ports, self._followers, self._hosts | names)
+        door = Doorkeeper(self._access, self._limits)
+        dispatcher = Dispatcher(self._ports, self._followers, self._hosts | names, door)
         self._web = web.Server(dispatcher)
         if listener.family == socket.AF_UNIX:
             self._server = await loop.create_unix_server(self._connect, sock=listener)
-        else:
+        elif self._certificate is None:
             self._server = await loop.create_server(self._connect, sock=listener)
+        else:
+            self._server = await loop.create_server(
+                self._connect, sock=listener, ssl=self._certificate.context,
+                ssl_handshake_timeout=self._limits.handshake_s, ssl_shutdown_timeout=_FLUSH_S,
+            )  # fmt: skip
 
     def _connect(self) -> Connection:
-        """The protocol of a new connection."""
+        """The protocol of a new connection. Called before its TLS handshake, which takes the renewed certificate."""
         assert self._web is not None
+        if self._certificate is not None:
+            self._certificate.renew()
         return Connection(self._web, self._limits, self._connections)
 
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from controller.cli.common import examples
         ("workerctl serve", "run the specs in ./specs"),
         ("workerctl serve /srv/specs --on-exit keep", "workers go on when the controller ends"),
         ("workerctl serve specs --listen unix:/run/workerctl/api.sock", "no TCP port"),
+        ("workerctl serve specs --listen 0.0.0.0:3000 --tls-cert c.pem --tls-key k.pem", "for others, by token"),
         ("WORKERCTL_LOG_FORMAT=json workerctl serve", "every flag also as a variable"),
     )
 )
@@ -38,6 +39,19 @@ from controller.cli.common import examples
 )
 @click.option("--allow-env", metavar="N,...", help="Variables that specs may read as ${env.N}.")
 @click.option("--allowed-host", metavar="N,...", help="Further names that a Host header may give this server.")
+@click.option(
+    "--auth",
+    type=click.Choice(["peer", "required"]),
+    help="peer: our own user and root need no token, over loopback. required: everybody needs one.  [default: peer]",
+)
+@click.option("--tls-cert", metavar="FILE", help="The certificate with its chain, PEM. Taken up again when it changes.")
+@click.option("--tls-key", metavar="FILE", help="Its key, PEM, without a password.")
+@click.option(
+    "--insecure-http",
+    is_flag=True,
+    default=None,
+    help="Listen without TLS where others can reach it. Tokens are sent in the clear then.",
+)
 @click.option(
     "--writes",
     type=click.Choice(["file", "commit", "push", "readonly"]),

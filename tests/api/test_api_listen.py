@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from controller.api.listen import Listen, ListenError, TcpListen, UnixListen, open_unix, parse_listen, remove_own
+from controller.api.listen import (
+    Listen,
+    ListenError,
+    TcpListen,
+    UnixListen,
+    check_exposure,
+    open_unix,
+    parse_listen,
+    remove_own,
+)
 from controller.api.server import ApiServer
 from tests.api.conftest import OpenSite
 from tests.fakes.api_ports import FakePorts, worker
@@ -36,16 +45,13 @@ def test_addresses_are_read_and_printed(text: str, expected: Listen, printed: st
     assert (parse_listen(text), str(parse_listen(text))) == (expected, printed)
 
 
-TOKENS = "an address that others can reach needs tokens, not yet supported; use 127.0.0.1:PORT or unix:PATH"
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0.0.0.0:3000", f"Cannot listen on 0.0.0.0:3000: {TOKENS}"),
-        ("[::]:3000", f"Cannot listen on [::]:3000: {TOKENS}"),
-        ("192.168.1.7:3000", f"Cannot listen on 192.168.1.7:3000: {TOKENS}"),
-        ("[::ffff:127.0.0.1]:3000", f"Cannot listen on [::ffff:127.0.0.1]:3000: {TOKENS}"),
+        (
+            "[::ffff:127.0.0.1]:3000",
+            "Cannot listen on [::ffff:127.0.0.1]:3000: write 127.0.0.1 as 127.0.0.1:3000",
+        ),
         ("box.local:3000", "Cannot listen on box.local:3000: box.local is no IP address; give one, or localhost"),
         (
             "[127.0.0.1]x:1",
@@ -65,6 +71,33 @@ def test_what_cannot_be_listened_on_says_why(text: str, message: str) -> None:
         parse_listen(text)
 
     assert str(refused.value) == message
+
+
+EXPOSED = (
+    "without TLS: others can reach it, and would read every token; give --tls-cert and --tls-key, or listen on "
+    "127.0.0.1 (--insecure-http allows it on a network that is yours alone)"
+)
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:3000", "[::]:3000", "192.168.1.7:3000"])
+def test_where_others_can_reach_it_there_is_tls_or_a_word_that_there_is_none(text: str) -> None:
+    where = parse_listen(text)
+
+    with pytest.raises(ListenError) as refused:
+        check_exposure(where, has_tls=False, insecure_http=False)
+    assert str(refused.value) == f"Cannot listen on {text} {EXPOSED}"
+    check_exposure(where, has_tls=True, insecure_http=False)
+    check_exposure(where, has_tls=False, insecure_http=True)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:3000", "[::1]:3000", "localhost:3000", "unix:x"])
+def test_where_nobody_else_can_reach_it_no_tls_is_needed(text: str) -> None:
+    check_exposure(parse_listen(text), has_tls=False, insecure_http=False)
+
+
+def test_a_unix_socket_has_no_tls() -> None:
+    with pytest.raises(ListenError, match="a Unix socket has none; leave --tls-cert out"):
+        check_exposure(parse_listen("unix:x"), has_tls=True, insecure_http=False)
 
 
 async def test_a_free_port_is_chosen_and_told(open_site: OpenSite) -> None:

@@ -172,7 +172,10 @@ async def test_another_user_gets_401_and_learns_nothing_about_routes(site: Site,
     answer = await ask_as(NOBODY, site, request(line))
 
     path = line.split()[1]
-    detail = "only the controller's own user and root may connect (tokens are not yet supported)"
+    detail = (
+        "send a token as Authorization: Bearer TOKEN (`workerctl token create NAME` makes one); without one only the "
+        "controller's own user and root are let in, over loopback or the Unix socket, and with --auth required nobody"
+    )
     assert told(answer) == problem(401, "not_authenticated", detail, path)
     assert (answer.headers["Www-Authenticate"], answer.headers["Connection"]) == ('Bearer realm="workerctl"', "close")
     assert site.ports.wishes == []

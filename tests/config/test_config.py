@@ -13,6 +13,7 @@ from controller.config import ConfigError, Settings, load
 SETTINGS = (
     "specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host",
     "writes",
+    "auth", "tls_cert", "tls_key", "insecure_http",
 )  # fmt: skip
 
 
@@ -61,7 +62,8 @@ def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path
     assert found.origins == {
         "specs": "default", "state_dir": "default", "db": "default", "listen": "--listen",
         "on_exit": "WORKERCTL_ON_EXIT", "stop_timeout": file, "allow_env": file, "log_format": file,
-        "allowed_host": "default", "writes": "default",
+        "allowed_host": "default", "writes": "default", "auth": "default", "tls_cert": "default",
+        "tls_key": "default", "insecure_http": "default",
     }  # fmt: skip
 
 
@@ -123,7 +125,11 @@ def test_a_setting_that_cannot_be_used_is_named_with_its_source(
         ("allowed_host = 5", "expected host names"),
         ("allowed_host = ['a b']", "expected host names"),
         ("allow_env = [1]", "expected names of environment variables"),
-        ("lisen = 'x'", "unknown setting 'lisen'; known are allow_env, allowed_host, db, listen"),
+        ("lisen = 'x'", "unknown setting 'lisen'; known are allow_env, allowed_host, auth, db,"),
+        ("auth = 'none'", "expected peer or required"),
+        ("insecure_http = 'maybe'", "expected true or false"),
+        ("tls_cert = 'c.pem'", "tls_cert needs tls_key too"),
+        ("tls_key = 'k.pem'", "tls_key needs tls_cert too"),
         ("listen = ", "config.toml: Invalid value"),
     ],
 )
@@ -140,3 +146,12 @@ def test_a_file_that_was_named_must_be_there_and_readable(tmp_path: Path) -> Non
     (tmp_path / "latin").write_bytes(b"db = '\xff'")
     with pytest.raises(ConfigError, match="cannot read"):
         loaded(env={"WORKERCTL_CONFIG": str(tmp_path / "latin")})
+
+
+def test_who_is_let_in_and_how_may_be_said_in_the_file(tmp_path: Path) -> None:
+    text = 'auth = "required"\ntls_cert = "/c.pem"\ntls_key = "/k.pem"\ninsecure_http = true'
+    found = with_file(tmp_path, text, WORKERCTL_INSECURE_HTTP="false")
+
+    assert (found.auth, found.tls_cert, found.tls_key, found.insecure_http) == (
+        "required", Path("/c.pem"), Path("/k.pem"), False,
+    )  # fmt: skip
