@@ -216,7 +216,7 @@ def _explain_stopped(picture: Picture, worker: DesiredWorker) -> Explanation:
         return Explanation(why="its spec asks for no instance (replicas: 0)")
     if worker.keep is not None and worker.keep.wanted == "stopped":
         return Explanation(
-            why=f"it is {worker.keep}", next=f"its spec decides again then, or at `workerctl resume {name}`"
+            why=f"it is {worker.keep}", next=f"its spec decides again then, or at `workerctl start {name}`"
         )
     if worker.wanted == "stopped":
         return Explanation(why="its spec asks for it to be stopped (desired_state: stopped)", next=_start(name))

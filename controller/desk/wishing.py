@@ -48,7 +48,7 @@ def refusal_of(wish: ActionWish, picture: Picture) -> Refused | None:
         hint += "; or pass for_ms: what is wanted for a while needs no file" if problems and worker else ""
         return Refused(code="broken_file", message=message, hint=hint, problems=problems)
     if wish.action == "restart" and worker.keep is not None and worker.keep.wanted == "stopped":
-        return Refused(code="stopped", message=f"it is {worker.keep}", hint=f"workerctl resume {wish.worker_id}")
+        return Refused(code="stopped", message=f"it is {worker.keep}", hint=f"workerctl start {wish.worker_id}")
     if wish.action == "restart" and worker.wanted == "stopped":
         return Refused(code="stopped", message="it is stopped by its spec", hint=f"workerctl start {wish.worker_id}")
     return None
