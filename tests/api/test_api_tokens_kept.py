@@ -49,11 +49,12 @@ def test_when_it_was_used_is_noted_and_brings_no_revoked_token_back(files: Token
 
 
 RIGHT = {"id": "00000000", "name": "a", "role": "admin", "sha256": "0" * 64, "created_at": 1, "expires_at": None}
+WRONG: list[dict[str, object]] = [{"id": "other"}, {"role": "root"}, {"role": []}, {"sha256": 5}]
 
 
 @pytest.mark.parametrize("content", [
     b"", b"[]", b"null", b"{}", b'"x"', b"\xff", b"{" * 5000,
-    *(json.dumps({**RIGHT, **wrong}) for wrong in ({"id": "other"}, {"role": "root"}, {"role": []}, {"sha256": 5})),
+    *(json.dumps({**RIGHT, **wrong}) for wrong in WRONG),
 ])  # fmt: skip
 def test_a_file_that_is_no_token_lets_nobody_in(files: TokenFiles, tmp_path: Path, content: bytes | str) -> None:
     (tmp_path / "tokens").mkdir()
