@@ -120,9 +120,7 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             "additionalProperties": True,  # extension members, as RFC 9457 has them
         },
         "Source": record(file=or_null(TEXT), line=or_null(COUNT), commit=or_null(TEXT)),
-        "LastExit": record(
-            cause=TEXT, code=or_null({"type": "integer"}), signal=or_null({"type": "integer"}), at=or_null(TIME)
-        ),
+        "LastExit": record(cause=TEXT, code=or_null({"type": "integer"}), signal=or_null(TEXT), at=or_null(TIME)),
         "Condition": record(
             type=TEXT,
             status={"type": "string", "enum": ["True", "False", "Unknown"]},
