@@ -27,6 +27,7 @@ from controller.backends.doorstep import LocalDoorstep
 from controller.config import Settings
 from controller.core.config_views import shown_spec
 from controller.desk.access import certificate_of, open_access, own_url
+from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
 from controller.desk.parts import Parts
 from controller.desk.specs import SpecDesk
 from controller.desk.tokens import TokenError
@@ -115,22 +116,29 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
         realm_id=state.realm_id,
         doorstep=LocalDoorstep(AgentPaths(str(state.agent_dir))),
         now=clock.now,
+        heartbeat_key=heartbeat_key(state.key),
     )
     backends: dict[str, Backend] = {HOST: agent}
     archive = Archive(store, now=clock.now, ask_again=lambda _host: agent.reconnect())
     loop = Loop(backends=backends, wishes=wishes, queue=queue, clock=clock)
     source = DirectorySource(str(settings.specs), str(state.path), _surroundings(settings, state))
     specs = SpecFeed(source, clock=clock, archive=archive, accept=loop.accept)
-    parts = Parts(store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock)
+    heartbeats = HeartbeatDesk(heartbeat_key(state.key), loop, clock)
+    parts = Parts(
+        store=store, loop=loop, specs=specs, wishes=wishes, archive=archive, clock=clock, heartbeats=heartbeats
+    )  # fmt: skip
     way = writes(settings.writes, source.root, os.environ)
     writer = SpecWriter(source, shown=shown_spec, now=clock.now, writes=way)
     desk = Desk(parts, writer)
+    heartbeats.changed = desk.changed
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))
     loop.publish_to(lambda turn: _published(turn, desk, specs))
     configs = SpecDesk(parts, source, writer)
-    ports = Ports(snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk)
+    ports = Ports(
+        snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats
+    )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)
     return _Program(
@@ -138,7 +146,6 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
         ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,
     )  # fmt: skip
 
-    specs.tell_trouble(loop.cannot_read)
 
 def _specs_read(specs: SpecFeed, desk: Desk, loop: Loop) -> None:
     desk.specs_read()

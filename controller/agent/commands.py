@@ -24,6 +24,7 @@ from .logs import Logs, ReadError
 from .machine import must_replace
 from .marks import Marks
 from .orders import Orders
+from .run_tokens import RunTokens
 from .shapes import field_of, launch_from, slot_name, wish_from
 from .states import Now, Wish
 
@@ -61,6 +62,7 @@ class Rooms:
     marks: Marks
     flusher: Flusher
     orders: Orders
+    tokens: RunTokens
     clock: Callable[[], Now]
     adjourn: Callable[[float, bool], None]
     leave: Callable[[], None]
@@ -120,6 +122,8 @@ class Commands:
         if rooms.marks.realm != realm:
             rooms.marks.set_realm(realm)
             await rooms.flusher.flushed()
+        if "heartbeat_key" in request:
+            rooms.tokens.bring(field_of(request, "heartbeat_key", str))
         return {
             "version": protocol.VERSION,
             "journal_id": rooms.journal.journal_id,

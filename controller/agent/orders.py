@@ -51,7 +51,7 @@ class Tools:
 
     `send` calls its second argument when the order has left us; `slot(name)` is the slot as it is now;
     `open_logs(slot, run)` makes room for output and returns two paths; `notify(slot, uid)` opens the slot's socket for
-    notifications and returns its path.
+    notifications and returns its path; `token(slot, run)` is what the run proves itself with, or empty.
     """
 
     clock: Callable[[], Now]
@@ -60,6 +60,7 @@ class Tools:
     slot: Callable[[str], Optional[Slot]]
     open_logs: Callable[[str, str], tuple[str, str]]
     notify: Callable[[str, Optional[int]], str]
+    token: Callable[[str, str], str]
 
 
 class Orders:
@@ -116,6 +117,9 @@ class Orders:
         path = self._tools.notify(slot.name, place.uid)
         if path:
             environ["NOTIFY_SOCKET"] = path
+        token = self._tools.token(slot.name, run)
+        if token:
+            environ["WORKERCTL_HEARTBEAT_TOKEN"] = token
         self._tools.send({**views.spawn_order(slot, run, environ, outputs), **place.order_fields}, None)
         failpoint("agent.after_spawn_order")
 

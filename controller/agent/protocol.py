@@ -11,9 +11,10 @@ Frame: two unsigned 32-bit big-endian lengths (header, payload), the header as U
 
 Requests (fields beside id and op -> fields of the answer):
 
-  hello   {version, realm}              -> {version, journal_id, agent_pid, keeper_pid, boot_id, epoch, host,
+  hello   {version, realm, heartbeat_key?} -> {version, journal_id, agent_pid, keeper_pid, boot_id, epoch, host,
                                             adjourned, degraded: [text], enforceable: [limit]}
-          A realm other than the agent's own: error `wrong_realm`. Must come first.
+          A realm other than the agent's own: error `wrong_realm`. Must come first. With `heartbeat_key` runs get
+          their token for heartbeats (`heartbeat_token`).
   claim   {holds?}                      -> {epoch}            issues a new epoch, durably; lifts `adjourned`, unless it
                                                               `holds`: then nothing starts before `resume`
   resume  {epoch}                       -> {}                 what was adjourned starts, as it is applied by now
@@ -70,6 +71,8 @@ Times are seconds since the epoch as floats, delays in ms, sizes in bytes.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import struct
 from typing import Any, NamedTuple
@@ -117,6 +120,15 @@ def decode(header: bytes, payload: bytes = b"") -> Frame:
     if not isinstance(value, dict):
         raise ProtocolError("header is not a JSON object")
     return Frame(value, payload)
+
+
+def heartbeat_token(key: str, instance: str, run: str) -> str:
+    """What a run sends with its heartbeats: `web.0.RUN.MAC`. It names whose it is, and is worth nothing after the run.
+
+    Names of workers hold no dot; the MAC is over instance and run.
+    """
+    mac = hmac.new(key.encode(), f"heartbeat\0{instance}\0{run}".encode(), hashlib.sha256).hexdigest()
+    return f"{instance.replace('/', '.')}.{run}.{mac}"
 
 
 # Why a run ended. One word each, told apart by proof only.

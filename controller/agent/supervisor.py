@@ -45,6 +45,7 @@ from .probes import Ground, Probes
 from .procfs import boot_id
 from .records import Records, Stamp
 from .remarks import Remarks
+from .run_tokens import RunTokens
 from .secret_values import BroughtSecrets
 from .server import Server
 from .start import become_keeper
@@ -121,6 +122,7 @@ class Agent:
         fleet = self._fleet
         self._secrets = BroughtSecrets(paths.runtime)
         self._notifications = Notifications(paths.runtime, fleet.slots.get, fleet.feed, self._tell_of_slot)
+        self._tokens = RunTokens(paths.state)
         self._errands = Errands(self._link.send, fleet.hook_owner, fleet.feed, self._logs.close_run)
         tools = Tools(
             clock=read_clock,
@@ -129,6 +131,7 @@ class Agent:
             slot=fleet.slots.get,
             open_logs=self._logs.open_run,
             notify=self._notifications.open,
+            token=self._tokens.of,
         )
         self._orders = Orders(tools, self._host, self._secrets, self._errands)
         self._remarks = Remarks(fleet.show)
@@ -157,6 +160,7 @@ class Agent:
             marks=self._marks,
             flusher=self._flusher,
             orders=self._orders,
+            tokens=self._tokens,
             clock=read_clock,
             adjourn=self._ending.adjourn,
             leave=self._ending.leave,

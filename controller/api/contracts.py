@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
+from controller.api.heartbeat import HeartbeatBody
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.shapes import (
@@ -253,6 +254,20 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             ),
             answers={200: json_of("Lines; `next_cursor` is where to go on.", _LOG_PAGE, *_LINES)},
             problems=(400, 404, 406, 503),
+        ),
+        ("GET", "/api/v1/workers/{id}/health"): Contract(
+            summary="Whether a worker is well, in words.",
+            answers={
+                200: json_of("Every instance runs and can do its work.", named("WorkerHealth")),
+                503: json_of("Not so, and why.", named("WorkerHealth")),
+            },
+            problems=(400, 404),
+        ),
+        ("POST", "/api/v1/workers/{id}/heartbeat"): Contract(
+            summary="From the worker itself, with the token of its run.",
+            body=Body(schema=HeartbeatBody, required=False),
+            answers={204: Answer(description="Taken.")},
+            problems=(400, 401, 403, 413, 415, 422, 429),
         ),
         ("POST", "/api/v1/workers/{id}/start"): _act("Start a worker."),
         ("POST", "/api/v1/workers/{id}/stop"): _act("Stop a worker."),

@@ -17,10 +17,13 @@ from controller.api.shapes import SHAPES, named
 _PROBLEM = {"content": {PROBLEM: {"schema": named("Problem")}}}
 _WORDS = {
     400: "Malformed, or a wrong parameter.",
+    401: "The token is wrong, or its time is over.",
+    403: "This token may not do that.",
     404: "There is none.",
     406: "Nothing that `Accept` allows.",
     409: "It conflicts with what is.",
     412: "It was changed since.",
+    413: "Too large.",
     415: "Another media type is expected.",
     422: "JSON, but not what is expected.",
     428: "`If-Match` is missing.",

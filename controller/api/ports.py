@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
+from controller.core.heartbeats import Beat
 from controller.core.plan import Plan
 from controller.core.problems import Problem
 
@@ -252,6 +253,32 @@ class Configs(Protocol):
         """Create, replace, patch or delete a spec. Durable when it returns."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Whose heartbeat it is, by proof: an instance and its run, which lives."""
+
+    instance: str
+    run: str
+
+
+class Turned(StrEnum):
+    """Why a token for heartbeats does not count."""
+
+    FORGED = "forged"
+    FOREIGN = "foreign"
+    NOT_LIVE = "not_live"
+
+
+class Heartbeats(Protocol):
+    """The workers' own door. Synchronous, from memory."""
+
+    def admit(self, worker_id: str, token: str) -> Sender | Turned:
+        """Whose token this is. `NOT_LIVE`: its run is over, or not heard of yet."""
+
+    def keep(self, sender: Sender, beat: Beat) -> float:
+        """Keep what it tells. 0, or the seconds to wait where it tells too much; then nothing is kept."""
+
+
 class Changes(Protocol):
     """What wakes followers."""
 
@@ -268,3 +295,4 @@ class Ports:
     wishes: Wishes
     configs: Configs
     changes: Changes
+    heartbeats: Heartbeats

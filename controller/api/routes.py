@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from controller.api import actions, configs, events, health, logs, plan, stream, workers
+from controller.api import actions, configs, events, health, heartbeat, logs, plan, stream, worker_health, workers
 from controller.api.admission import Role
 from controller.api.call import Call
 from controller.api.openapi import document
@@ -69,6 +69,8 @@ TABLE: tuple[Route, ...] = (
     _route("GET", "/api/v1/workers/stats/overview", workers.show_overview, "viewer"),
     _route("GET", "/api/v1/workers/{id}/status", workers.show_status, "viewer"),
     _route("GET", "/api/v1/workers/{id}/logs", logs.show_logs, "viewer"),
+    _route("GET", "/api/v1/workers/{id}/health", worker_health.show_health, "viewer"),
+    _route("POST", "/api/v1/workers/{id}/heartbeat", heartbeat.take_heartbeat, "worker"),
     _route("POST", "/api/v1/workers/{id}/start", actions.start, "operator"),
     _route("POST", "/api/v1/workers/{id}/stop", actions.stop, "operator"),
     _route("POST", "/api/v1/workers/{id}/restart", actions.restart, "operator"),

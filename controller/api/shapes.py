@@ -94,6 +94,7 @@ _WORKER: Mapping[str, Schema] = MappingProxyType(
 WORKER_FIELDS = tuple(_WORKER)
 """The keys of a list item, in their order."""
 
+_METRICS: Schema = {"type": "object", "additionalProperties": {"type": "number"}}
 _FIELD_CHANGE = record(path=TEXT, **{"from": {}, "to": {}}, effect=TEXT)
 
 SHAPES: Mapping[str, Schema] = MappingProxyType(
@@ -137,6 +138,7 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             run_number=COUNT,
             ready=or_null(FLAG),
             notify_status=TEXT,
+            heartbeat=or_null(named("HeartbeatTold")),
         ),
         "Worker": record(**_WORKER),
         "WorkerFields": {
@@ -158,6 +160,25 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             last_exit=or_null(named("LastExit")),
             next_retry_at=or_null(TIME),
             operations=listed(named("Operation")),
+            metrics=_METRICS,
+        ),
+        "HeartbeatTold": record(
+            at=TIME,
+            active_tasks=or_null(COUNT),
+            assigned_accounts=or_null(COUNT),
+            error_count=or_null(COUNT),
+            metrics=_METRICS,
+            status=TEXT,
+        ),
+        "WorkerHealth": record(
+            worker_id=TEXT,
+            healthy=FLAG,
+            status=STATUS,
+            summary=TEXT,
+            last_heartbeat_at=or_null(TIME),
+            instances=listed(
+                record(instance=TEXT, healthy=FLAG, status=STATUS, ready=or_null(FLAG), says=listed(TEXT))
+            ),
         ),
         "Overview": record(
             workers=COUNT,

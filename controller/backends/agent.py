@@ -85,6 +85,7 @@ class AgentBackend:
         realm_id: str,
         doorstep: Doorstep,
         now: Callable[[], float],
+        heartbeat_key: str = "",
     ) -> None:
         self.host = host
         self.closing = False
@@ -92,6 +93,7 @@ class AgentBackend:
         self.gone = asyncio.Event()
         self.answer_timeout_s = ANSWER_TIMEOUT_S
         self._realm_id, self._doorstep, self._now = realm_id, doorstep, now
+        self._key = {"heartbeat_key": heartbeat_key} if heartbeat_key else {}
         self._instances: _Shared[ObservedInstance] = _Shared()
         self._refusals: _Shared[Refusal] = _Shared()
         self._floors: _Shared[int] = _Shared()
@@ -254,7 +256,7 @@ class AgentBackend:
         await pump
 
     async def _greet(self, link: Link, listener: Listener) -> None:
-        hello = await link.expect("hello", version=protocol.VERSION, realm=self._realm_id)
+        hello = await link.expect("hello", version=protocol.VERSION, realm=self._realm_id, **self._key)
         with reading("hello"):
             epoch = int(hello["epoch"])
             self._is_suspended = bool(hello.get("adjourned")) and not self.closing

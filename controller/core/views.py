@@ -16,6 +16,7 @@ from typing import Any
 
 from controller.core.desired import Desired
 from controller.core.explain import explain
+from controller.core.heartbeats import Told
 from controller.core.observed import LastExit, Observed, Status
 from controller.core.picture import Picture, Slot, pictures
 from controller.core.plan import Hold
@@ -24,16 +25,13 @@ from controller.core.status import Condition, conditions, slots_to_run, worker_s
 
 Item = dict[str, Any]
 
-REPORTED = ("error_count", "assigned_accounts", "active_tasks", "last_heartbeat_at")
-"""Figures that only a worker itself can tell."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """What a view of one worker needs beside its picture.
 
     `holds`: the plan's, of this worker. `previous`: its conditions at the last look by type, None at the first, so that
-    a condition that stays keeps its `since`. `reported`: what it told of itself, by the names in `REPORTED`.
+    a condition that stays keeps its `since`. `reported`: what it told of itself, as heartbeats.py has it.
     """
 
     holds: Sequence[Hold] = ()
@@ -106,7 +104,7 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
 
     The figures of one process (`pid`, `started_at`, ...) are those of the lowest instance that has one; `last_exit` is
     the latest, `next_retry_at` the earliest. Instances also carry `message`, `since`, `run_number`, `ready` (null where
-    nothing says so) and `notify_status`.
+    nothing says so), `notify_status`, and `heartbeat`, the run's last one or null; `metrics` are sums over these.
     """
     item = worker_view(picture, also, now=now)
     instances = item["instances"]
@@ -119,6 +117,7 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
         instance["run_number"] = 0 if told is None else told.run_number
         instance["ready"] = slot.seen.ready if slot is not None and slot.reachable else None
         instance["notify_status"] = "" if told is None else told.notify_status
+        instance["heartbeat"] = _heartbeat_view(also.reported.get("told", {}).get(instance["instance"]))
     lead = next((instance for instance in instances if instance["pid"] is not None), None)
     exits = [instance["last_exit"] for instance in instances if instance["last_exit"] is not None]
     retries = [instance["next_retry_at"] for instance in instances if instance["next_retry_at"] is not None]
@@ -134,6 +133,7 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
         "uptime_s": None if lead is None else lead["uptime_s"],
         "last_exit": max(exits, key=lambda entry: str(entry["at"]), default=None),
         "next_retry_at": min(retries, default=None),
+        "metrics": dict(also.reported.get("metrics", {})),
     }
 
 
@@ -224,6 +224,16 @@ def _exit_view(last_exit: LastExit | None) -> Item | None:
         return None
     return {
         "cause": last_exit.cause, "code": last_exit.code, "signal": last_exit.signal, "at": rfc3339(last_exit.at),
+    }  # fmt: skip
+
+
+def _heartbeat_view(told: Told | None) -> Item | None:
+    if told is None:
+        return None
+    beat = told.beat
+    return {
+        "at": rfc3339(told.at), "active_tasks": beat.active_tasks, "assigned_accounts": beat.assigned_accounts,
+        "error_count": beat.error_count, "metrics": dict(beat.metrics), "status": beat.status,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.desk.heartbeats import HeartbeatDesk
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop
@@ -22,3 +23,4 @@ class Parts:
     wishes: WishBook
     archive: Archive
     clock: Clock
+    heartbeats: HeartbeatDesk

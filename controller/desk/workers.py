@@ -52,6 +52,7 @@ class Desk(Shelf):
         self._writer = writer
         self._loop, self._specs, self._wishes = parts.loop, parts.specs, parts.wishes
         self._archive, self._clock = parts.archive, parts.clock
+        self._heartbeats = parts.heartbeats
         self._operations = OperationBook()
         self._roster = Roster()
         self._tickets: dict[str, int] = {}
@@ -203,7 +204,8 @@ class Desk(Shelf):
         return self._roster.encoded(item)
 
     def _facts(self) -> tuple[Desired, Observed, dict[str, Beside], float]:
-        around = beside(self._loop.all_holds(), previous=self._conditions)
+        told = self._heartbeats.reported()
+        around = beside(self._loop.all_holds(), previous=self._conditions, reported=told)
         return self._desired(), self._loop.observed(), around, self._clock.now()
 
     def known_operations(self) -> Sequence[Document]:
@@ -266,7 +268,10 @@ class Desk(Shelf):
         return with_keeps(self._specs.desired, self._wishes.intents, self._clock.now())
 
     def _beside(self, worker_id: str) -> Beside:
-        return Beside(holds=self._loop.holds(worker_id), previous=self._conditions.get(worker_id))
+        told = self._heartbeats.reported_of(worker_id)
+        return Beside(
+            holds=self._loop.holds(worker_id), previous=self._conditions.get(worker_id), reported=told
+        )  # fmt: skip
 
     # --- wishes ---
 

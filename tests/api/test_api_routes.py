@@ -6,7 +6,19 @@ import inspect
 
 import pytest
 
-from controller.api import actions, configs, events, health, logs, plan, routes, stream, workers
+from controller.api import (
+    actions,
+    configs,
+    events,
+    health,
+    heartbeat,
+    logs,
+    plan,
+    routes,
+    stream,
+    worker_health,
+    workers,
+)
 from controller.api.call import Call
 from controller.api.routes import TABLE, find
 from tests.api.api_site import Site, problem, request, told
@@ -25,6 +37,8 @@ viewer   GET  /api/v1/workers
 viewer   GET  /api/v1/workers/stats/overview
 viewer   GET  /api/v1/workers/{id}/status
 viewer   GET  /api/v1/workers/{id}/logs
+viewer   GET  /api/v1/workers/{id}/health
+worker   POST /api/v1/workers/{id}/heartbeat
 operator POST /api/v1/workers/{id}/start
 operator POST /api/v1/workers/{id}/stop
 operator POST /api/v1/workers/{id}/restart
@@ -45,7 +59,7 @@ def test_the_table_is_this_one() -> None:
 def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
     handlers = [
         function
-        for module in (actions, configs, events, health, logs, plan, routes, stream, workers)
+        for module in (actions, configs, events, health, heartbeat, logs, plan, routes, stream, worker_health, workers)
         for name, function in vars(module).items()
         if inspect.iscoroutinefunction(function)
         and function.__module__ == module.__name__
@@ -58,14 +72,14 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
 
 def test_only_the_probes_are_public_and_nothing_with_an_effect_is_for_viewers() -> None:
     assert [route.path for route in TABLE if route.role == "public"] == ["/healthz", "/readyz"]
-    assert {route.role for route in TABLE if route.method != "GET"} == {"operator"}
+    assert {route.role for route in TABLE if route.method != "GET"} == {"operator", "worker"}
 
 
 async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
     await site.post("/api/v1/reconcile")
     for route in TABLE:
-        if "worker-configs" in route.path:
-            continue  # test_api_configs.py
+        if "worker-configs" in route.path or route.role == "worker":
+            continue  # test_api_configs.py, test_api_heartbeat.py
         if route.path == "/api/v1/stream":
             continue  # test_api_stream.py: it has no end
         path = route.path.replace("workers/{id}", "workers/web").replace("operations/{id}", "operations/op1")
@@ -79,7 +93,7 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
         "/api/v1/x/../workers", "/api/v1/%77orkers", "/api/v1/workers/%2e%2e/status", "/api/v1/workers/../status",
         "/api/v1/workers/a%2Fb/status", "/api/v1/workers/-rf/status", "/api/v1/workers/web%00/status",
         "/api/v1/workers//status", "/api/v1/workers/.git/status", "/api/v1/workers/" + "a" * 129 + "/status",
-        "/api/v1/worker-configs/", "/api/v1/workers/web/health", "/api/v1/workers;x", "/metrics",
+        "/api/v1/worker-configs/", "/api/v1/workers;x", "/metrics",
         "/API/V1/WORKERS", "/healthz/", "/api/v1/workers/web", "/api/v1/workers/batch",
     ],
 )  # fmt: skip

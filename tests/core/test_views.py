@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller.core.desired import Desired
+from controller.core.heartbeats import Beat, Told, reported
 from controller.core.observed import HostView, LastExit, Observed, ObservedInstance, Status
 from controller.core.plan import Hold
 from controller.core.problems import Problem
@@ -193,11 +194,26 @@ def test_a_status_adds_the_explanation_and_one_process_figures() -> None:
         "uptime_s": 60.0,
         "last_exit": {"cause": "exited", "code": 3, "signal": None, "at": "1970-01-12T13:45:30.000Z"},
         "next_retry_at": "1970-01-12T13:46:45.000Z",
+        "metrics": {},
     }
     assert {key: value for key, value in shown["instances"][0].items() if key not in listed["instances"][0]} == {
         "message": "exited with code 3", "since": "1970-01-12T13:45:40.000Z", "run_number": 3, "ready": None,
-        "notify_status": "about to end",
+        "notify_status": "about to end", "heartbeat": None,
     }  # fmt: skip
+
+
+def test_a_status_shows_the_heartbeat_of_each_instance_and_the_sums() -> None:
+    beat = Beat(active_tasks=2, metrics={"lag": 0.5}, status="busy")
+    told = Beside(reported=reported([Told(instance="web/1", run="r", at=NOW, beat=beat)]))
+    shown = status_view(picture(desired(WEB), observed(seen(WEB, 0), seen(WEB, 1))), told, now=NOW)
+    assert (shown["active_tasks"], shown["metrics"], shown["last_heartbeat_at"]) == (2, {"lag": 0.5}, rfc3339(NOW))
+    assert [instance["heartbeat"] for instance in shown["instances"]] == [
+        None,
+        {
+            "at": rfc3339(NOW), "active_tasks": 2, "assigned_accounts": None, "error_count": None,
+            "metrics": {"lag": 0.5}, "status": "busy",
+        },
+    ]  # fmt: skip
 
 
 def test_readiness_is_shown_as_long_as_it_is_known() -> None:

@@ -22,6 +22,7 @@ from controller.api.ports import (
 )
 from controller.core.config_views import shown_spec
 from controller.core.observed import Status
+from controller.desk.heartbeats import HeartbeatDesk
 from controller.desk.parts import Parts
 from controller.desk.workers import Desk
 from controller.reconcile.archive import Archive
@@ -64,9 +65,16 @@ class Scene:
         self.loop = Loop(backends={HOST: self.host}, wishes=self.wishes, queue=queue, clock=self.clock)
         source = DirectorySource(str(self.root), str(folder), SURROUNDINGS, settle_ms=0)
         self.feed = SpecFeed(source, clock=self.clock, archive=archive, accept=self.loop.accept)
+        self.heartbeats = HeartbeatDesk("key", self.loop, self.clock)
         self.desk = Desk(
             Parts(
-                store=self.store, loop=self.loop, specs=self.feed, wishes=self.wishes, archive=archive, clock=self.clock
+                store=self.store,
+                loop=self.loop,
+                specs=self.feed,
+                wishes=self.wishes,
+                archive=archive,
+                clock=self.clock,
+                heartbeats=self.heartbeats,
             ),
             SpecWriter(source, shown=shown_spec, now=self.clock.now),
         )

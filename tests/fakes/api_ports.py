@@ -22,11 +22,14 @@ from controller.api.ports import (
     LogQuery,
     Ports,
     Refused,
+    Sender,
     Topic,
+    Turned,
     UnknownWorker,
 )
 from controller.api.responses import encode
 from controller.core.authorship import SpecUnknown, SpecWish
+from controller.core.heartbeats import Beat
 from controller.core.plan import Plan
 
 Json = dict[str, Any]
@@ -60,7 +63,7 @@ def worker(worker_id: str, **more: Any) -> Json:
 
 def status_of(item: Json) -> Json:
     """The status of a worker as API.md has it, from its list item."""
-    more = {"message": "", "since": None, "run_number": 1, "ready": None, "notify_status": ""}
+    more = {"message": "", "since": None, "run_number": 1, "ready": None, "notify_status": "", "heartbeat": None}
     lead = item["instances"][0] if item["instances"] else dict.fromkeys(("host", "pid", "started_at", "uptime_s"))
     return {
         **item,
@@ -73,6 +76,7 @@ def status_of(item: Json) -> Json:
         "last_exit": None,
         "next_retry_at": None,
         "operations": [],
+        "metrics": {},
     }
 
 
@@ -180,7 +184,10 @@ class FakePorts:
         self.specs: dict[str, Config] = {}
         self.spec_wishes: list[SpecWish] = []
         self.spec_outcome: Any = SpecUnknown()
-        self.ports = Ports(snapshots=self, records=self, wishes=self, configs=self, changes=self)
+        self.admitted: dict[tuple[str, str], Sender | Turned] = {}
+        self.beats: list[tuple[Sender, Beat]] = []
+        self.wait_s = 0.0
+        self.ports = Ports(snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self)
 
     # --- specs ------------------------------------------------------------------------------------------------
 
@@ -200,6 +207,18 @@ class FakePorts:
         """See ports.Configs: whatever `spec_outcome` makes of the wish."""
         self.spec_wishes.append(wish)
         return self.spec_outcome
+
+    # --- heartbeats: `admitted` by worker and token; `beats` are what was kept ---------------------------------
+
+    def admit(self, worker_id: str, token: str) -> Sender | Turned:
+        """See ports.Heartbeats."""
+        return self.admitted.get((worker_id, token), Turned.FORGED)
+
+    def keep(self, sender: Sender, beat: Beat) -> float:
+        """See ports.Heartbeats."""
+        if self.wait_s == 0:
+            self.beats.append((sender, beat))
+        return self.wait_s
 
     # --- the world changes ------------------------------------------------------------------------------------
 

@@ -1,0 +1,110 @@
+"""The desk of heartbeats: whose a token is, whether its run is still the one that lives, and what runs told last.
+
+In memory only: after a restart of the controller figures are null until the next heartbeat, which is soon. A run's
+figures go with the run. Used from the event loop.
+
+A token proves itself (an HMAC with the controller's key over instance and run), so a forged one costs a hash and
+nothing else. Tokens are compared in constant time, and are in no answer, event or log line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from controller.agent.protocol import heartbeat_token
+from controller.api.ports import Sender, Turned
+from controller.core.heartbeats import Beat, Told, reported
+from controller.core.observed import ObservedInstance
+from controller.reconcile.clock import Clock
+from controller.reconcile.loop import Loop
+
+BURST = 20.0
+PER_S = 5.0
+"""A run may send so many at once, and then so many a second."""
+
+
+def heartbeat_key(key: bytes) -> str:
+    """The key of tokens, made of the state directory's own, so that it may be told to agents."""
+    return hmac.new(key, b"heartbeat", hashlib.sha256).hexdigest()
+
+
+class HeartbeatDesk:
+    """See ports.Heartbeats. `changed(worker_ids)` is called when the figures of workers are others than before."""
+
+    def __init__(self, key: str, loop: Loop, clock: Clock) -> None:
+        self.changed: Callable[[Iterable[str]], None] = lambda _worker_ids: None
+        self._key, self._loop, self._clock = key, loop, clock
+        self._told: dict[str, dict[str, Told]] = {}
+        self._budgets: dict[str, tuple[str, float, float]] = {}
+
+    # --- the door ---
+
+    def admit(self, worker_id: str, token: str) -> Sender | Turned:
+        """See ports.Heartbeats."""
+        head, _, _mac = token.rpartition(".")
+        name, _, rest = head.partition(".")
+        ordinal, _, run = rest.partition(".")
+        instance = f"{name}/{ordinal}"
+        good = heartbeat_token(self._key, instance, run)
+        if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), good.encode("utf-8", "surrogatepass")):
+            return Turned.FORGED
+        if name != worker_id:
+            return Turned.FOREIGN
+        seen = self._seen(instance)
+        if seen is None or seen.run != run:
+            return Turned.NOT_LIVE
+        return Sender(instance=instance, run=run)
+
+    def keep(self, sender: Sender, beat: Beat) -> float:
+        """See ports.Heartbeats."""
+        now = self._clock.now()
+        wait = self._spend(sender, now)
+        if wait > 0:
+            return wait
+        worker_id = sender.instance.rpartition("/")[0]
+        of_worker = self._told.setdefault(worker_id, {})
+        before = of_worker.get(sender.instance)
+        told = Told(instance=sender.instance, run=sender.run, at=now, beat=beat)
+        of_worker[sender.instance] = told
+        if before is None or replace(before, at=now) != told:
+            self.changed([worker_id])
+        return 0.0
+
+    def _spend(self, sender: Sender, now: float) -> float:
+        """One of the run's budget; the seconds to wait where it is used up. A clock that jumps back costs nothing."""
+        run, left, at = self._budgets.get(sender.instance, ("", BURST, now))
+        left = min(BURST, left + max(0.0, now - at) * PER_S) if run == sender.run else BURST
+        if left < 1.0:
+            self._budgets[sender.instance] = (sender.run, left, now)
+            return (1.0 - left) / PER_S
+        self._budgets[sender.instance] = (sender.run, left - 1.0, now)
+        return 0.0
+
+    # --- what is shown ---
+
+    def reported(self) -> Mapping[str, Mapping[str, Any]]:
+        """The figures of all workers that told any, by worker_id."""
+        found = {worker_id: self.reported_of(worker_id) for worker_id in list(self._told)}
+        return {worker_id: figures for worker_id, figures in found.items() if figures}
+
+    def reported_of(self, worker_id: str) -> Mapping[str, Any]:
+        """Those of one worker. What was told by a run that is over is forgotten here."""
+        of_worker = self._told.get(worker_id, {})
+        for instance in [name for name, told in of_worker.items() if not self._lives(told)]:
+            del of_worker[instance]
+            self._budgets.pop(instance, None)
+        if not of_worker:
+            self._told.pop(worker_id, None)
+        return reported(of_worker.values())
+
+    def _lives(self, told: Told) -> bool:
+        seen = self._seen(told.instance)
+        return seen is not None and seen.run == told.run
+
+    def _seen(self, instance: str) -> ObservedInstance | None:
+        views = self._loop.observed().hosts.values()
+        return next((found for view in views if (found := view.instances.get(instance)) is not None), None)
