@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from controller.core.problems import Problem
+from controller.sources.accidents import accident
 from controller.sources.bursts import Burst
 from controller.sources.documents import SpecFile, read_spec_file
 from controller.sources.env_files import EnvFile, read_env_file
@@ -107,7 +108,10 @@ class FileReader:
         on_submount = found.identity.dev != self._root[0]
         if isinstance(content, Problem):
             return SpecFile(path=found.path, problems=(content,), on_submount=on_submount)
-        return with_faults_of_values(read_spec_file(found.path, content, on_submount=on_submount))
+        try:
+            return with_faults_of_values(read_spec_file(found.path, content, on_submount=on_submount))
+        except Exception as error:  # one file; the others are read all the same
+            return SpecFile(path=found.path, problems=(accident(error, found.path),), on_submount=on_submount)
 
 
 def _as_seen(path: str, content: SpecFile | None, *, is_settled: bool) -> SpecFile:
@@ -117,4 +121,7 @@ def _as_seen(path: str, content: SpecFile | None, *, is_settled: bool) -> SpecFi
 
 
 def _parse_env(found: Found, content: bytes | Problem) -> EnvFile:
-    return read_env_file(found.path, content)
+    try:
+        return read_env_file(found.path, content)
+    except Exception as error:  # one file, as above
+        return EnvFile(path=found.path, problems=(accident(error, found.path),))

@@ -15,6 +15,7 @@ from controller.core.launch import EnvFile as LaunchEnvFile
 from controller.core.launch import LaunchContext, build
 from controller.core.problems import Fault, Problem
 from controller.core.spec import WorkerSpec
+from controller.sources.accidents import accident
 from controller.sources.documents import Document
 from controller.sources.env_files import EnvFile, env_path
 from controller.sources.places import Places
@@ -73,6 +74,18 @@ class Launcher:
         assert spec is not None
         paths = [env_path(document.folder, name) for name in spec.env_files]
         env = {path: lookup(path) for path in paths if path is not None}
+        try:
+            return self._launched(judged, owners, places, env)
+        except Exception as error:  # one worker; the others are built all the same
+            problem = accident(error, document.file, line=document.line, worker_id=spec.worker_id)
+            return Launched(problems=(problem,), env=env)
+
+    def _launched(
+        self, judged: Judged, owners: Sequence[Document], places: Places, env: Mapping[str, EnvFile | None]
+    ) -> Launched:  # fmt: skip
+        spec, document = judged.spec, owners[0]
+        assert spec is not None
+        paths = [env_path(document.folder, name) for name in spec.env_files]
         findings: list[Finding] = []
         problems: list[Problem] = []
         contents: dict[str, LaunchEnvFile] = {}

@@ -20,6 +20,7 @@ from controller.core.launch_processes import OURS
 from controller.core.problems import Problem
 from controller.core.redaction import HIDDEN, names_a_secret
 from controller.core.spec import KINDS_NOT_YET, NOT_YET, WITHIN_NOT_YET, WorkerSpec
+from controller.sources.accidents import accident
 from controller.sources.documents import DEFAULTS, WORKER, Document, SpecFile, in_words, layered, pointer
 from controller.sources.expected import (
     TYPE_WORDS,
@@ -82,6 +83,14 @@ class Judged:
 
 def judge_worker(document: Document, defaults: Sequence[Document], places: Places) -> Judged:
     """Validates one worker over its Defaults, nearest first. What is wrong with its kind, `judge_kind` tells."""
+    try:
+        return _judged(document, defaults, places)
+    except Exception as error:  # one document; the others are judged all the same
+        problem = accident(error, document.file, line=document.line, worker_id=document.worker_id)
+        return Judged(spec=None, data=dict(document.data), problems=(problem,))
+
+
+def _judged(document: Document, defaults: Sequence[Document], places: Places) -> Judged:
     data = layered(document.data, defaults)
     if document.kind not in {WORKER, DEFAULTS}:
         return Judged(spec=None, data=data)
@@ -96,6 +105,13 @@ def judge_worker(document: Document, defaults: Sequence[Document], places: Place
 
 def judge_defaults(document: Document, places: Places) -> tuple[Problem, ...]:
     """The problems of a `kind: Defaults` by itself. What only shows once merged is told per worker."""
+    try:
+        return _faults_of_defaults(document, places)
+    except Exception as error:  # one document, as above
+        return (accident(error, document.file, line=document.line),)
+
+
+def _faults_of_defaults(document: Document, places: Places) -> tuple[Problem, ...]:
     data = {key: value for key, value in document.data.items() if key != "kind"}
     findings = []
     if "worker_id" in data:

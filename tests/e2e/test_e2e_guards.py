@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.e2e.e2e_installation import Installation, Item
@@ -135,6 +137,22 @@ def test_files_edited_one_after_the_other_are_guarded_as_one_change(site: Instal
     pause(1.0)
     after = site.pids()
     assert sum(after[name] != pid for name, pid in before.items()) <= 3, "no more than may always be touched"
+
+
+def test_workers_whose_files_and_records_are_gone_stay_until_somebody_confirms(five: Installation) -> None:
+    before = five.pids()
+    five.kill("controller")
+    shutil.rmtree(five.state / "last_good")
+    for name in ("b", "c"):
+        (five.specs / f"{name}.yaml").unlink()
+    five.serve()
+    digest = until_held(five, "NoSpec")["confirm"]
+    assert_untouched(five, before)
+    assert f"workerctl reconcile --confirm {digest}" in five.run("get").out
+    assert five.run("reconcile", "--confirm", digest).code == 0
+    eventually(lambda: sorted(five.living()) == ["a/0", "d/0", "e/0"], told="those two are gone")
+    eventually(lambda: sorted(five.workers()) == ["a", "d", "e"], told="nothing is shown of them")
+    assert five.pids() == {name: before[name] for name in ("a/0", "d/0", "e/0")}
 
 
 def test_three_may_go_at_once(five: Installation) -> None:
