@@ -41,7 +41,7 @@ def configure(fmt: Literal["text", "json"], stream: TextIO | None = None) -> log
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    for name in ("aiohttp", "alembic", "asyncio", "sqlalchemy", "watchfiles"):
+    for name in ("aiohttp", "alembic", "asyncio", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return handler
 

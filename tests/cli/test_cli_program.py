@@ -19,7 +19,7 @@ from controller.cli.errors import Exit
 from tests.cli.cli_site import program
 from tests.fakes.api_server import FakeApi, event, line, problem, worker
 
-HEAVY = ("aiohttp", "alembic", "psutil", "pydantic", "sqlalchemy", "watchfiles", "yaml")
+HEAVY = ("aiohttp", "alembic", "psutil", "pydantic", "sqlalchemy", "yaml")
 READ_VERBS = (
     ["get"], ["get", "-o", "json"], ["get", "-o", "wide"], ["status"], ["status", "web"], ["describe", "web"],
     ["logs", "web"], ["events"], ["plan"], ["version"], ["help"], ["--help"], ["get", "--help"],

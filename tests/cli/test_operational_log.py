@@ -122,7 +122,7 @@ def test_configuring_again_replaces_the_handler_and_libraries_stay_quiet() -> No
     handler = operational.configure("json", second)
     logging.getLogger("controller.app").info("hello")
     logging.getLogger("controller.app").debug("not said")
-    logging.getLogger("watchfiles.main").info("chatter")
+    logging.getLogger("sqlalchemy.engine").info("chatter")
     assert (first.getvalue(), json.loads(second.getvalue())["message"]) == ("", "hello")
     assert handler in logging.getLogger().handlers
 
