@@ -134,6 +134,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))
+    specs.tell_trouble(loop.cannot_read)
     loop.publish_to(lambda turn: _published(turn, desk, specs))
     configs = SpecDesk(parts, source, writer)
     ports = Ports(

@@ -188,7 +188,7 @@ def test_what_cannot_be_killed_is_told_once_holds_its_slot_and_is_killed_more_an
     life = Life(stop_grace_ms=1000).start()
     life.apply(wanted="stopped", stop_grace_ms=1000).hear(StopSent("r1")).later(1.0)
     life.effects.clear()
-    waits = []
+    waits: list[float] = []
     while len(waits) < 20:
         due = next_deadline(life.slot)
         assert due is not None
