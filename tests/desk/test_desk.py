@@ -217,7 +217,7 @@ async def test_a_worker_whose_file_is_broken_can_be_kept_stopped(scene: Scene) -
     await scene.start(web="")
     await until(lambda: "web/0" in scene.host.slots)
     (scene.root / "web.yaml").write_text("worker_id: web\ncolour: red\n")
-    await asyncio.wait_for(scene.feed.look_now(), 5)
+    await read_anew(scene.feed)
     await until(lambda: scene.feed.desired.workers["web"].stale)
     assert isinstance(await scene.act("stop"), Refused)
     assert await scene.ended(await scene.act("stop", for_ms=60_000)) == "succeeded"
