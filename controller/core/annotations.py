@@ -29,6 +29,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "empty_file": "A file that defined workers is empty.",
         "encoding": "A file is not UTF-8 text.",
         "env_file": "An env file is missing, wrong, or out of bounds.",
+        "internal": "A fault of workerctl kept it from reading the file.",
         "invalid": "A value is not what its field takes.",
         "not_yet": "A field or value is reserved, but not yet supported.",
         "port_overlap": "Two workers ask for the same port.",
