@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -57,21 +58,24 @@ class WishBook:
 
     def wish(self, intent: RunIntent) -> None:
         """Durable before it returns."""
-        failpoint("controller.before_intent")
-        with self._lock:
+        with self._noting():
             newer = self._runs.get(intent.worker_id)
             if newer is not None and newer.number > intent.number:
                 return  # It covers this one.
             self._write(f"run-{intent.worker_id}.json", {"run": asdict(intent)})
             self._runs[intent.worker_id] = intent
-        failpoint("controller.after_intent")
 
     def keep(self, keep: Keep) -> None:
         """From now on this decides, until its time is over. Durable before it returns."""
-        failpoint("controller.before_intent")
-        with self._lock:
+        with self._noting():
             self._write(f"keep-{keep.worker_id}.json", {"keep": asdict(keep)})
             self._keeps[keep.worker_id] = keep
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        failpoint("controller.before_intent")
+        with self._lock:
+            yield
         failpoint("controller.after_intent")
 
     def end_keep(self, worker_id: str, only: Keep | None = None) -> Keep | None:
