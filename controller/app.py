@@ -42,6 +42,7 @@ from controller.reconcile.queue import WorkQueue
 from controller.reconcile.shutdown import keep_all, stop_all
 from controller.reconcile.specs import SpecFeed
 from controller.reconcile.state import StateDir, StateError, open_state_dir
+from controller.reconcile.threads import open_pool
 from controller.reconcile.upkeep import keep_house
 from controller.reconcile.wishes import WishBook
 from controller.sources.directory import DirectorySource
@@ -183,6 +184,7 @@ def _published(turn: Turn, desk: Desk, specs: SpecFeed) -> None:
 
 
 async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
+    open_pool()
     try:
         program = _assemble(settings, state, store)
         await program.api.start()

@@ -10,7 +10,11 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+POOL = 8
+START_S = 10.0
 
 T = TypeVar("T")
 
@@ -37,5 +41,18 @@ async def in_thread(work: Callable[[], T], name: str) -> T:
         with contextlib.suppress(RuntimeError):  # The loop has ended.
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:  # No room for another one in our control group or for our user: the pool has its own.
+        return await asyncio.to_thread(work)
     return await done
+
+
+def open_pool() -> None:
+    """Start the threads that `asyncio.to_thread` uses, now: later there may be no room for another one."""
+    pool = ThreadPoolExecutor(POOL, thread_name_prefix="pool")
+    met = threading.Barrier(POOL + 1)
+    for _ in range(POOL):
+        pool.submit(met.wait, START_S)
+    met.wait(START_S)
+    asyncio.get_running_loop().set_default_executor(pool)

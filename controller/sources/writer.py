@@ -174,7 +174,8 @@ class SpecWriter:
             with open(path, "rb") as opened:
                 before = opened.read()
         except FileNotFoundError:
-            return SpecUnknown()
+            # Git and some editors take a file away before they put it back; whether it is gone, the next scan says.
+            return SpecRefused(reason="busy", message=f"{file} is not there now", hint="try again", retry_after_s=1)
         if wish.if_match is not None and "*" not in wish.if_match and etag_of(before) not in wish.if_match:
             return SpecStale(etag=etag_of(before))
         content = self._edited(wish, file, before)

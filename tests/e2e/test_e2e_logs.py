@@ -149,8 +149,8 @@ def test_short_runs_at_full_speed_are_packed_and_removed_and_each_byte_is_accoun
         until_stored(site.state, run, size)
         assert account(site.state, run).size == size
     folder = site.state / "logs/short/0"
-    packed = eventually(lambda: list(folder.glob("*.stdout.0.gz")), 40, told="some are packed")
-    eventually(lambda: len(list(folder.glob("*.stdout*"))) <= 8, 40, told="old ones are removed")
+    packed = eventually(lambda: list(folder.glob("*.stdout.0.gz")), 90, told="some are packed")
+    eventually(lambda: len(list(folder.glob("*.stdout*"))) <= 8, 90, told="old ones are removed")
     assert sum(path.stat().st_size for path in packed) < len(packed) * size // 4
     lines = site.ask(f"/api/v1/workers/short/logs?run={packed[0].name.partition('.')[0]}&tail=5").body
     assert str(lines).count("line") >= 5

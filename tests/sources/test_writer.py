@@ -109,6 +109,13 @@ def test_a_deleted_spec_is_gone_at_the_next_scan_without_a_guard(tmp_path: Path)
     assert place.names() == ["w5.yaml"]
 
 
+def test_a_file_that_is_not_there_for_a_moment_is_waited_for(place: Place) -> None:
+    place.specs.remove("web.yaml")
+    outcome = place.write("patch", body={"replicas": 2})
+    assert isinstance(outcome, SpecRefused)
+    assert (outcome.reason, outcome.message) == ("busy", "web.yaml is not there now")
+
+
 def test_the_last_spec_can_be_deleted(place: Place) -> None:
     written(place.write("delete"))
     desired = place.specs.result().desired
