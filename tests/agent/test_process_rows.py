@@ -13,6 +13,8 @@ import pytest
 from controller.agent import procfs
 from tests.agent.keeper_harness import Bench, wait_until
 
+pytestmark = pytest.mark.e2e  # kills, one after the other: seconds each
+
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 TRIES = 200
 

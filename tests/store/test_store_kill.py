@@ -14,6 +14,8 @@ import pytest
 from controller.store import LogQuery, open_store
 from tests.store.store_builders import QUICK
 
+pytestmark = pytest.mark.e2e  # kills, one after the other: seconds each
+
 COUNT = 60
 DRIVER = Path(__file__).with_name("store_driver.py")
 
