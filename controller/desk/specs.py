@@ -1,12 +1,13 @@
 """The desk of specs: how they were accepted, and the wishes to create, change and delete them.
 
-A write is durable when its method returns, and the loop is told to look: the answer does not wait for it. What a write
+A write is durable when its method returns, and read by the loop: what a client does next finds it. What a write
 brings is said beforehand by the planner that will carry it out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,6 +20,9 @@ from controller.desk.parts import Parts
 from controller.sources.directory import DirectorySource
 from controller.sources.writer import SpecWriter, etag_of
 from controller.store.records import Event
+
+READ_S = 3.0
+"""A write that is durable is answered after this long, read by the loop or not."""
 
 _PAST = {"create": "created", "replace": "replaced", "patch": "changed", "delete": "deleted"}
 
@@ -64,17 +68,25 @@ class SpecDesk:
         if not isinstance(outcome, SpecWritten):
             return outcome
         failpoint("controller.after_config_write")
+        item = None if outcome.worker is None else config_view(outcome.worker)
+        plan = self._loop.plan_for(self._with(wish, outcome), wish.worker_id)
         if outcome.is_changed and not wish.dry_run:
-            self._feed.look()
             self._archive.keep_own(
                 Event(
                     at=self._clock.now(), type=f"spec_{_PAST[wish.action]}", worker_id=wish.worker_id, actor=wish.actor,
                     message=f"{outcome.file} written by {wish.actor}", data={"request_id": wish.request_id},
                 )
             )  # fmt: skip
-        item = None if outcome.worker is None else config_view(outcome.worker)
-        plan = self._loop.plan_for(self._with(wish, outcome), wish.worker_id)
+            await self._be_read()
         return ConfigWritten(item=item, etag=outcome.etag, is_changed=outcome.is_changed, plan=plan)
+
+    async def _be_read(self) -> None:
+        """What was written is known to whoever asks next; a directory that does not answer is not waited for long."""
+        ticket = self._feed.ticket()
+        self._feed.look()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READ_S):
+                await self._feed.over(ticket)
 
     def _with(self, wish: SpecWish, outcome: SpecWritten) -> Desired:
         """What is desired once the write is read."""

@@ -125,6 +125,11 @@ class SpecFeed:
         """The number of the first scan that begins after now; `settled` reaches it once no file is still too young."""
         return self._begun + 1
 
+    async def over(self, ticket: int) -> None:
+        """Wait until the scan of this number, or a later one, has been handed on."""
+        async with self._scanned:
+            await self._scanned.wait_for(lambda: self._over >= ticket)
+
     async def consistent(self) -> Desired:
         """The newest snapshot, once there is one that is not held."""
         async with self._scanned:

@@ -9,6 +9,7 @@ person's. `renewed` is for who asks for it: the one document written anew, the o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from controller.sources.spans import DocumentSpan, documents
@@ -20,98 +21,103 @@ from controller.sources.syntax import excerpt
 
 def worker_data(content: bytes, worker_id: str) -> dict[str, Any]:
     """What the worker's own document says. Raises EditRefused."""
-    parsed = _sound(content)
-    data: dict[str, Any] = parsed.documents[_position(parsed, worker_id)].data
-    return data
+    return _read(content, worker_id).have
 
 
 def edited(content: bytes, worker_id: str, want: Mapping[str, Any]) -> bytes:
     """The content with the worker's document saying `want`. Raises EditRefused."""
-    parsed = _sound(content)
-    position = _position(parsed, worker_id)
-    have = parsed.documents[position].data
-    if same(have, want):
-        return content
-    text = without_bom(content).decode()
-    span = documents(text)[parsed.documents[position].index]
-    wanted = [found.data for found in parsed.documents]
-    wanted[position] = dict(want)
-    for proposal in proposals(text, span.root, have, dict(want)):
-        result = _encoded(content, proposal)
-        if _says(result, wanted):
-            return result
-    raise EditRefused(_why_not(content, worker_id, have, want))
-
-
-def _why_not(content: bytes, worker_id: str, have: Mapping[str, Any], want: Mapping[str, Any]) -> str:
-    """Names the first field that cannot be changed by itself."""
-    changed = [
-        key for key in {**have, **want} if not same(have.get(key), want.get(key)) or (key in have) != (key in want)
-    ]
-    why = "cannot be changed without changing more of the file"
-    for key in changed if len(changed) > 1 else ():
-        alone = {name: value for name, value in {**have, **want}.items() if name != key and name in have}
-        alone.update({key: want[key]} if key in want else {})
-        alone.update({name: have[name] for name in have if name != key})
-        try:
-            edited(content, worker_id, alone)
-        except EditRefused as error:
-            return str(error)
-    field = changed[0] if changed else ""
-    span = _span(content, worker_id)
-    pair = span.root.pair(field)
-    line = without_bom(content).decode()[: (pair[0] if pair else span.root).start].count("\n") + 1
-    instead = f"write `{field}: {flow(want[field])}` there" if field in want else "take it out"
-    return f"line {line}: `{field}` {why}; {instead} yourself"
-
-
-def _span(content: bytes, worker_id: str) -> DocumentSpan:
-    parsed = _sound(content)
-    return documents(without_bom(content).decode())[parsed.documents[_position(parsed, worker_id)].index]
+    place = _read(content, worker_id)
+    found = _proved(place, dict(want))
+    if found is None:
+        raise EditRefused(_why_not(place, want))
+    return found
 
 
 def renewed(content: bytes, worker_id: str, want: Mapping[str, Any]) -> bytes:
     """The content with the worker's document written anew, without its comments. Raises EditRefused."""
-    parsed = _sound(content)
-    position = _position(parsed, worker_id)
-    text = without_bom(content).decode()
-    span = documents(text)[parsed.documents[position].index]
-    line_end = line_end_of(text)
+    place = _read(content, worker_id)
+    text, span, line_end = place.text, place.span, line_end_of(place.text)
     head = f"---{line_end}" if span.is_explicit else ""
-    result = _encoded(content, text[: span.start] + head + Speller(line_end=line_end).document(want) + text[span.end :])
-    wanted = [found.data for found in parsed.documents]
-    wanted[position] = dict(want)
-    if not _says(result, wanted):
+    document = head + Speller(line_end=line_end).document(want)
+    result = _encoded(content, text[: span.start] + document + text[span.end :])
+    if not _says(result, place.all_with(want)):
         raise EditRefused("the document cannot be written anew without changing others of the file")
     return result
 
 
 def without(content: bytes, worker_id: str) -> bytes | None:
-    """The content without the worker's document; None where nothing else is in the file. Raises EditRefused."""
-    parsed = _sound(content)
-    position = _position(parsed, worker_id)
-    left = [found.data for number, found in enumerate(parsed.documents) if number != position]
+    """The content without the worker's document; None where nothing else is in the file. Raises EditRefused.
+
+    The first document takes along what stands above it; what follows keeps its `---`.
+    """
+    place = _read(content, worker_id)
+    left = place.all_with()
     if not left:
         return None
-    text = without_bom(content).decode()
-    spans = documents(text)
-    index = parsed.documents[position].index
-    result = _encoded(content, _without(text, spans, index))
+    result = _encoded(content, place.text[: place.span.start] + place.text[place.span.end :])
     if not _says(result, left):
         raise EditRefused(f"worker {worker_id} cannot be cut out of its file without changing more of it")
     return result
 
 
-def _without(text: str, spans: list[DocumentSpan], index: int) -> str:
-    """The first document takes along what stands above it; what follows keeps its `---`, but for a first one."""
-    return text[: spans[index].start] + text[spans[index].end :]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A file that was read, and where in it the worker's document stands."""
+
+    content: bytes
+    text: str
+    parsed: Parsed
+    position: int
+    span: DocumentSpan
+
+    @property
+    def have(self) -> dict[str, Any]:
+        """What the document says."""
+        data: dict[str, Any] = self.parsed.documents[self.position].data
+        return data
+
+    def all_with(self, *want: Mapping[str, Any]) -> list[Any]:
+        """What all documents say, with `want` in place of this one."""
+        found = [document.data for document in self.parsed.documents]
+        return [*found[: self.position], *map(dict, want), *found[self.position + 1 :]]
 
 
-def _sound(content: bytes) -> Parsed:
+def _read(content: bytes, worker_id: str) -> _Place:
     parsed = parse(content, "the file")
     if parsed.problems:
         raise EditRefused(f"the file must be corrected first: {parsed.problems[0]}")
-    return parsed
+    position = _position(parsed, worker_id)
+    text = without_bom(content).decode()
+    span = documents(text)[parsed.documents[position].index]
+    return _Place(content=content, text=text, parsed=parsed, position=position, span=span)
+
+
+def _proved(place: _Place, want: dict[str, Any]) -> bytes | None:
+    """The smallest edit that says just this; None where there is none."""
+    if same(place.have, want):
+        return place.content
+    for proposal in proposals(place.text, place.span.root, place.have, want):
+        result = _encoded(place.content, proposal)
+        if _says(result, place.all_with(want)):
+            return result
+    return None
+
+
+def _why_not(place: _Place, want: Mapping[str, Any]) -> str:
+    """Names the first field that cannot be changed by itself."""
+    have = place.have
+    changed = [key for key in {**have, **want} if key not in have or key not in want or not same(have[key], want[key])]
+    field = next((key for key in changed if _proved(place, _with_field(have, want, key)) is None), changed[0])
+    pair = place.span.root.pair(field)
+    line = place.text[: (pair[0] if pair else place.span.root).start].count("\n") + 1
+    instead = f"write `{field}: {flow(want[field])}` there" if field in want else "take it out"
+    return f"line {line}: `{field}` cannot be changed without changing more of the file; {instead} yourself"
+
+
+def _with_field(have: Mapping[str, Any], want: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """`have`, with this one field as it is wanted."""
+    rest = {name: value for name, value in have.items() if name != key}
+    return {**rest, key: want[key]} if key in want else rest
 
 
 def _position(parsed: Parsed, worker_id: str) -> int:

@@ -68,11 +68,16 @@ class Looks(Generic[Content]):
             return Look(content=seen.content)
         believed = self._believed.pop(found.path, None)
         has_settled = self._has_settled(seen, found.identity, now)
-        if not (has_settled and now >= counts_at) and not _is(tree, found, believed):
-            settles_at = now if has_settled else seen.since + self._settle_s
-            return Look(content=seen.content, is_settled=False, again_at=max(settles_at, counts_at))
+        counts = has_settled and now >= counts_at
+        young = Look(content=seen.content, is_settled=False,
+                     again_at=max(now if has_settled else seen.since + self._settle_s, counts_at))  # fmt: skip
+        if not counts and believed is None:
+            return young
         try:
-            content = self._parse(found, tree.read(found))
+            read = tree.read(found)
+            if not counts and read != believed:
+                return young
+            content = self._parse(found, read)
         except Vanished:
             seen.waiting = None
             return Look(content=seen.content, is_settled=False, again_at=now + self._settle_s)
@@ -97,13 +102,3 @@ class Looks(Generic[Content]):
         """Forgets all other paths."""
         for path in self._seen.keys() - paths:
             del self._seen[path]
-
-
-def _is(tree: Tree, found: Found, content: bytes | None) -> bool:
-    """Whether the file holds exactly this."""
-    if content is None:
-        return False
-    try:
-        return tree.read(found) == content
-    except (Vanished, Unreadable):
-        return False

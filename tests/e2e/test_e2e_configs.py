@@ -64,6 +64,19 @@ def test_the_examples_of_the_reference_work_as_they_stand(site: Installation) ->
     assert (site.specs / "worker-1.yaml").read_text().startswith("worker_id: worker-1\nname:")
 
 
+def test_what_was_written_is_known_to_the_very_next_request(site: Installation) -> None:
+    site.serve()
+    configs, one = "/api/v1/worker-configs", "/api/v1/worker-configs/worker-1"
+    for _ in range(3):
+        assert ask(site, "POST", configs, {"worker_id": "worker-1"})[0] == 201
+        assert ask(site, "POST", "/api/v1/workers/worker-1/start")[0] == 202
+        assert ask(site, "GET", "/api/v1/workers/worker-1/status")[0] == 200
+        assert ask(site, "PATCH", one, {"name": "x"})[0] == 200
+        assert ask(site, "GET", one)[1]["spec"]["name"] == "x"
+        assert ask(site, "DELETE", one)[0] == 204
+        assert ask(site, "GET", one)[0] == 404
+
+
 def test_a_spec_is_changed_in_a_persons_file_and_nothing_else_is(site: Installation) -> None:
     site.add("web", env={"A": "1"})
     path = site.specs / "web.yaml"
