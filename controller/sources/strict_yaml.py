@@ -115,7 +115,7 @@ class _Composer(CParser):
         self._depth += 1
         self._nodes += 1
         if self._depth > MAX_DEPTH:
-            raise LimitExceeded(f"more than {MAX_DEPTH} levels of nesting", "no spec needs that depth")
+            raise _too_deep()
         if self._nodes > MAX_NODES:
             raise LimitExceeded(f"more than {MAX_NODES} values in one file", "split the file")
 
@@ -136,8 +136,17 @@ def compose(content: bytes) -> Iterator[Node]:
             node = parser.get_node()
             if node is not None:
                 yield node
+    except yaml.MarkedYAMLError as error:
+        # libyaml scans ahead of the nodes it gives out, and since 0.2.6 may be the first to find it too deep.
+        if error.problem == "exceeded maximum nesting depth":
+            raise _too_deep() from None
+        raise
     finally:
         parser.dispose()
+
+
+def _too_deep() -> LimitExceeded:
+    return LimitExceeded(f"more than {MAX_DEPTH} levels of nesting", "no spec needs that depth")
 
 
 def without_bom(content: bytes) -> bytes:
