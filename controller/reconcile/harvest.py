@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.backends.base import LogChunk
+from controller.core.levels import level_of
 from controller.core.lines import Line, split_lines
 from controller.store.records import Line as StoredLine
 
@@ -112,7 +113,12 @@ def within_rate(lines: Sequence[Line], pace: Pace, rate: Rate) -> tuple[list[Sto
             dropped, last = 0, None
         rows.append(
             StoredLine(
-                at=line.at, text=line.text, byte_offset=line.offset, approximate=line.approximate, partial=line.partial
+                at=line.at,
+                text=line.text,
+                byte_offset=line.offset,
+                approximate=line.approximate,
+                partial=line.partial,
+                level=level_of(line.text),
             )
         )
     if last is not None:
