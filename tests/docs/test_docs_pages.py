@@ -175,7 +175,7 @@ def test_the_readme_sets_up_with_one_line_and_tests_with_one_line() -> None:
     lines = [line for line in text_of(ROOT / "README.md").splitlines() if line.startswith("python3 -m venv ")]
     assert lines == [
         "python3 -m venv .venv && .venv/bin/pip install -q -e . && .venv/bin/workerctl serve specs",
-        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest",
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' -c tests/constraints.txt && .venv/bin/pytest",
     ]
     assert list((ROOT / "specs").glob("*.yaml"))
 
