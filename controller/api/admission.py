@@ -92,8 +92,15 @@ def _same_origin(origin: str, host: str) -> bool:
     return default is not None and ends[0] == ends[1] and ends[0][0] is not None
 
 
-def check_encoding(headers: Mapping[str, str]) -> None:
-    """Refuse compressed bodies (415): nobody needs them here, and each is a possible bomb."""
+def check_encoding(headers: Mapping[str, str], *, can_be_chunked: bool = True) -> None:
+    """Refuse compressed bodies (415): nobody needs them here, and each is a possible bomb.
+
+    And bodies whose end is a matter of opinion (400): another transfer coding than chunks, or chunks in HTTP/1.0.
+    """
+    coding = headers.get("Transfer-Encoding")
+    if coding is not None and not (can_be_chunked and coding.strip().lower() == "chunked"):
+        detail = "the only Transfer-Encoding is chunked, of HTTP/1.1"
+        raise ApiProblem(status=400, code="malformed_request", detail=detail, close=True)
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ApiProblem(status=415, code="encoded_body", detail="send the body without Content-Encoding", close=True)
 

@@ -1,7 +1,9 @@
 """How a request's body is read: after all checks, whole, within a size and a time.
 
 It is JSON in the strict sense (no NaN, no repeated keys) and then a pydantic model. Not JSON is 400; JSON that does not
-fit the model is 422 with all faults.
+fit the model is 422 with all faults, of which so many are told as a person may read. What costs time for each value
+(to judge it, to write it, to find a word like it) would stop everybody else for seconds where a megabyte is nothing but
+values: so a body has far fewer than fit into it.
 """
 
 from __future__ import annotations
@@ -18,13 +20,28 @@ from pydantic import BaseModel, ValidationError
 from controller.api.call import Call
 from controller.api.problem import ApiProblem, Fault, suggestion
 
+MAX_VALUES = 10_000
+MAX_FAULTS = 100
+
 _Body = TypeVar("_Body", bound=BaseModel)
 _TYPES: Mapping[str, str] = MappingProxyType(
     {
         "bool_type": "true or false",
+        "dict_type": "an object",
         "int_type": "an integer",
+        "list_type": "a list",
         "model_type": "an object",
         "string_type": "a string",
+    }
+)
+_BOUNDS: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "this is needed",
+        "literal_error": "expected {expected}",
+        "greater_than_equal": "expected at least {ge}",
+        "less_than_equal": "expected at most {le}",
+        "string_too_long": "expected at most {max_length} characters",
+        "too_long": "expected at most {max_length} of them",
     }
 )
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -33,7 +50,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 async def read_body(call: Call, model: type[_Body]) -> _Body:
     """The request's JSON body as a model; no body is the model's defaults. Raises ApiProblem."""
     if not call.request.body_exists:
-        return model()
+        return _fitting({}, model)
     if call.request.content_type != "application/json":
         raise ApiProblem(
             status=415,
@@ -41,11 +58,18 @@ async def read_body(call: Call, model: type[_Body]) -> _Body:
             detail="send the body with Content-Type: application/json",
             close=True,
         )
-    value = _parse(await _read(call))
+    return _fitting(_parse(await _read(call)), model)
+
+
+def _fitting(value: Any, model: type[_Body]) -> _Body:
+    """The value as a model. Raises ApiProblem with all that does not fit."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults = tuple(_fault(entry, model) for entry in error.errors(include_url=False))
+        found = error.errors(include_url=False, include_input=False)
+        faults = tuple(_fault(entry, model) for entry in found[:MAX_FAULTS])
+        if len(found) > MAX_FAULTS:
+            faults += (Fault(message=f"{len(found) - MAX_FAULTS} more faults", hint="correct these first"),)
         raise ApiProblem(
             status=422, code="invalid_body", detail="the body is JSON but not what is expected here", errors=faults
         ) from None
@@ -89,6 +113,14 @@ async def _read(call: Call) -> bytes:
 
 
 def _parse(body: bytes) -> Any:
+    """Strict JSON of not too many values."""
+    value = _loaded(body)
+    if _is_crowded(value):
+        raise ApiProblem(status=413, code="too_many_values", detail=f"a body may have {MAX_VALUES} values")
+    return value
+
+
+def _loaded(body: bytes) -> Any:
     """Strict JSON. The parser's own message names only positions, so it may be shown."""
     try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
@@ -111,6 +143,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _is_crowded(value: Any) -> bool:
+    """Whether it has more values than are looked at. Stops counting there."""
+    left, level = MAX_VALUES, [value]
+    while level:
+        left -= len(level)
+        if left < 0:
+            return True
+        inner = (list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [value for values in inner for value in values]
+    return False
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
@@ -129,15 +173,13 @@ def _fault(entry: Any, model: type[BaseModel]) -> Fault:
 def _words(entry: Any) -> str:
     """What was expected, in a person's words. What was sent is not repeated: it may be anything."""
     kind, context = entry["type"], entry.get("ctx", {})
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(**context)
     match kind:
-        case "greater_than_equal":
-            return f"expected at least {context['ge']}"
-        case "less_than_equal":
-            return f"expected at most {context['le']}"
-        case "string_too_long":
-            return f"expected at most {context['max_length']} characters"
         case "string_pattern_mismatch" if entry["loc"][-1:] == ("confirm",):
             return "expected a digest as `workerctl plan` shows it"
+        case "string_pattern_mismatch" if "worker_ids" in entry["loc"]:
+            return "expected the name of a worker"
         case "string_pattern_mismatch":
             return "expected one line of text without control characters"
         case _:

@@ -79,7 +79,7 @@ class ClientTooSlow(Exception):
 class Connection(web.RequestHandler):
     """See the header. `connections` is the server's set of all open ones."""
 
-    __slots__ = ("_open", "_peer", "_wire", "limits", "lost")
+    __slots__ = ("_open", "_peer", "_wire", "is_busy", "limits", "lost")
 
     def __init__(self, server: web.Server, limits: Limits, connections: set[Connection]) -> None:
         super().__init__(
@@ -92,28 +92,28 @@ class Connection(web.RequestHandler):
         )
         self.limits = limits
         self.lost = asyncio.Event()
+        self.is_busy = False  # a request of somebody known is answered
         self._open = connections
         self._peer: Peer | None = None
         self._wire: asyncio.Transport  # for the connection's whole life, where aiohttp's own goes early
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it; over the limit, cut it without an answer, because an answer would need what is exhausted.
-
-        Not logged as a warning: whoever opens too many connections would fill the log as well.
-        """
+        """Count it. How many there are is bounded by who accepts them (listen.py)."""
         super().connection_made(transport)
         self._wire = cast("asyncio.Transport", transport)
         self._open.add(self)
         bound_unread_writes(transport.get_extra_info("socket"), self.limits.idle_s)
-        if len(self._open) > self.limits.open:
-            log.debug("connection refused, too many are open", extra={"open": len(self._open)})
-            self._wire.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the follower, if one is here."""
         self.lost.set()
         self._open.discard(self)
         super().connection_lost(exc)
+
+    @property
+    def descriptor(self) -> int:
+        """Its socket's."""
+        return int(self._wire.get_extra_info("socket").fileno())
 
     @property
     def gone(self) -> bool:

@@ -1,9 +1,10 @@
 """From a request to a response: the one way in, the one place where errors become answers.
 
-Order of the checks: target and Host (who was meant), Origin (who sent the browser), token or peer (who asks) and role,
-then route and method, encoding and size (what follows), rate, handler. A stranger learns nothing about routes, and a
-body is read only after everything else has passed. Every write of somebody known is audited. Every response is sent
-within a time: a client that does not read costs little.
+Order of the checks: version, target and Host (who was meant), Origin (who sent the browser), token or peer (who asks),
+rate of writes and role, then route and method, encoding and size (what follows), handler. A stranger learns nothing
+about routes, and a body is read only after everything else has passed. Every write of somebody known is audited, but
+not those beyond the rate: there is no end to them. Every response is sent within a time: a client that does not read
+costs little.
 
 What does not belong here: what a check means (admission.py), what a route does (its handler).
 """
@@ -17,7 +18,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from controller.api import admission
 from controller.api.body import too_large
@@ -36,6 +37,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 _EFFECTLESS = frozenset({"GET", "HEAD"})
+_TOO_MANY = 429
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
+_ONCE = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Transfer-Encoding")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +71,9 @@ class Dispatcher:
             response = await self._outcome(request, visit)
         finally:
             self._audit(visit, None if response is None else response.status)
-        return await _send(request, response)
+        sent = await _send(request, response)
+        _connection(request).is_busy = False
+        return sent
 
     async def _outcome(self, request: web.BaseRequest, visit: _Visit) -> web.StreamResponse:
         """The answer, or the problem in its place."""
@@ -97,11 +103,11 @@ class Dispatcher:
         if role not in admission.OPEN:
             visit.peer = await connection.peer()
             visit.principal = self._door.principal(request.headers.getall("Authorization", []), visit.peer)
+        if visit.route is not None and visit.route.method not in _EFFECTLESS:
+            self._door.check_rate(visit.principal)
         admission.require(visit.principal, role)
         route = _existing(found)
         _check_payload(request, route, connection.limits.body_bytes)
-        if route.method not in _EFFECTLESS:
-            self._door.check_rate(visit.principal)
         call = Call(
             request=request,
             connection=connection,
@@ -111,6 +117,7 @@ class Dispatcher:
             request_id=visit.request_id,
             params=found.params if found is not None else {},
         )
+        connection.is_busy = visit.principal is not admission.NOBODY
         async with self._door.watch(connection, visit.principal):
             return await route.handler(call)
 
@@ -118,7 +125,7 @@ class Dispatcher:
         """One record per write of somebody known. Strangers get none: they could fill the store with them."""
         if visit.route is None or visit.route.method in _EFFECTLESS or visit.peer is None:
             return
-        if visit.principal is not admission.NOBODY:
+        if visit.principal is not admission.NOBODY and status != _TOO_MANY:
             self._door.keep(
                 Write(
                     principal=visit.principal, peer=visit.peer, method=visit.method, path=visit.path, status=status,
@@ -127,7 +134,12 @@ class Dispatcher:
             )  # fmt: skip
 
     def _check_sender(self, request: web.BaseRequest) -> None:
-        """Who was meant, and who sends."""
+        """Who was meant, and who sends. What two programs on the way could read in two ways is refused."""
+        if request.version not in _VERSIONS:
+            raise ApiProblem(status=505, code="wrong_version", detail="this server speaks HTTP/1.1", close=True)
+        for name in _ONCE:
+            if len(request.headers.getall(name, [])) > 1:
+                raise ApiProblem(status=400, code="malformed_request", detail=f"more than one {name}", close=True)
         if not request.raw_path.startswith("/"):
             raise ApiProblem(status=400, code="malformed_request", detail="the target must be a path", close=True)
         connection = _connection(request)
@@ -155,7 +167,7 @@ def _existing(found: Found | None) -> Route:
 
 def _check_payload(request: web.BaseRequest, route: Route, limit: int) -> None:
     """Refuse bodies by their heads."""
-    admission.check_encoding(request.headers)
+    admission.check_encoding(request.headers, can_be_chunked=request.version == HttpVersion11)
     if not request.body_exists:
         return
     if route.method == "GET":
@@ -173,6 +185,8 @@ def _request_id(request: web.BaseRequest) -> str:
 async def _send(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     """Send it here rather than in aiohttp, which would wait for ever for a client that does not read."""
     connection = _connection(request)
+    if "Upgrade" in request.headers:
+        response.force_close()  # to the parser, what follows is of another protocol, and never read
     try:
         async with asyncio.timeout(connection.limits.write_s):
             await response.prepare(request)

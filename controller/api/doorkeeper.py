@@ -4,6 +4,10 @@ Called by dispatch.py for every request that is not public. A token that is sent
 also where the peer would be trusted without, so that nobody takes a token for valid that is not. Tokens are read anew
 for every request, and while a request of a token runs (a stream may run for days) it is looked at again and again.
 
+Failed logins are counted in memory, and a restart forgets them. It may: a token has 256 bits of chance, so what the
+limit spares is our time and the log, not the secret; who can make us restart has the state directory or our uid; and a
+file of failures would be one that strangers fill. Ten attempts more for each start are nothing.
+
 Reading a token is one small local file, done without awaiting: so between counting failed logins and counting one more
 nothing else runs, and ten thousand attempts at once get no further than ten.
 
@@ -105,6 +109,8 @@ class Doorkeeper:
             detail = f"this token may write {self._limits.writes_per_s:g} times a second, and has"
             raise _too_many("too_many_writes", detail, wait_s)
         self._writes.take(key, now)
+        if self._writes.wait_s(key, now) > 0:
+            log.warning("too many writes", extra={"fields": {"token": key, "name": principal.token.name}})
 
     @asynccontextmanager
     async def watch(self, connection: Connection, principal: Principal) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ import re
 import socket
 import stat
 import weakref
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
@@ -53,6 +54,8 @@ class UnixListen:
 
 
 Listen = TcpListen | UnixListen
+Busy = Callable[[], Collection[int]]
+"""The descriptors of the connections that are answered right now."""
 
 
 def parse_listen(text: str) -> Listen:
@@ -96,41 +99,62 @@ def _parse_unix(text: str) -> UnixListen:
 
 
 class _Bounded(socket.socket):
-    """A listening socket that closes what is beyond `most` open connections, also those within a TLS handshake.
+    """A listening socket with about `most` open connections, also counting those within a TLS handshake.
 
-    A connection is only known to our protocol after its handshake; who never ends it would hold a descriptor till then.
+    Beyond that, whoever waits longest makes room: not the newcomer, or a few hundred sockets that say nothing would
+    keep everybody out. Those that are `busy` are spared. Who makes room is shut down, not closed: the descriptor is its
+    transport's, which takes it for a client that went away.
     """
 
-    def __init__(self, family: int, most: int) -> None:
+    def __init__(self, family: int, most: int, busy: Busy) -> None:
         super().__init__(family, socket.SOCK_STREAM)
-        self._most = most
-        self._accepted: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._most, self._busy = most, busy
+        self._accepted: dict[int, weakref.ref[socket.socket]] = {}
 
     def accept(self) -> tuple[socket.socket, object]:
         """As socket.socket has it. Raises ConnectionAbortedError, which asyncio takes for a client that went away."""
         connection, address = super().accept()
-        if sum(one.fileno() != -1 for one in self._accepted) > self._most:
+        if len(self._accepted) >= self._most:
+            self._accepted = {fd: one for fd, one in self._accepted.items() if _is_open(one, fd)}
+        if len(self._accepted) >= self._most and not self._make_room():
             connection.close()
             raise ConnectionAbortedError
-        self._accepted.add(connection)
+        self._accepted.pop(connection.fileno(), None)  # of one that is gone; the newest stands last
+        self._accepted[connection.fileno()] = weakref.ref(connection)
         return connection, address
 
+    def _make_room(self) -> bool:
+        """Shut down who waits longest; False where nobody waits."""
+        busy = self._busy()
+        for fd, found in self._accepted.items():
+            waiting = found()
+            if waiting is not None and fd not in busy:
+                del self._accepted[fd]
+                with contextlib.suppress(OSError):
+                    waiting.shutdown(socket.SHUT_RDWR)
+                return True
+        return False
 
-def open_tcp(where: TcpListen, *, most: int) -> socket.socket:
+
+def _is_open(found: weakref.ref[socket.socket], fd: int) -> bool:
+    connection = found()
+    return connection is not None and connection.fileno() == fd
+
+
+def open_tcp(where: TcpListen, *, most: int, busy: Busy = tuple) -> socket.socket:
     """A listening socket, for about `most` connections at a time. Raises ListenError."""
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    listener = _Bounded(family, most)
+    listener = _Bounded(socket.AF_INET6 if ":" in where.host else socket.AF_INET, most, busy)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return _start(listener, (where.host, where.port), where)
 
 
-def open_unix(where: UnixListen) -> socket.socket:
+def open_unix(where: UnixListen, *, most: int = 512, busy: Busy = tuple) -> socket.socket:
     """A listening socket whose file has mode 0600. Raises ListenError."""
     try:
         _clear_stale(where)
     except OSError as error:
         raise _failure(where, error) from error
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = _Bounded(socket.AF_UNIX, most, busy)
     os.fchmod(listener.fileno(), 0o600)
     return _start(listener, where.path, where)
 

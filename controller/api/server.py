@@ -83,11 +83,11 @@ class ApiServer:
         loop = asyncio.get_running_loop()
         match self._listen:
             case TcpListen(host=host):
-                listener = open_tcp(self._listen, most=self._limits.open)
+                listener = open_tcp(self._listen, most=self._limits.open, busy=self._busy)
                 self._listen = TcpListen(host=host, port=listener.getsockname()[1])
                 names = {f"[{host}]" if ":" in host else host}
             case UnixListen(path=path):
-                listener = open_unix(self._listen)
+                listener = open_unix(self._listen, most=self._limits.open, busy=self._busy)
                 self._identity = file_identity(path)
                 names = set()
             case other:
@@ -111,6 +111,9 @@ class ApiServer:
         if self._certificate is not None:
             self._certificate.renew()
         return Connection(self._web, self._limits, self._connections)
+
+    def _busy(self) -> frozenset[int]:
+        return frozenset(connection.descriptor for connection in self._connections if connection.is_busy)
 
     async def stop(self) -> None:
         """Accept no more, end all streams with their final record, let running requests end, cut what is left."""

@@ -18,6 +18,8 @@ from controller.sources.strict_yaml import BOM, Parsed, parse, without_bom
 from controller.sources.surgery import EditRefused, line_end_of, proposals, same
 from controller.sources.syntax import excerpt
 
+_MOST_QUOTED = 300
+
 
 def worker_data(content: bytes, worker_id: str) -> dict[str, Any]:
     """What the worker's own document says. Raises EditRefused."""
@@ -110,7 +112,8 @@ def _why_not(place: _Place, want: Mapping[str, Any]) -> str:
     field = next((key for key in changed if _proved(place, _with_field(have, want, key)) is None), changed[0])
     pair = place.span.root.pair(field)
     line = place.text[: (pair[0] if pair else place.span.root).start].count("\n") + 1
-    instead = f"write `{field}: {flow(want[field])}` there" if field in want else "take it out"
+    new = f"{field}: {flow(want[field])}" if field in want else ""
+    instead = "take it out" if not new else f"write `{new}` there" if len(new) <= _MOST_QUOTED else "write it there"
     return f"line {line}: `{field}` cannot be changed without changing more of the file; {instead} yourself"
 
 

@@ -146,7 +146,8 @@ def problem(status: int, code: str, detail: str, path: str | None = None, **more
         400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
         406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict", 413: "Request Entity Too Large",
         415: "Unsupported Media Type", 421: "Misdirected Request", 422: "Unprocessable Entity",
-        500: "Internal Server Error", 503: "Service Unavailable", 504: "Gateway Timeout", 507: "Insufficient Storage",
+        500: "Internal Server Error", 503: "Service Unavailable", 504: "Gateway Timeout",
+        505: "HTTP Version Not Supported", 507: "Insufficient Storage",
     }  # fmt: skip
     return {
         "type": f"urn:workerctl:problem:{code}",

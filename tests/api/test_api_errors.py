@@ -176,17 +176,6 @@ async def test_a_connection_that_never_completes_a_request_is_cut(open_site: Ope
         assert await reader.read() == b""
 
 
-async def test_connections_over_the_limit_are_cut(open_site: OpenSite) -> None:
-    site = await open_site(limits=Limits(open=2))
-    kept = [await site.connect() for _ in range(2)]
-    await site.connect()
-    reader, _ = await site.connect()
-    assert await reader.read() == b""
-
-    kept[0][1].write(request("GET /healthz HTTP/1.1"))
-    assert (await kept[0][0].readline()).startswith(b"HTTP/1.1 200")
-
-
 async def test_a_bug_of_ours_is_500_with_an_id_and_nothing_else(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.ports.broken = RuntimeError("password=hunter2")
 
