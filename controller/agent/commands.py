@@ -7,6 +7,7 @@ Nothing here decides for a slot: wishes go to the fleet, and the answer says wha
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +19,7 @@ from .adoption import Adoption
 from .failpoints import failpoint
 from .fleet import Fleet
 from .flusher import Flusher
+from .heartbeats import Heartbeats
 from .journal import Journal
 from .launches import secrets_of
 from .logs import Logs, ReadError
@@ -63,6 +65,7 @@ class Rooms:
     flusher: Flusher
     orders: Orders
     tokens: RunTokens
+    heartbeats: Heartbeats
     clock: Callable[[], Now]
     adjourn: Callable[[float, bool], None]
     leave: Callable[[], None]
@@ -87,6 +90,7 @@ class Commands:
             "preflight": self._preflight,
             "read_log": self._read_log,
             "stored": self._stored,
+            "beat": self._beat,
             "adjourn": self._adjourn,
             "kill_now": self._kill_now,
             "leave": self._leave,
@@ -265,6 +269,17 @@ class Commands:
                 raise RequestError("invalid", "marks: not a list of objects")
             run, stream = field_of(mark, "run", str), field_of(mark, "stream", str)
             self._rooms.logs.stored(run, stream, field_of(mark, "offset", int))
+        return {}, b""
+
+    # --- heartbeats ---
+
+    async def _beat(self, request: Request) -> Answer:
+        self._check_epoch(request)
+        at, beats = field_of(request, "at", (int, float)), field_of(request, "beats", dict)
+        if not all(type(heard) in (int, float) and math.isfinite(heard) for heard in (at, *beats.values())):
+            raise RequestError("invalid", "at or beats: not a time")
+        now = asyncio.get_running_loop().time()
+        self._rooms.heartbeats.told(field_of(request, "epoch", int), at, beats, now)
         return {}, b""
 
     # --- the end ---

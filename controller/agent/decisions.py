@@ -26,6 +26,7 @@ from .states import (
     Slot,
     Spawn,
     Step,
+    Wish,
 )
 
 REKILL_S = 0.25
@@ -75,6 +76,12 @@ def hooks_of(slot: Slot) -> Mapping[str, Any]:
 def has_probe(slot: Slot, kind: str) -> bool:
     """Whether the newest launch has a probe of this kind."""
     return any(probe["kind"] == kind for probe in slot.wish.launch.get("probes") or ())
+
+
+def heartbeat_ms(wish: Wish) -> Optional[int]:
+    """How long a run of this wish may be silent; None where it need not beat."""
+    found = [probe["timeout_ms"] for probe in wish.launch.get("probes") or () if probe["check"] == "heartbeat"]
+    return int(found[0]) if found else None
 
 
 def wants_running(slot: Slot) -> bool:
@@ -218,7 +225,7 @@ class Turn:
         self.set(
             run=self.dice.run, run_number=self.slot.run_number + 1, running_revision=self.slot.wish.revision,
             pid=None, started_wall=None, since=self.now.wall, why_stopping="", asked=False, killed=False,
-            deadline=None, retry_at=None, reason="", message="",
+            deadline=None, retry_at=None, reason="", message="", watchdog_ms=heartbeat_ms(self.slot.wish),
         )  # fmt: skip
         self.effects.append(Spawn(self.dice.run))
         return self.done()

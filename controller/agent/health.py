@@ -3,7 +3,8 @@
 The machine hears verdicts only; how often a check must succeed or fail is counted by probe_counts.py, and checks are
 made by probes.py. STARTING ends by the startup probe; where there is none, by the first success of the readiness probe;
 where there is neither, by living for `start_grace_ms`. READY=1 stands for a startup probe that is not there, and for a
-readiness probe that is not there. Losing readiness costs nothing but `ready`; losing liveness ends the run.
+readiness probe that is not there. Losing readiness costs nothing but `ready`; losing liveness ends the run, and so does
+WATCHDOG=trigger.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from .decisions import Turn, has_probe
+from .decisions import Turn, has_probe, heartbeat_ms
 from .states import Notified, Phase, ProbeFailed, ProbePassed, Slot, Step, Wish
 
 NOT_READY = "NotReady"
@@ -65,7 +66,20 @@ class HealthEvents(Turn):
             self.become_running("it said READY=1")
         if event.stopping:
             self.emit("stopping_announced", "it said STOPPING=1")
+        if event.watchdog_ms is not None:
+            self.set_watchdog(event.watchdog_ms)
+        if event.fails:
+            self.emit("liveness_lost", "it said WATCHDOG=trigger")
+            self.ask_to_stop("liveness", "it said WATCHDOG=trigger")
         return self.done()
+
+    def set_watchdog(self, watchdog_ms: int) -> None:
+        """It has said itself how long it may be silent, until its end. Told where it must beat."""
+        before = self.slot.watchdog_ms
+        self.set(watchdog_ms=watchdog_ms)
+        if watchdog_ms != before and heartbeat_ms(self.slot.wish) is not None:
+            text = f"after {watchdog_ms / 1000:g} s of silence from now on" if watchdog_ms else "never"
+            self.emit("watchdog_set", f"it said WATCHDOG_USEC: its heartbeat is missed {text}")
 
     def become_running(self, text: str) -> None:
         """The start is over."""
@@ -98,6 +112,7 @@ class HealthEvents(Turn):
 
         A line that a new pattern asks for has still to be found; other checks are made anew all the time.
         """
+        self.follow_heartbeat(heartbeat_ms(before))
         probe = probe_of(self.slot.wish, "readiness")
         if probe is None:
             if self.slot.reason == NOT_READY:
@@ -106,6 +121,12 @@ class HealthEvents(Turn):
                 self.set(ready=None)
         elif probe["check"] == "log_line" and probe != probe_of(before, "readiness") and self.slot.ready:
             self.set(ready=False)
+
+    def follow_heartbeat(self, before_ms: Optional[int]) -> None:
+        """More time counts at once. Less counts from the next start on: at its own the run was told how much it has."""
+        told_ms, wanted_ms = self.slot.watchdog_ms, heartbeat_ms(self.slot.wish)
+        if told_ms and wanted_ms is not None and wanted_ms != before_ms and wanted_ms > told_ms:
+            self.set(watchdog_ms=wanted_ms)
 
 
 def probe_of(wish: Wish, kind: str) -> Optional[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 PROBE_KINDS = ("startup", "readiness", "liveness")
-CHECKS = ("http", "tcp", "exec", "log_line")
+CHECKS = ("http", "tcp", "exec", "log_line", "heartbeat")
 HOOKS = ("pre_start", "post_start", "pre_stop", "post_stop")
 
 
@@ -54,7 +54,7 @@ def secrets_of(value: Mapping[str, Any]) -> Optional[dict[str, str]]:
 def _check_probe(probe: Any) -> None:
     _check(isinstance(probe, dict) and probe.get("kind") in PROBE_KINDS, "probes.kind")
     kind, check = probe["kind"], probe.get("check")
-    _check(check in CHECKS, f"probes.{kind}.check")
+    _check(check in CHECKS and (check != "heartbeat" or kind == "liveness"), f"probes.{kind}.check")
     numbers = ("period_ms", "timeout_ms", "failures", "successes")
     _check(all(_is_above_zero(probe.get(name)) for name in numbers), f"probes.{kind}")
     if check in ("http", "tcp"):

@@ -3,8 +3,8 @@
 A message counts only when its sender belongs to the slot's run, by the pid that the kernel attests: it is the leader,
 or in its session, or was started with the run's token, or descends from the leader. Everything else is dropped, and
 counted in one event a minute. Descriptors that come with a message are closed once it has been read (the barrier of
-sd_notify). Of READY, STATUS and STOPPING the machine is told, at most twenty times a second per slot; WATCHDOG is
-taken and means nothing yet; MAINPID and the rest are left alone.
+sd_notify). Of READY, STATUS, STOPPING, WATCHDOG=trigger and WATCHDOG_USEC the machine is told, at most twenty times a
+second per slot; of WATCHDOG=1 whoever counts heartbeats; MAINPID and the rest are left alone.
 
 A socket stands in our runtime folder. Where another user cannot come to that (root's own session folder is closed to
 all others), that user's stands below /run instead, in folders that only root can change and everybody can pass.
@@ -41,6 +41,8 @@ _FDS = 16
 _CREDENTIALS = struct.Struct("3i")
 _TOKEN = b"WORKER_RUN"
 _DEPTH = 64
+_DIGITS = 20
+_FOR_EVER_MS = 10 * 365 * 86_400_000
 _PASSABLE = 0o011
 _COMMONS = "/run"
 
@@ -51,6 +53,9 @@ class Word(NamedTuple):
     ready: bool
     status: Optional[str]
     stopping: bool
+    beats: bool = False
+    fails: bool = False
+    watchdog_ms: Optional[int] = None
 
 
 @dataclass
@@ -66,7 +71,10 @@ class _Ear:
 
 
 class Notifications:
-    """One per agent. `slot(name)` is the slot as it is now, `tell(kind, message, slot, data)` writes an event."""
+    """One per agent. `slot(name)` is the slot as it is now, `tell(kind, message, slot, data)` writes an event.
+
+    `beat(run)` is called when a run has said WATCHDOG=1.
+    """
 
     def __init__(
         self,
@@ -76,6 +84,7 @@ class Notifications:
         tell: Callable[[str, str, str, dict[str, Any]], None],
         commons: str = _COMMONS,
     ) -> None:
+        self.beat: Callable[[str], None] = lambda _run: None
         self._runtime = runtime
         self._folder = f"{runtime}/notify"
         self._common = f"{commons}/workerctl/{os.path.basename(runtime)}/notify"
@@ -219,11 +228,11 @@ class Notifications:
         self._loop.remove_reader(ear.listening)
         ear.timers["listen"] = self._loop.call_later(QUIET_S, self._listen, name, ear)
         if words and slot is not None and slot.run is not None:
-            said = [word.status for word in words if word.status is not None]
-            status = said[-1] if said else None
-            ready, stopping = any(word.ready for word in words), any(word.stopping for word in words)
-            if ready or stopping or status is not None:
-                self._feed(name, Notified(slot.run, ready, status, stopping))
+            if any(word.beats for word in words):
+                self.beat(slot.run)
+            told = together(slot.run, words)
+            if told != Notified(slot.run):
+                self._feed(name, told)
         if ear.refused and "refused" not in ear.timers:
             self._tell_refused(name, ear)
 
@@ -278,7 +287,33 @@ def parse(data: bytes) -> Word:
         ready=found.get("READY") == "1",
         status=None if status is None else plain_text(status, STATUS_LIMIT),
         stopping=found.get("STOPPING") == "1",
+        beats=found.get("WATCHDOG") == "1",
+        fails=found.get("WATCHDOG") == "trigger",
+        watchdog_ms=_watchdog_ms(found.get("WATCHDOG_USEC", "")),
     )
+
+
+def together(run: str, words: Iterable[Word]) -> Notified:
+    """What several messages say, the last word where they differ."""
+    told = Notified(run)
+    for word in words:
+        told = Notified(
+            run,
+            ready=told.ready or word.ready,
+            status=told.status if word.status is None else word.status,
+            stopping=told.stopping or word.stopping,
+            watchdog_ms=told.watchdog_ms if word.watchdog_ms is None else word.watchdog_ms,
+            fails=told.fails or word.fails,
+        )
+    return told
+
+
+def _watchdog_ms(text: str) -> Optional[int]:
+    """Of microseconds, at least 1 ms. 0, and what the protocol calls for ever, is 0; None for what is no number."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        return None
+    found = -(-int(text) // 1000)
+    return found if found < _FOR_EVER_MS else 0
 
 
 def belongs(pid: int, leader: Optional[int], run: Optional[str]) -> bool:

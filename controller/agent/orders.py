@@ -117,6 +117,8 @@ class Orders:
         path = self._tools.notify(slot.name, place.uid)
         if path:
             environ["NOTIFY_SOCKET"] = path
+            if slot.watchdog_ms:
+                environ["WATCHDOG_USEC"] = str(slot.watchdog_ms * 1000)
         token = self._tools.token(slot.name, run)
         if token:
             environ["WORKERCTL_HEARTBEAT_TOKEN"] = token

@@ -1,6 +1,7 @@
 """Which probes of a slot are due, and when a series of successes or failures is a verdict. Pure.
 
-Called by probes.py. While there is a startup probe and it has not succeeded, it is the only one.
+Called by probes.py. While there is a startup probe and it has not succeeded, it is the only one. A run that must beat
+may have been told another time than the launch has by now, or said one itself: that is the one which counts.
 """
 
 from __future__ import annotations
@@ -40,4 +41,14 @@ def due_probes(slot: Optional[Slot]) -> list[Probe]:
     startup = [probe for probe in probes if probe["kind"] == "startup"]
     if startup and slot.phase is Phase.STARTING:
         return startup
-    return [probe for probe in probes if probe["kind"] != "startup"]
+    return [_as_told(probe, slot) for probe in probes if probe["kind"] != "startup" and not _is_off(probe, slot)]
+
+
+def _is_off(probe: Probe, slot: Slot) -> bool:
+    return probe["check"] == "heartbeat" and slot.watchdog_ms == 0
+
+
+def _as_told(probe: Probe, slot: Slot) -> Probe:
+    if probe["check"] != "heartbeat" or slot.watchdog_ms is None:
+        return probe
+    return {**probe, "timeout_ms": slot.watchdog_ms}

@@ -9,6 +9,8 @@ was short of CPU) counts as little more than a slice. So a stalled agent makes n
 `log_line` is not asked but listened for: a line that matches within the period is a success at once. For startup and
 readiness every line of the run counts, from its beginning, also what was written while no agent was there, and one is
 enough for ever; for liveness each period needs a new one.
+
+`heartbeat` is not asked either: heartbeats.py knows when the run was last heard, and from where.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from .decisions import Dice
+from .heartbeats import Heartbeats
 from .logs import ReadError
 from .orders import Orders
 from .probe_checks import LineSearch, Result, check_http, check_tcp
@@ -52,8 +55,13 @@ class Ground:
     read: Callable[[str, str, int, int], tuple[dict[str, Any], bytes]]
     folder: str
     remarks: Remarks
+    heartbeats: Heartbeats
 
 
+LATE_LOOK_S = 1.0
+"""How often it is looked whether a run that is late with its heartbeat has been heard again."""
+DOUBT_S = 0.3
+"""A run that seems silent may have spoken while we were stalled: so long we listen before it is failed."""
 LATE_S = 1.0
 """How long after its end a cancelled probe's process may still make its files."""
 
@@ -129,6 +137,9 @@ class Probes:
             remarks.fine(name, probe["kind"])
 
     async def _probe(self, name: str, run: str, probe: Probe) -> None:
+        if probe["check"] == "heartbeat":
+            await self._attend(name, run, probe)
+            return
         period = probe["period_ms"] / 1000.0
         tally = Tally()
         slot = self._ground.slot(name)
@@ -162,6 +173,41 @@ class Probes:
             self._ground.remarks.fine(name, probe["kind"])
         elif result.message:
             self._ground.remarks.failing(name, probe, tally, result.message)
+
+    # --- what must come by itself ---
+
+    async def _attend(self, name: str, run: str, probe: Probe) -> None:
+        """Until cancelled: say it where the run has been silent for half of its time, and fail it after all of it."""
+        loop, heartbeats = asyncio.get_running_loop(), self._ground.heartbeats
+        limit = probe["timeout_ms"] / 1000.0
+        voice = heartbeats.begin(run, loop.time())
+        try:
+            while True:
+                silence = heartbeats.silence(run, loop.time())
+                words = "" if silence is None else f"no heartbeat for {silence:.{0 if limit >= 10 else 1}f} s"
+                if silence is None or silence < limit / 2:
+                    self._ground.remarks.fine(name, probe["kind"])
+                    pause = limit / 2 - (silence or 0.0)
+                elif silence < limit or not await self._is_still_silent(run, limit):
+                    text = f"{words}; without one it is ended after {limit:g} s"
+                    self._ground.remarks.failing(name, probe, Tally(), text)
+                    pause = min(limit - silence, LATE_LOOK_S)
+                else:
+                    self._ground.feed(name, ProbeFailed(run, probe["kind"], f"{words}, asked for every {limit:g} s"))
+                    pause = limit
+                await asyncio.sleep(max(pause, SLICE_S))
+        finally:
+            heartbeats.end(voice)
+
+    async def _is_still_silent(self, run: str, limit: float) -> bool:
+        """After a moment that was really ours: where we were stalled, what it said may lie unread."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(DOUBT_S)
+            if loop.time() - before < 2 * DOUBT_S:
+                silence = self._ground.heartbeats.silence(run, loop.time())
+                return silence is not None and silence >= limit
 
     # --- what is asked ---
 

@@ -32,6 +32,9 @@ Requests (fields beside id and op -> fields of the answer):
           `offset` is where the payload starts (later than asked when a gap lies between: `gap` {from, to, reason});
           `size` is the file's physical end now; `ended`: no more will come.
   stored  {epoch, marks: [{run, stream, offset}]} -> {}       all bytes below are safe elsewhere; may be reclaimed
+  beat    {epoch, at, beats: {run: at}} -> {}                 each second while a run must beat: when the controller
+          last heard of runs, those of which it has since the last message that was answered. All times are of one
+          monotonic clock of the controller's and mean nothing else. Runs that need not beat are passed over.
   adjourn {epoch, deadline_s, awaited?} -> {}                 stop all, start nothing until the next claim; then exit.
                                                               Slots whose grace is longer are killed at the deadline.
                                                               What others depend on is asked to end after them.

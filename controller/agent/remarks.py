@@ -69,6 +69,8 @@ class Remarks:
 
 def in_words(probe: Probe, tally: Tally, message: str) -> str:
     """`the readiness probe fails: 127.0.0.1:8080: connection refused (12 times in a row, asked every 5 s)`."""
+    if probe["check"] == "heartbeat":
+        return message
     if not tally.failures:
         return f"the {probe['kind']} probe cannot be made: {message}"
     times = "once" if tally.failures == 1 else f"{tally.failures} times in a row"

@@ -61,6 +61,7 @@ _LATER: Mapping[str, Any] = {
     "ended_mono": _NUMBER,
     "asked_mono": (*_NUMBER, type(None)),
     "killed_mono": (*_NUMBER, type(None)),
+    "watchdog_ms": (int, type(None)),
 }
 """What records of the first version do not hold: an agent that replaces it finds their defaults."""
 _HOOKS = ("hook", "aside")

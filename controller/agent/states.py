@@ -139,6 +139,7 @@ class Slot:
     `hook` is the hook that the phase waits for, `aside` a post_start that runs beside the process and that nothing
     waits for. `ready` is None where nothing has said anything about it.
     `ended_mono` is when the last run ended, `asked_mono` when it was asked to, `killed_mono` when it was first killed.
+    `watchdog_ms`: how long it may be silent, as told at its start or by itself since; 0 for ever, None: nobody told.
     """
 
     name: str
@@ -172,6 +173,7 @@ class Slot:
     ended_mono: float = 0.0
     asked_mono: Optional[float] = None
     killed_mono: Optional[float] = None
+    watchdog_ms: Optional[int] = None
 
 
 # --- what it hears ---------------------------------------------------------------------------------------------
@@ -307,12 +309,14 @@ class ProbeFailed:
 
 @dataclass(frozen=True)
 class Notified:
-    """The run has told something of itself over NOTIFY_SOCKET; `status` is None where it said none."""
+    """The run has told something of itself over NOTIFY_SOCKET; None is not told, `fails` is WATCHDOG=trigger."""
 
     run: str
     ready: bool = False
     status: Optional[str] = None
     stopping: bool = False
+    watchdog_ms: Optional[int] = None
+    fails: bool = False
 
 
 @dataclass(frozen=True)

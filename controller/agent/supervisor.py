@@ -31,6 +31,7 @@ from .figures import PERIOD_S, Sweeper
 from .fleet import Fleet, Outside
 from .flusher import Flusher
 from .footing import Footing, Memory
+from .heartbeats import Heartbeats
 from .hosting import Host
 from .journal import Event, Journal
 from .limits import Limiter
@@ -123,6 +124,8 @@ class Agent:
         self._secrets = BroughtSecrets(paths.runtime)
         self._notifications = Notifications(paths.runtime, fleet.slots.get, fleet.feed, self._tell_of_slot)
         self._tokens = RunTokens(paths.state)
+        self._heartbeats = Heartbeats()
+        self._notifications.beat = lambda run: self._heartbeats.spoke(run, asyncio.get_running_loop().time())
         self._errands = Errands(self._link.send, fleet.hook_owner, fleet.feed, self._logs.close_run)
         tools = Tools(
             clock=read_clock,
@@ -137,7 +140,9 @@ class Agent:
         self._remarks = Remarks(fleet.show)
         fleet.remark = self._remarks.of
         folder = f"{paths.state}/probes"
-        ground = Ground(fleet.slots.get, fleet.feed, self._dice, self._logs.read, folder, self._remarks)
+        ground = Ground(
+            fleet.slots.get, fleet.feed, self._dice, self._logs.read, folder, self._remarks, self._heartbeats
+        )
         self._probes = Probes(ground, self._orders)
         self._logs.on_new = self._probes.new_output
         self._adoption = Adoption(fleet, self._errands, self._orphans, self._link.send)
@@ -161,6 +166,7 @@ class Agent:
             flusher=self._flusher,
             orders=self._orders,
             tokens=self._tokens,
+            heartbeats=self._heartbeats,
             clock=read_clock,
             adjourn=self._ending.adjourn,
             leave=self._ending.leave,

@@ -178,6 +178,11 @@ def test_an_unknown_user_cannot_start_and_says_so(site: Site) -> None:
         (b"STATUS=a\x00b\nSTOPPING=1\nnonsense", Word(False, "a b", True)),
         (b"STATUS=" + b"x" * 500, Word(False, "x" * 200, False)),
         (b"\xff\xfe", Word(False, None, False)),
+        (b"WATCHDOG=1\nWATCHDOG_USEC=20000000", Word(False, None, False, beats=True, watchdog_ms=20_000)),
+        (b"WATCHDOG=trigger\nWATCHDOG_USEC=1", Word(False, None, False, fails=True, watchdog_ms=1)),
+        (b"WATCHDOG_USEC=18446744073709551615", Word(False, None, False, watchdog_ms=0)),
+        (b"WATCHDOG_USEC=0", Word(False, None, False, watchdog_ms=0)),
+        (b"WATCHDOG=2\nWATCHDOG_USEC=-5", Word(False, None, False)),
     ],
 )
 def test_a_message_in_words(data: bytes, word: Word) -> None:
