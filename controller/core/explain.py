@@ -27,7 +27,7 @@ from controller.core.status import (
     summary,
     worst_slot,
 )
-from controller.core.steps import lacks_secrets
+from controller.core.steps import THEN_ITS_SPEC, lacks_secrets
 
 _UNTIL_EDITED = "nothing by itself until the spec is edited"
 _TOLD_BESIDE = (
@@ -79,7 +79,7 @@ def explain(picture: Picture, holds: Sequence[Hold], *, now: float) -> Explanati
     if hold is not None:
         told = Explanation(why=f"{told.why}; {_message_of(hold, picture)}", next=_next_of_hold(hold, told.next, now))
     else:
-        paced = next((entry for entry in holds if entry.reason in _TOLD_BESIDE), None)
+        paced = next((entry for entry in holds if entry.reason in _TOLD_BESIDE and not _is_told(entry, told)), None)
         if paced is not None:
             told = Explanation(why=f"{told.why}; {paced.message}", next=told.next)
     worker = picture.desired
@@ -88,6 +88,11 @@ def explain(picture: Picture, holds: Sequence[Hold], *, now: float) -> Explanati
     stale = f"its file has a problem and the last good spec goes on: {summary(worker.problems)}"
     fix = f"correct {worker.problems[0].file}; it is read again when it changes"
     return Explanation(why=f"{told.why}; {stale}", next=f"{told.next}; {fix}" if told.next else fix)
+
+
+def _is_told(hold: Hold, told: Explanation) -> bool:
+    """A keep is what a stopped worker's state is explained with."""
+    return hold.reason == "KeptStopped" and hold.message.removesuffix(THEN_ITS_SPEC) in told.why
 
 
 # --- without a spec, or without a host to ask ---------------------------------------------------------------------
@@ -200,7 +205,9 @@ def _running(picture: Picture) -> str:
         return (
             "it runs at its former revision" if due == 1 else f"all {due} instances run, {former} at a former revision"
         )
-    return "it runs as the spec asks" if running == 1 else f"all {running} instances run as the spec asks"
+    is_kept = picture.desired is not None and picture.desired.keep is not None
+    as_asked = "" if is_kept else " as the spec asks"
+    return f"it runs{as_asked}" if running == 1 else f"all {running} instances run{as_asked}"
 
 
 def _is_former(slot: Slot, worker: DesiredWorker | None) -> bool:
@@ -216,7 +223,7 @@ def _explain_stopped(picture: Picture, worker: DesiredWorker) -> Explanation:
         return Explanation(why="its spec asks for no instance (replicas: 0)")
     if worker.keep is not None and worker.keep.wanted == "stopped":
         return Explanation(
-            why=f"it is {worker.keep}", next=f"its spec decides again then, or at `workerctl start {name}`"
+            why=f"it is {worker.keep}", next=f"its spec decides again then, or at `workerctl resume {name}`"
         )
     if worker.wanted == "stopped":
         return Explanation(why="its spec asks for it to be stopped (desired_state: stopped)", next=_start(name))

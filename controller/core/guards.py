@@ -67,7 +67,8 @@ def prune_guard(desired: Desired, observed: Observed) -> Guard | None:
 def mass_restart_guard(desired: Desired, observed: Observed) -> Guard | None:
     """The guard against replacing most of the workers; None where what is pending is harmless.
 
-    It stands only while at least one process, running or to be started again, would be replaced.
+    `desired` has the keeps laid over, as the planner has it. The guard stands only while at least one process, running
+    or to be started again, would be replaced.
     """
     slots = list(_wanted_slots(desired, observed))
     behind: dict[str, ObservedInstance] = {}
@@ -130,8 +131,8 @@ def _goes_on(worker: DesiredWorker, seen: ObservedInstance) -> bool:
 
 
 def _is_stopped(worker: DesiredWorker, seen: ObservedInstance) -> bool:
-    wanted = worker.spec.wanted
-    return wanted == "stopped" or (wanted == "unless_stopped" and seen.wanted == "stopped")
+    """What is kept stopped for a while is stopped too, and what is kept running is not, whatever its spec says."""
+    return worker.wanted == "stopped" or (worker.wanted == "unless_stopped" and seen.wanted == "stopped")
 
 
 def _stopped_meanwhile(

@@ -30,7 +30,11 @@ class RunIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """A worker is kept stopped, or running, until a time, whatever its spec says. It ends by itself."""
+    """A worker is kept stopped, or running, until a time, whatever its spec says. It ends by itself.
+
+    `at` and `until` are seconds since the epoch; `boot_until` is the end in seconds since the boot `boot_id`, see
+    keeps.py. Nothing of these but `until` is shown.
+    """
 
     worker_id: str
     wanted: Literal["running", "stopped"]
@@ -38,10 +42,13 @@ class Keep:
     at: float
     actor: str = "unknown"
     reason: str = ""
+    boot_id: str = ""
+    boot_until: float = 0.0
 
     def __str__(self) -> str:
         until = datetime.fromtimestamp(self.until, tz=UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return f"kept {self.wanted} by {self.actor} until {until}" + (f": {self.reason}" if self.reason else "")
+        why = f"{self.reason}, by {self.actor}" if self.reason else f"by {self.actor}"
+        return f"kept {self.wanted} until {until} ({why})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from controller.core.intents import RunIntent
 from controller.core.observed import Status
 from controller.core.picture import Picture, Slot
 from controller.core.plan import ActionKind, Hold
-from controller.core.steps import Step, is_pending, step_for
+from controller.core.steps import THEN_ITS_SPEC, Step, is_pending, step_for
 
 REFUSAL_S = 30.0
 """A launch that the supervisor refused is offered again after this long: a missing file may have come."""
@@ -125,7 +125,7 @@ class _Decision:
         keep = self._worker.keep
         if keep is not None:
             reason = "KeptStopped" if keep.wanted == "stopped" else "KeptRunning"
-            self._hold(reason, f"{keep}; then its spec decides again", until=keep.until)
+            self._hold(reason, f"{keep}{THEN_ITS_SPEC}", until=keep.until)
 
     def _is_in_vain(self, slot: Slot) -> bool:
         """A wish for a new run of what is to be stopped."""

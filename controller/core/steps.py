@@ -28,6 +28,8 @@ from controller.core.picture import Slot
 from controller.core.plan import ActionKind
 
 START_WISH_S = 5.0
+THEN_ITS_SPEC = "; then its spec decides again"
+"""What follows on a keep, wherever one is told."""
 SECRETS_MISSING = "SecretsMissing"
 """The reason that a supervisor gives for a slot whose secret values it does not have."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import secrets
 
 from controller.api.ports import ActionWish, Refused
-from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown
+from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
 from controller.core.intents import Keep
 from controller.core.picture import Picture
 from controller.reconcile.operations import Operation
 from controller.store.records import Event
+
+STATES = {"start": "running", "stop": "stopped"}
 
 
 def keep_for(wish: ActionWish, for_ms: int, now: float) -> Keep:
@@ -48,7 +50,7 @@ def refusal_of(wish: ActionWish, picture: Picture) -> Refused | None:
         hint += "; or pass for_ms: what is wanted for a while needs no file" if problems and worker else ""
         return Refused(code="broken_file", message=message, hint=hint, problems=problems)
     if wish.action == "restart" and worker.keep is not None and worker.keep.wanted == "stopped":
-        return Refused(code="stopped", message=f"it is {worker.keep}", hint=f"workerctl start {wish.worker_id}")
+        return Refused(code="stopped", message=f"it is {worker.keep}", hint=f"workerctl resume {wish.worker_id}")
     if wish.action == "restart" and worker.wanted == "stopped":
         return Refused(code="stopped", message="it is stopped by its spec", hint=f"workerctl start {wish.worker_id}")
     return None
@@ -69,21 +71,31 @@ def requested(wish: ActionWish, operation: Operation) -> Event:
     return Event(
         at=operation.created_at, type=f"{wish.action}_requested", worker_id=wish.worker_id, actor=wish.actor,
         cause=wish.reason, message=f"{wish.action}{how} asked for by {wish.actor}{because}",
-        data={"operation_id": operation.operation_id},
+        data={"operation_id": operation.operation_id, "request_id": wish.request_id},
     )  # fmt: skip
 
 
-def unwritten(outcome: SpecRefused | SpecInvalid | SpecUnknown | SpecStale, state: str) -> Refused:
-    """Why the file does not ask for the state now."""
+def state_wish(wish: ActionWish) -> SpecWish:
+    """What is to be written for a start or a stop."""
+    return SpecWish(
+        action="state", worker_id=wish.worker_id, actor=wish.actor, request_id=wish.request_id,
+        body={"desired_state": STATES[wish.action]},
+    )  # fmt: skip
+
+
+def unwritten(outcome: SpecRefused | SpecInvalid | SpecUnknown | SpecStale) -> Refused:
+    """Why the file does not ask for the state now, in the words of a write of a spec."""
     match outcome:
-        case SpecRefused(reason=reason, message=message, hint=hint, problems=problems):
-            instead = f"set desired_state: {state} in the file, or pass for_ms" if reason == "read_only_source" else ""
-            instead = hint or instead
-            return Refused(code=reason, message=message, hint=instead, problems=problems)
+        case SpecRefused() as refusal:
+            return Refused(
+                code=refusal.reason, message=refusal.message, hint=refusal.hint, problems=refusal.problems,
+                retry_after_s=refusal.retry_after_s,
+            )  # fmt: skip
         case SpecInvalid(problems=problems):
             return Refused(code="broken_file", message="its file must be corrected first", problems=problems)
         case SpecUnknown() | SpecStale():
-            return Refused(code="busy", message="its file is being changed by others", hint="try again")
+            message = "its file is being changed by others"
+            return Refused(code="busy", message=message, hint="try again", retry_after_s=1)
 
 
 def served(picture: Picture) -> int:

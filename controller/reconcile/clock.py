@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
+
+from controller.core.keeps import Clocks
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock:
@@ -22,3 +27,12 @@ class Clock:
             return False
         wake.clear()
         return True
+
+
+def read_clocks() -> Clocks:
+    """All clocks of this host, now."""
+    try:
+        boot_id = _BOOT_ID.read_text().strip()
+    except OSError:
+        boot_id = ""
+    return Clocks(wall=time.time(), boot_id=boot_id, boot_s=time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -161,6 +161,7 @@ class Loop:
         self.last_turn_at = now
         if self.desired is None or self.draining or batch.only == frozenset():
             return
+        self._wishes.follow_clocks()
         desired, intents = self.desired, self.intents()
         observed = self.observed()
         plan = make_plan(desired, observed, intents, now=now, only=batch.only)
@@ -245,7 +246,8 @@ class Loop:
         if intents.confirmed and self.desired is not None:
             # What was confirmed is done, or is no longer what waits: either way the next such change is asked about.
             is_certain = is_complete and not self.desired.hold_reason
-            standing = guards.standing(self.desired, observed)
+            kept = with_keeps(self.desired, intents, self._clock.now())
+            standing = guards.standing(kept, observed)
             self._wishes.forget_confirmations(intents.confirmed, standing, None if is_certain else self._clock.now())
 
     def _is_pending(self, worker_id: str, intent: RunIntent, observed: Observed) -> bool:

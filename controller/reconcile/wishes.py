@@ -3,6 +3,8 @@
 The database has their history; these files are the wishes themselves, so that losing the database loses none. A file
 that cannot be read is moved aside (`.bad`) and told, the others count. Where the folder was removed under us, the next
 write makes it anew with all that is live.
+
+The ends of keeps follow the clocks (core/keeps.py): at the start and with every turn of the loop.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from controller.agent.failpoints import failpoint
 from controller.core.intents import Intents, Keep, RunIntent
+from controller.core.keeps import Clocks, bound, followed
+from controller.reconcile.clock import read_clocks
 from controller.reconcile.state import remove_leftovers, sync_directory, write_durably
 
 CONFIRMATION_LIVES_S = 60.0
@@ -33,8 +37,8 @@ class WishBook:
     person makes at this moment, and take the new one for the old.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, clocks: Callable[[], Clocks] = read_clocks) -> None:
+        self._directory, self._clocks = directory, clocks
         self._runs: dict[str, RunIntent] = {}
         self._keeps: dict[str, Keep] = {}
         self._confirmed: dict[str, float] = {}
@@ -43,6 +47,7 @@ class WishBook:
         remove_leftovers(directory)
         for path in sorted(directory.glob("*.json")):
             self._load(path)
+        self.follow_clocks()
 
     @property
     def intents(self) -> Intents:
@@ -67,9 +72,27 @@ class WishBook:
 
     def keep(self, keep: Keep) -> None:
         """From now on this decides, until its time is over. Durable before it returns."""
+        keep = bound(keep, self._clocks())
         with self._noting():
             self._write(f"keep-{keep.worker_id}.json", {"keep": asdict(keep)})
             self._keeps[keep.worker_id] = keep
+
+    def follow_clocks(self) -> None:
+        """Where the wall clock was set, or this is another boot, keeps get the end that is theirs now."""
+        clocks = self._clocks()
+        moved = {one.worker_id: one for one in self._keeps.values() if followed(one, clocks) != one}
+        for worker_id, before in moved.items():  # Rare; so no turn of the loop waits for the lock.
+            with self._lock:
+                if self._keeps.get(worker_id) is not before:
+                    continue
+                keep = self._keeps[worker_id] = followed(before, clocks)
+                fields = {"worker": worker_id, "kept": str(keep)}
+                if abs(keep.until - before.until) > 0:
+                    log.warning("the clock was set: a keep ends at another time of it", extra={"fields": fields})
+                try:
+                    self._write(f"keep-{worker_id}.json", {"keep": asdict(keep)})
+                except OSError as error:
+                    log.warning("a keep could not be written anew", extra={"fields": {**fields, "error": str(error)}})
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
@@ -155,12 +178,22 @@ class WishBook:
                 path.rename(path.with_suffix(".bad"))
 
 
+def read_keeps(directory: Path) -> Mapping[str, Keep]:
+    """The keeps in another one's folder. Nothing is changed there; what cannot be read does not count."""
+    found: dict[str, Keep] = {}
+    for path in sorted(directory.glob("keep-*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            worker_id = path.stem.removeprefix("keep-")
+            found[worker_id] = _read_keep(json.loads(path.read_bytes())["keep"], worker_id)
+    return found
+
+
 def _read_keep(value: dict[str, Any], worker_id: str) -> Keep:
     keep = Keep(**value)
-    is_text = all(isinstance(value.get(name, ""), str) for name in ("actor", "reason"))
+    is_text = all(isinstance(value.get(name, ""), str) for name in ("actor", "reason", "boot_id"))
     if keep.worker_id != worker_id or keep.wanted not in ("running", "stopped") or not is_text:
         raise ValueError("a field is wrong")
-    return replace(keep, until=float(keep.until), at=float(keep.at))
+    return replace(keep, until=float(keep.until), at=float(keep.at), boot_until=float(keep.boot_until))
 
 
 def _read_intent(value: dict[str, Any], worker_id: str) -> RunIntent:

@@ -7,7 +7,8 @@ Nothing of the state directory is written or locked: the records are copied, and
 uses reads the specs over the copy. So guards, holds and removals are those that it would tell. The identity of the
 accepted directory is left out of the copy: a checkout elsewhere is to be compared, not suspected.
 
-It cannot know what no spec says: whether a process runs, what an env file held before, what people asked for.
+What people keep stopped or running for a while counts, then as now. It cannot know what nobody says: whether a process
+runs, what an env file held before.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from controller.core.desired import DesiredWorker
-from controller.core.intents import Intents
+from controller.core.desired import Desired, DesiredWorker
+from controller.core.intents import Intents, Keep
+from controller.core.keeps import with_keeps
 from controller.core.observed import HostView, Observed, ObservedInstance, Status
 from controller.core.plan import Plan
 from controller.core.planner import plan
@@ -49,8 +51,17 @@ class Preview:
     known: int
 
 
-def preview(root: str, state_dir: str | None, surroundings: Surroundings, *, now: float) -> Preview:
+def preview(
+    root: str,
+    state_dir: str | None,
+    surroundings: Surroundings,
+    *,
+    now: float,
+    keeps: Mapping[str, Keep] | None = None,
+) -> Preview:
     """Plans the specs at `root` over the last accepted ones of `state_dir`. `now` in epoch seconds.
+
+    `keeps` are those of `state_dir`, by worker.
 
     Raises OSError when the state directory is there and cannot be read.
     """
@@ -58,15 +69,16 @@ def preview(root: str, state_dir: str | None, surroundings: Surroundings, *, now
         if state_dir is not None:
             _copy_records(os.path.join(state_dir, RECORDS), os.path.join(copy, RECORDS))
         memory, _ = LastGoodFiles(os.path.join(copy, RECORDS)).load()
-        before = _workers_before(root, memory.workers.values(), surroundings)
+        known = _workers_before(root, memory.workers.values(), surroundings)
         source = DirectorySource(root, copy, surroundings, settle_ms=0)
         source.scan(_LATER)
         desired = source.scan(_LATER).desired  # a removal takes two looks
+    intents = Intents(keeps=keeps or {})
+    accepted = Desired(workers={worker.worker_id: worker for worker in known})
+    before = tuple(with_keeps(accepted, intents, now).workers.values())
     hosts = {worker.spec.host for worker in (*before, *desired.workers.values())}
     observed = Observed(hosts={host: _host(host, before) for host in sorted(hosts)})
-    return Preview(
-        plan=plan(desired, observed, Intents(), now=now), problems=desired.problems, known=len(memory.workers)
-    )
+    return Preview(plan=plan(desired, observed, intents, now=now), problems=desired.problems, known=len(memory.workers))
 
 
 def _copy_records(source: str, target: str) -> None:
@@ -116,8 +128,8 @@ def _host(name: str, workers: Iterable[DesiredWorker]) -> HostView:
 
 
 def _slot(worker: DesiredWorker, ordinal: int) -> ObservedInstance:
-    """One instance as the accepted spec brings it about; what nobody asked to run is taken for stopped."""
-    is_running = worker.spec.wanted == "running"
+    """One instance as the accepted spec, or a keep, brings it about; what nobody asked to run is taken for stopped."""
+    is_running = worker.wanted == "running"
     return ObservedInstance(
         worker_id=worker.worker_id,
         ordinal=ordinal,

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from controller.cli.errors import Exit
+from controller.core.intents import Keep
+from controller.reconcile.clock import read_clocks
+from controller.reconcile.wishes import WishBook
 from controller.sources.directory import DirectorySource
 from controller.sources.launching import Surroundings
 from tests.cli.cli_site import run
@@ -89,3 +92,16 @@ def test_a_state_directory_that_cannot_be_read_is_an_error(specs: Path) -> None:
     (state / "last_good").touch()
     result = run(None, "plan", "--offline", str(specs), "--state-dir", str(state))
     assert (result.exit_code, f"{state}/last_good: Not a directory" in result.stderr) == (Exit.FAILED, True)
+
+
+def test_what_is_kept_stopped_is_told_and_left_as_it_is(specs: Path) -> None:
+    state = accept(specs)
+    (state / "intents").mkdir()
+    now = read_clocks().wall
+    WishBook(state / "intents").keep(
+        Keep(worker_id="web", wanted="stopped", at=now, until=now + 60, actor="alice", reason="tidying")
+    )
+    result = run(None, "plan", "--offline", str(specs), "--state-dir", str(state))
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert result.stdout.startswith("hold     web: KeptStopped: kept stopped until ")
+    assert "(tidying, by alice)" in result.stdout

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.guards import lost_guard, mass_restart_guard, prune_guard, standing
-from controller.core.intents import Intents
+from controller.core.intents import Intents, Keep
+from controller.core.keeps import with_keeps
 from controller.core.observed import HostView, Observed, ObservedInstance, Status
 from controller.core.plan import Plan
-from tests.core.core_builders import desired, observed, planned, removing, row, seen, view, wish, worker
+from tests.core.core_builders import NOW, desired, observed, planned, removing, row, seen, view, wish, worker
 
 NAMES = tuple(f"w{number}" for number in range(6))
 
@@ -255,3 +256,52 @@ def test_restarts_that_a_person_asks_for_one_by_one_are_not_guarded() -> None:
     intents = Intents(runs={name: wish(name).runs[name] for name in NAMES})
     plan = planned(desired(*fleet()), observed(*running(fleet())), intents)
     assert kinds(plan) == [f"restart {name}/0" for name in NAMES]
+
+
+# --- what is kept stopped or running for a while -------------------------------------------------------------------
+
+
+def keeping(wanted: Literal["running", "stopped"], *names: str, until: float = NOW + 60) -> Intents:
+    return Intents(keeps={name: Keep(worker_id=name, wanted=wanted, until=until, at=NOW) for name in names})
+
+
+def test_what_is_kept_stopped_needs_no_guard_by_itself_and_counts_beside_what_runs() -> None:
+    after = fleet(env={"A": "1"})
+    down = [seen(entry, status=Status.STOPPED, wanted="stopped") for entry in fleet(NAMES[3:])]
+    kept = keeping("stopped", *NAMES[3:])
+    nothing_runs = [seen(entry, status=Status.STOPPED, wanted="stopped") for entry in fleet()]
+    assert kinds(planned(desired(*after), observed(*nothing_runs), keeping("stopped", *NAMES))) == [
+        f"update {name}/0" for name in NAMES
+    ]
+    held = planned(desired(*after), observed(*running(fleet(NAMES[:3])), *down), kept)
+    assert {hold.worker_id for hold in held.holds if hold.confirm} == set(NAMES), "they would start with it"
+
+
+def test_what_is_kept_running_is_part_of_a_mass_restart_though_its_spec_says_stopped() -> None:
+    after = fleet(NAMES[:4], env={"A": "1"}, desired_state="stopped")
+    have = observed(*running(fleet(NAMES[:4])))
+    assert kinds(planned(desired(*after), have)) == [f"stop {name}/0" for name in NAMES[:4]]
+    plan = planned(desired(*after), have, keeping("running", *NAMES[:4]))
+    assert kinds(plan) == []
+    assert {hold.worker_id for hold in plan.holds if hold.reason == "MassRestartGuard"} == set(NAMES[:4])
+    confirmed = replace(keeping("running", *NAMES[:4]), confirmed=confirm(plan).confirmed)
+    assert kinds(planned(desired(*after), have, confirmed)) == [f"replace {name}/0" for name in NAMES[:4]]
+
+
+def test_keeping_one_held_worker_stopped_releases_no_other() -> None:
+    before, changed = fleet(NAMES[:5]), [*fleet(NAMES[:4], env={"A": "1"}), worker("w4")]
+    kept = keeping("stopped", "w0")
+    assert kinds(planned(desired(*changed), observed(*running(before)), kept)) == ["stop w0/0"]
+    down = seen(changed[0], status=Status.STOPPED, wanted="stopped")
+    plan = planned(desired(*changed), observed(down, *running(before[1:])), kept)
+    assert kinds(plan) == []
+    assert {hold.worker_id for hold in plan.holds if hold.confirm} == {"w1", "w2", "w3"}
+    want = with_keeps(desired(*changed), kept, NOW)
+    assert standing(want, observed(down, *running(before[1:]))) == confirm(plan).confirmed
+
+
+def test_what_is_kept_stopped_is_removed_under_the_same_guard_as_all_others() -> None:
+    have = observed(*(seen(entry, status=Status.STOPPED, wanted="stopped") for entry in fleet()))
+    plan = planned(desired(*fleet(NAMES[4:]), removed=NAMES[:4]), have, keeping("stopped", *NAMES))
+    assert kinds(plan) == []
+    assert {hold.worker_id for hold in plan.holds if hold.reason == "PruneGuard"} == set(NAMES[:4])

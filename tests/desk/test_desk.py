@@ -186,11 +186,11 @@ async def test_what_is_kept_stopped_starts_again_by_itself_and_its_file_is_left_
     status = await scene.desk.status("web")
     assert status is not None
     assert (status["desired_state"], status["status"]) == ("stopped", "stopped")
-    assert "it is kept stopped by ann until " in status["why"]
+    assert "it is kept stopped until " in status["why"]
     assert [hold["reason"] for hold in status["holds"]] == ["KeptStopped"]
     suspended = next(one for one in status["conditions"] if one["type"] == "Suspended")
     assert (suspended["status"], suspended["reason"]) == ("True", "KeptStopped")
-    assert suspended["message"].endswith(": maintenance")
+    assert suspended["message"].endswith(" (maintenance, by ann)")
     assert isinstance(await scene.act("restart"), Refused)
     assert await scene.ended(await scene.act("stop", for_ms=300)) == "succeeded"
     await until(lambda: not scene.wishes.intents.keeps)

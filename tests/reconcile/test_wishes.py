@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.intents import Intents, RunIntent
-from controller.reconcile.wishes import CONFIRMATION_LIVES_S, WishBook
+from controller.core.intents import Intents, Keep, RunIntent
+from controller.core.keeps import Clocks
+from controller.reconcile.wishes import CONFIRMATION_LIVES_S, WishBook, read_keeps
 from tests.core.core_builders import NOW
 
 
@@ -169,3 +170,74 @@ def test_a_kill_leaves_the_wish_whole_or_not_at_all(tmp_path: Path, point: str, 
     assert done.returncode == -9
     assert len(WishBook(tmp_path).intents.runs) == kept
     assert len(list(tmp_path.iterdir())) == kept, "nothing half is left"
+
+
+# --- keeps -----------------------------------------------------------------------------------------------------------
+
+
+class Hands:
+    """Clocks that a test sets."""
+
+    def __init__(self) -> None:
+        self.clocks = Clocks(wall=NOW, boot_id="first", boot_s=500.0)
+
+    def __call__(self) -> Clocks:
+        return self.clocks
+
+    def move(self, *, seconds: float = 0.0, wall: float = 0.0, boot_id: str = "first") -> None:
+        boot_s = self.clocks.boot_s + seconds if boot_id == self.clocks.boot_id else seconds
+        self.clocks = Clocks(wall=self.clocks.wall + seconds + wall, boot_id=boot_id, boot_s=boot_s)
+
+
+def keep(worker_id: str = "web", **fields: Any) -> Keep:
+    values = {"wanted": "stopped", "at": NOW, "until": NOW + 3600, "actor": "alice", "reason": "ünïcode", **fields}
+    return Keep(worker_id=worker_id, **values)
+
+
+def test_a_keep_outlives_the_process_and_ends_when_its_time_is_over_whatever_the_clock_says(tmp_path: Path) -> None:
+    hands = Hands()
+    book = WishBook(tmp_path, hands)
+    book.keep(keep())
+    assert book.intents.keeps == WishBook(tmp_path, hands).intents.keeps
+    hands.move(seconds=600.0, wall=7200.0)
+    book.follow_clocks()
+    assert book.intents.keeps["web"].until == NOW + 7200 + 3600
+    assert WishBook(tmp_path, hands).intents.keeps == book.intents.keeps, "it is on disk as well"
+    hands.move(seconds=60.0, wall=-7200.0)  # while no controller is there
+    assert WishBook(tmp_path, hands).intents.keeps["web"].until == NOW + 3600
+
+
+def test_after_a_reboot_a_keep_goes_on_by_the_wall_clock_and_is_bound_to_the_new_boot(tmp_path: Path) -> None:
+    hands = Hands()
+    WishBook(tmp_path, hands).keep(keep())
+    hands.move(seconds=20.0, wall=100.0, boot_id="second")
+    assert WishBook(tmp_path, hands).intents.keeps["web"].until == NOW + 3600
+    hands.move(wall=-1000.0, boot_id="second")
+    assert WishBook(tmp_path, hands).intents.keeps["web"].until == NOW + 2600
+
+
+def test_a_keep_that_was_made_anew_is_not_ended_for_an_older_one(tmp_path: Path) -> None:
+    book = WishBook(tmp_path, Hands())
+    book.keep(keep())
+    first = book.intents.keeps["web"]
+    book.keep(keep(until=NOW + 60))
+    assert book.end_keep("web", first) is None
+    assert book.end_keep("web") is not None
+    assert (book.intents, list(tmp_path.iterdir())) == (Intents(), [])
+
+
+def test_keeps_are_read_by_others_without_a_trace(tmp_path: Path) -> None:
+    book = WishBook(tmp_path, Hands())
+    book.keep(keep())
+    (tmp_path / "keep-odd.json").write_text('{"keep": {"worker_id": "even", "wanted": "stopped"}}')
+    (tmp_path / "keep-half.json").write_text("{")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert read_keeps(tmp_path) == book.intents.keeps
+    assert read_keeps(tmp_path / "nowhere") == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_keep_of_a_version_that_knew_one_clock_only_counts(tmp_path: Path) -> None:
+    old = {"worker_id": "web", "wanted": "stopped", "until": NOW + 60, "at": NOW, "actor": "a", "reason": ""}
+    (tmp_path / "keep-web.json").write_text(json.dumps({"keep": old}))
+    assert WishBook(tmp_path, Hands()).intents.keeps["web"].until == NOW + 60

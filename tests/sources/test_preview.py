@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.intents import Keep
 from controller.sources.launching import Surroundings
 from controller.sources.preview import Preview, preview
 from tests.sources.specs_builder import START, SURROUNDINGS, SpecsDirectory, worker
@@ -147,3 +148,22 @@ def test_a_record_that_this_version_cannot_judge_is_passed_over(specs: SpecsDire
     was = journal.read_text()
     journal.write_text(was.replace('"data": {"worker_id": "web"', '"data": {"later": 1, "worker_id": "web"'))
     assert lines(specs) == ["create   web/0: not there yet"]
+
+
+def test_what_people_keep_for_a_while_counts_then_as_now(specs: SpecsDirectory) -> None:
+    accepted(specs, held=worker("held"), lit=worker("lit", "desired_state: stopped\n"))
+    specs.write("held.yaml", worker("held", "env: {A: '1'}\n"))
+    specs.write("lit.yaml", worker("lit", "desired_state: stopped\nenv: {A: '1'}\n"))
+    keeps = {
+        "held": Keep(worker_id="held", wanted="stopped", at=START, until=START + 60),
+        "lit": Keep(worker_id="lit", wanted="running", at=START, until=START + 60),
+    }
+    found = preview(str(specs.root), str(specs.state), SURROUNDINGS, now=START, keeps=keeps)
+    assert [f"{action.kind.value} {action.instance}" for action in found.plan.actions] == [
+        "update held/0", "replace lit/0",
+    ]  # fmt: skip
+    assert [hold.reason for hold in found.plan.holds] == ["KeptStopped", "KeptRunning"]
+    over = preview(str(specs.root), str(specs.state), SURROUNDINGS, now=START + 61, keeps=keeps)
+    assert [f"{action.kind.value} {action.instance}" for action in over.plan.actions] == [
+        "update lit/0", "replace held/0",
+    ]  # fmt: skip
