@@ -3,8 +3,8 @@
 Called by the planner, and by status, conditions, views and explain, so that all of them look at the same facts.
 Nothing is decided here; every observed slot of the worker is in the picture, on whatever host it was seen.
 
-`pictures` with `only` costs in proportion to the workers asked for: slots are looked up by name. Without it, all
-observed slots are grouped in one pass.
+`picture_of` looks the slots of one worker up by name. Whoever wants many makes an `Album` of the moment: the names of
+all observed slots are grouped in one pass, at the first look, and each picture costs what is in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from controller.core.problems import Problem
 
 MAX_ORDINALS = 1000
 """`replicas` is at most this; slots are looked up by name below it."""
-LOOKUPS_WORTHWHILE = 8
+LOOKUPS_WORTHWHILE = 2
 """More workers than this are served faster by one pass over everything."""
 
 
@@ -69,16 +69,46 @@ class Picture:
         return self.view is not None and self.view.reachable
 
 
+class Album:
+    """The pictures of one moment, each made when it is asked for."""
+
+    def __init__(self, desired: Desired, observed: Observed) -> None:
+        self._desired, self._observed = desired, observed
+        self._slots: dict[str, list[tuple[str, str]]] | None = None
+
+    def names(self) -> set[str]:
+        """Of every worker of which there is something to tell."""
+        desired = self._desired
+        return desired.workers.keys() | desired.removed.keys() | desired.broken.keys() | self._places().keys()
+
+    def of(self, worker_id: str) -> Picture:
+        """That of one worker, known or not."""
+        hosts = self._observed.hosts
+        slots = [
+            _slot(host, hosts[host], name, hosts[host].instances[name])
+            for host, name in self._places().get(worker_id, ())
+        ]
+        return _picture(worker_id, self._desired, self._observed, slots)
+
+    def _places(self) -> Mapping[str, list[tuple[str, str]]]:
+        """Host and name of all slots by worker."""
+        if self._slots is None:
+            self._slots = {}
+            for host, view in self._observed.hosts.items():
+                for name, seen in view.instances.items():
+                    self._slots.setdefault(seen.worker_id, []).append((host, name))
+        return self._slots
+
+
 def pictures(desired: Desired, observed: Observed, only: frozenset[str] | None = None) -> Iterator[Picture]:
     """The picture of every known worker, or of those in `only` (which may name unknown ones), by worker_id."""
     if only is not None and len(only) <= LOOKUPS_WORTHWHILE:
         for worker_id in sorted(only):
             yield picture_of(worker_id, desired, observed)
         return
-    slots = _all_slots(observed)
-    known = desired.workers.keys() | desired.removed.keys() | desired.broken.keys() | slots.keys()
-    for worker_id in sorted(known if only is None else known & only):
-        yield _picture(worker_id, desired, observed, slots.get(worker_id, []))
+    album = Album(desired, observed)
+    for worker_id in sorted(album.names() if only is None else album.names() & only):
+        yield album.of(worker_id)
 
 
 def picture_of(worker_id: str, desired: Desired, observed: Observed, *, below: int = MAX_ORDINALS) -> Picture:
@@ -90,14 +120,6 @@ def picture_of(worker_id: str, desired: Desired, observed: Observed, *, below: i
         if name in view.instances
     ]
     return _picture(worker_id, desired, observed, slots)
-
-
-def _all_slots(observed: Observed) -> Mapping[str, list[Slot]]:
-    grouped: dict[str, list[Slot]] = {}
-    for host, view in observed.hosts.items():
-        for name, seen in view.instances.items():
-            grouped.setdefault(seen.worker_id, []).append(_slot(host, view, name, seen))
-    return grouped
 
 
 def _slot(host: str, view: HostView, name: str, seen: ObservedInstance) -> Slot:

@@ -17,8 +17,8 @@ Completed    only when it stands: every instance that should run has ended clean
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from controller.core.desired import DesiredWorker
 from controller.core.observed import ObservedInstance, Status
@@ -65,6 +65,15 @@ class Condition:
     message: str = ""
     since: float | None = None
     observed_revision: str | None = None
+
+
+class Aspect(NamedTuple):
+    """What a condition says, without its history."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str = ""
 
 
 def worker_status(picture: Picture) -> Status:
@@ -117,53 +126,62 @@ def conditions(
     """
     found = [_valid(picture), *_known_or_not(picture, holds)]
     if has_completed(picture):
-        found.append(Condition(type="Completed", status="True", reason=COMPLETED))
+        found.append(Aspect(type="Completed", status="True", reason=COMPLETED))
     revision = None if picture.desired is None else picture.desired.revision
-    changed = max((slot.seen.since for slot in picture.slots), default=0.0) or None
-    return tuple(
-        replace(condition, observed_revision=revision, since=_since(condition, changed, now, previous))
-        for condition in found
-    )
-
-
-def _since(
-    condition: Condition, changed: float | None, now: float, previous: Mapping[str, Condition] | None
-) -> float | None:
     if previous is None:
-        return None if condition.type in ("Valid", "Suspended") else changed
-    before = previous.get(condition.type)
-    return before.since if before is not None and before.status == condition.status else now
+        changed = max((slot.seen.since for slot in picture.slots), default=0.0) or None
+        return tuple(
+            _condition(aspect, None if aspect.type in ("Valid", "Suspended") else changed, revision) for aspect in found
+        )
+    return tuple(_followed(aspect, previous.get(aspect.type), now, revision) for aspect in found)
 
 
-def _known_or_not(picture: Picture, holds: Sequence[Hold]) -> Iterator[Condition]:
+def _followed(aspect: Aspect, before: Condition | None, now: float, revision: str | None) -> Condition:
+    """The condition after the one before: the very same where nothing about it is new."""
+    if before is None or before.status != aspect.status:
+        return _condition(aspect, now, revision)
+    if (before.reason, before.message, before.observed_revision) == (aspect.reason, aspect.message, revision):
+        return before
+    return _condition(aspect, before.since, revision)
+
+
+def _condition(aspect: Aspect, since: float | None, revision: str | None) -> Condition:
+    kind, status, reason, message = aspect
+    return Condition(
+        type=kind, status=status, reason=reason, message=message, since=since, observed_revision=revision
+    )  # fmt: skip
+
+
+def _known_or_not(picture: Picture, holds: Sequence[Hold]) -> Iterator[Aspect]:
     if picture.desired is not None and not picture.is_reachable:
         view = picture.view
         reason = "HostUnknown" if view is None else "HostUnreachable"
         message = "" if view is None else view.message
         for kind in ("Ready", "Progressing", "Stalled"):
-            yield Condition(type=kind, status="Unknown", reason=reason, message=message)
+            yield Aspect(type=kind, status="Unknown", reason=reason, message=message)
         yield _suspended(picture)
-        yield Condition(type="Drifted", status="Unknown", reason=reason, message=message)
+        yield Aspect(type="Drifted", status="Unknown", reason=reason, message=message)
         return
+    drifted = _drifted(picture)
     yield _ready(picture)
-    yield _progressing(picture, holds)
+    yield _progressing(picture, holds, drifted)
     yield _stalled(picture, holds)
     yield _suspended(picture)
-    yield _drifted(picture)
+    yield drifted
 
 
-def _valid(picture: Picture) -> Condition:
+def _valid(picture: Picture) -> Aspect:
     worker = picture.desired
     if worker is not None and not worker.problems:
-        return Condition(type="Valid", status="True", reason="Accepted")
+        return Aspect(type="Valid", status="True", reason="Accepted")
     if worker is not None:
         message = f"{summary(worker.problems)}; the last good spec goes on"
-        return Condition(type="Valid", status="False", reason="InvalidSpec", message=message)
+        return Aspect(type="Valid", status="False", reason="InvalidSpec", message=message)
     if picture.broken is not None:
-        return Condition(type="Valid", status="False", reason="InvalidSpec", message=summary(picture.broken))
+        return Aspect(type="Valid", status="False", reason="InvalidSpec", message=summary(picture.broken))
     if picture.removal is not None:
-        return Condition(type="Valid", status="False", reason="SpecRemoved", message=picture.removal.proof)
-    return Condition(type="Valid", status="Unknown", reason="NoSpec", message="no spec of it is known")
+        return Aspect(type="Valid", status="False", reason="SpecRemoved", message=picture.removal.proof)
+    return Aspect(type="Valid", status="Unknown", reason="NoSpec", message="no spec of it is known")
 
 
 def summary(problems: Sequence[Problem]) -> str:
@@ -172,34 +190,34 @@ def summary(problems: Sequence[Problem]) -> str:
     return f"{problems[0]}{more}" if problems else "its file cannot be read"
 
 
-def _ready(picture: Picture) -> Condition:
+def _ready(picture: Picture) -> Aspect:
     due = slots_to_run(picture)
     worst = worst_slot(due)
     awaited = picture.desired is not None and picture.desired.wanted == "running"
     missing = picture.missing if awaited else ()
     if worst is None and not missing:
-        return Condition(type="Ready", status="False", reason="NotWanted", message=_why_not_wanted(picture.desired))
+        return Aspect(type="Ready", status="False", reason="NotWanted", message=_why_not_wanted(picture.desired))
     running = sum(1 for slot in due if slot.status is Status.RUNNING)
     count = f"{running} of {len(due) + len(missing)} running"
     if worst is not None and worst.status is Status.UNKNOWN:
-        return Condition(type="Ready", status="Unknown", reason="StateUnknown", message=count)
+        return Aspect(type="Ready", status="Unknown", reason="StateUnknown", message=count)
     if missing:
-        return Condition(type="Ready", status="False", reason="NotThereYet", message=count)
+        return Aspect(type="Ready", status="False", reason="NotThereYet", message=count)
     if running == len(due):
         return _all_run(due, count)
     if all(slot.status is Status.RUNNING or is_completed(slot) for slot in due):
-        return Condition(type="Ready", status="False", reason=COMPLETED, message=count)
+        return Aspect(type="Ready", status="False", reason=COMPLETED, message=count)
     assert worst is not None
     text = f"{count}; {worst.seen.instance} is in {worst.status}"
-    return Condition(type="Ready", status="False", reason="NotRunning", message=text)
+    return Aspect(type="Ready", status="False", reason="NotRunning", message=text)
 
 
-def _all_run(due: Sequence[Slot], count: str) -> Condition:
+def _all_run(due: Sequence[Slot], count: str) -> Aspect:
     unready = [slot for slot in due if is_unready(slot)]
     if not unready:
-        return Condition(type="Ready", status="True", reason="Running", message=count)
+        return Aspect(type="Ready", status="True", reason="Running", message=count)
     text = f"{len(due) - len(unready)} of {len(due)} ready; {unready[0].seen.instance} is running but not ready"
-    return Condition(type="Ready", status="False", reason="NotReady", message=text + said_of(unready[0].seen))
+    return Aspect(type="Ready", status="False", reason="NotReady", message=text + said_of(unready[0].seen))
 
 
 def is_unready(slot: Slot) -> bool:
@@ -223,7 +241,7 @@ def _why_not_wanted(worker: DesiredWorker | None) -> str:
     return f"desired_state: {worker.spec.desired_state}" if worker.spec.desired_state else "auto_start: false"
 
 
-def _progressing(picture: Picture, holds: Sequence[Hold]) -> Condition:
+def _progressing(picture: Picture, holds: Sequence[Hold], drifted: Aspect) -> Aspect:
     for status, reason in (
         (Status.STOPPING, "Stopping"),
         (Status.STARTING, "Starting"),
@@ -231,47 +249,47 @@ def _progressing(picture: Picture, holds: Sequence[Hold]) -> Condition:
     ):
         names = [slot.seen.instance for slot in picture.slots if slot.status is status]
         if names:
-            return Condition(type="Progressing", status="True", reason=reason, message=", ".join(names))
+            return Aspect(type="Progressing", status="True", reason=reason, message=", ".join(names))
     paced = next((hold for hold in holds if hold.reason == "RolloutPaced"), None)
     if paced is not None:
-        return Condition(type="Progressing", status="True", reason=paced.reason, message=paced.message)
-    if stalling_hold(holds) is None and picture.desired is not None and _drifted(picture).status == "True":
-        return Condition(type="Progressing", status="True", reason="Reconciling")
-    return Condition(type="Progressing", status="False", reason="Settled")
+        return Aspect(type="Progressing", status="True", reason=paced.reason, message=paced.message)
+    if stalling_hold(holds) is None and picture.desired is not None and drifted.status == "True":
+        return Aspect(type="Progressing", status="True", reason="Reconciling")
+    return Aspect(type="Progressing", status="False", reason="Settled")
 
 
-def _stalled(picture: Picture, holds: Sequence[Hold]) -> Condition:
+def _stalled(picture: Picture, holds: Sequence[Hold]) -> Aspect:
     hold = stalling_hold(holds)
     if hold is not None:
-        return Condition(type="Stalled", status="True", reason=hold.reason, message=hold.message)
+        return Aspect(type="Stalled", status="True", reason=hold.reason, message=hold.message)
     failed = worst_slot([slot for slot in picture.slots if slot.status is Status.ERROR])
     if failed is not None:
         message = f"{failed.seen.instance}: {failed.seen.message or 'gave up'}"
-        return Condition(type="Stalled", status="True", reason=failed.seen.reason or "GaveUp", message=message)
-    return Condition(type="Stalled", status="False", reason="NotStalled")
+        return Aspect(type="Stalled", status="True", reason=failed.seen.reason or "GaveUp", message=message)
+    return Aspect(type="Stalled", status="False", reason="NotStalled")
 
 
-def _suspended(picture: Picture) -> Condition:
+def _suspended(picture: Picture) -> Aspect:
     worker = picture.desired
     if worker is not None and worker.keep is not None and worker.keep.wanted == "running":
-        return Condition(type="Suspended", status="False", reason="KeptRunning", message=str(worker.keep))
+        return Aspect(type="Suspended", status="False", reason="KeptRunning", message=str(worker.keep))
     if worker is not None and worker.wanted != "running" and not slots_to_run(picture):
         reason = "DesiredStopped" if worker.spec.desired_state else "AutoStartOff"
         reason = reason if worker.keep is None else "KeptStopped"
-        return Condition(type="Suspended", status="True", reason=reason, message=_why_not_wanted(worker))
-    return Condition(type="Suspended", status="False", reason="Active")
+        return Aspect(type="Suspended", status="True", reason=reason, message=_why_not_wanted(worker))
+    return Aspect(type="Suspended", status="False", reason="Active")
 
 
-def _drifted(picture: Picture) -> Condition:
+def _drifted(picture: Picture) -> Aspect:
     worker = picture.desired
     if worker is None:
         status: Truth = "True" if picture.slots else "False"
-        return Condition(type="Drifted", status=status, reason="NoSpec" if picture.slots else "InSync")
+        return Aspect(type="Drifted", status=status, reason="NoSpec" if picture.slots else "InSync")
     names = [f"{worker.worker_id}/{ordinal}" for ordinal in picture.missing]
     names += [slot.seen.instance for slot in picture.slots if _differs(worker, slot)]
     if names:
-        return Condition(type="Drifted", status="True", reason="OutOfSync", message=", ".join(names))
-    return Condition(type="Drifted", status="False", reason="InSync")
+        return Aspect(type="Drifted", status="True", reason="OutOfSync", message=", ".join(names))
+    return Aspect(type="Drifted", status="False", reason="InSync")
 
 
 def _differs(worker: DesiredWorker, slot: Slot) -> bool:
