@@ -1,6 +1,6 @@
 """Wishes: start, stop, restart, reconcile; and the operations that they become.
 
-A wish is granted (202, an operation), refused (409 with the reason and, for a broken file, its places) or about nothing
+A wish is granted (202, an operation), refused (see problem.py; a broken file with its places) or about nothing
 (404). With `?wait_s=N` the answer comes when the operation has ended (200, however it ended: `state` says), or after N
 seconds (504, with where it stands). Nothing here starts or stops anything: the loop does.
 """
@@ -17,7 +17,7 @@ from controller.api.body import read_body
 from controller.api.call import Call
 from controller.api.followers import Woken
 from controller.api.ports import ENDED_OPERATIONS, Accepted, ActionWish, Document, Refused, Topic, UnknownWorker
-from controller.api.problem import ApiProblem, Fault, from_problem, unknown_worker
+from controller.api.problem import ApiProblem, refused, unknown_worker
 from controller.api.query import Query
 from controller.api.responses import json_response
 from controller.core.spec import DAY_MS
@@ -82,6 +82,7 @@ async def _act(call: Call, action: Literal["start", "stop", "restart"]) -> web.S
         graceful=body.graceful,
         reason=body.reason,
         for_ms=body.for_ms,
+        request_id=call.request_id,
     )
     return await _answer(call, wish.worker_id, await call.ports.wishes.act(wish), wait_s)
 
@@ -135,12 +136,13 @@ def _wait_s(call: Call) -> float | None:
 
 
 def _refused(refusal: Refused) -> ApiProblem:
-    """409; 503 while the controller ends, 507 without room. A general hint stands as an entry of its own."""
-    faults = [from_problem(problem) for problem in refusal.problems]
-    if refusal.hint:
-        faults.append(Fault(message=refusal.message, hint=refusal.hint))
-    status = {"draining": 503, "disk_full": 507, "state_unwritable": 507}.get(refusal.code, 409)
-    return ApiProblem(status=status, code=refusal.code, detail=refusal.message, errors=tuple(faults))
+    return refused(
+        refusal.code,
+        refusal.message,
+        hint=refusal.hint,
+        problems=refusal.problems,
+        retry_after_s=refusal.retry_after_s,
+    )
 
 
 async def _operation_response(call: Call, operation: Document, wait_s: float | None) -> web.Response:

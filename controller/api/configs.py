@@ -17,7 +17,7 @@ from controller.api.body import read_object
 from controller.api.call import Call
 from controller.api.plan import plan_document
 from controller.api.ports import ConfigWritten, Document
-from controller.api.problem import ApiProblem, Fault, from_problem
+from controller.api.problem import ApiProblem, Fault, from_problem, refused
 from controller.api.query import Query
 from controller.api.responses import JSON, head, json_response, page
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
@@ -166,7 +166,13 @@ async def _write(
                 errors=tuple(from_problem(problem) for problem in problems),
             )
         case SpecRefused() as refusal:
-            raise _refused(refusal)
+            raise refused(
+                refusal.reason,
+                refusal.message,
+                hint=refusal.hint,
+                problems=refusal.problems,
+                retry_after_s=refusal.retry_after_s,
+            )
         case other:
             assert_never(other)
 
@@ -182,16 +188,6 @@ def _written(call: Call, wish: SpecWish, written: ConfigWritten) -> web.StreamRe
     if wish.action == "delete":
         return web.Response(status=204, headers=head(JSON, call.request_id))
     return json_response(written.item, call.request_id, headers=headers)
-
-
-def _refused(refusal: SpecRefused) -> ApiProblem:
-    """409; 503 while the controller ends or the remote is away, 507 without room."""
-    faults = [from_problem(problem) for problem in refusal.problems]
-    if refusal.hint:
-        faults.append(Fault(message=refusal.message, hint=refusal.hint))
-    headers = {"Retry-After": str(refusal.retry_after_s)} if refusal.retry_after_s is not None else {}
-    status = {"draining": 503, "not_pushed": 503, "disk_full": 507}.get(refusal.reason, 409)
-    return ApiProblem(status=status, code=refusal.reason, detail=refusal.message, errors=tuple(faults), headers=headers)
 
 
 def _etags(call: Call, name: str) -> frozenset[str] | None:

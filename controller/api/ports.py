@@ -13,7 +13,7 @@ What does not belong here: HTTP (status codes live in the handlers and in dispat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -104,7 +104,10 @@ class EventQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionWish:
-    """A person's start, stop or restart. `actor` names who asks, `for_ms` asks for an intent that ends by itself."""
+    """A person's start, stop or restart. `actor` names who asks, `for_ms` asks for an intent that ends by itself.
+
+    `request_id`: the request that it came with, for the commit of a write; no part of what is wished.
+    """
 
     worker_id: str
     action: Literal["start", "stop", "restart"]
@@ -112,6 +115,7 @@ class ActionWish:
     graceful: bool = True
     reason: str = ""
     for_ms: int | None = None
+    request_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +134,16 @@ class UnknownWorker:
 class Refused:
     """Not granted, and why; nothing was changed.
 
-    `code` is `broken_file` (with the file's `problems`), `read_only_source`, `stale_plan` (no hold has the confirmed
-    digest), `draining`, or another stable word. `hint` says what to do instead, or is empty.
+    `code` is `broken_file` (with the file's `problems`), `stale_plan` (no hold has the confirmed digest), `draining`,
+    or another stable word; of a file that cannot be written those of SpecRefused. `hint` says what to do instead, or
+    is empty; `retry_after_s` is set where waiting helps.
     """
 
     code: str
     message: str
     hint: str = ""
     problems: tuple[Problem, ...] = ()
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

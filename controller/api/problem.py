@@ -14,6 +14,8 @@ from typing import Any
 
 from controller.core.problems import Problem
 
+_REFUSALS = {"draining": 503, "not_pushed": 503, "disk_full": 507, "state_unwritable": 507}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -79,6 +81,26 @@ def from_problem(problem: Problem) -> Fault:
         column=problem.column,
         hint=problem.hint or None,
     )
+
+
+def refused(
+    code: str,
+    message: str,
+    *,
+    hint: str = "",
+    problems: Iterable[Problem] = (),
+    retry_after_s: int | None = None,
+) -> ApiProblem:
+    """What cannot be done as things are: 409; 503 while we or the remote are away, 507 without room.
+
+    The same answer for the same outcome, whatever was asked for. A general hint stands as an entry of its own.
+    """
+    faults = [from_problem(problem) for problem in problems]
+    if hint:
+        faults.append(Fault(message=message, hint=hint))
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    status = _REFUSALS.get(code, 409)
+    return ApiProblem(status=status, code=code, detail=message, errors=tuple(faults), headers=headers)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from controller.agent.failpoints import failpoint
 from controller.api.changes import BellTower
 from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, NotRead, Refused, Topic, UnknownWorker
-from controller.core.authorship import SpecWish, SpecWritten
+from controller.core.authorship import SpecWritten
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.intents import RunIntent
 from controller.core.keeps import with_keeps
@@ -25,10 +25,10 @@ from controller.core.picture import Picture, picture_of, pictures
 from controller.core.plan import Hold, Plan
 from controller.core.status import Condition, conditions
 from controller.core.views import Beside, beside, status_view
+from controller.desk import wishing
 from controller.desk.parts import Parts
 from controller.desk.roster import Roster
 from controller.desk.shelf import Shelf
-from controller.desk.wishing import keep_ended, keep_for, operation_for, refusal_of, requested, served, unwritten
 from controller.reconcile.loop import Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
 from controller.sources.writer import SpecWriter
@@ -38,7 +38,6 @@ GATHER_S = 0.05
 """Changes of one burst are looked at together."""
 LATE_S = 75.0
 """The loop turns at least every 30 s; later than this it does not tick."""
-_STATES = {"start": "running", "stop": "stopped"}
 
 log = logging.getLogger("workerctl.loop")
 
@@ -108,7 +107,7 @@ class Desk(Shelf):
             picture = self._picture(worker_id)
             is_removed = picture.is_gone and picture.removal is not None
             if (keep.until <= now or is_removed) and self._wishes.end_keep(worker_id, keep):
-                self._archive.keep_own(keep_ended(keep, "loop", "", now))
+                self._archive.keep_own(wishing.keep_ended(keep, "loop", "", now))
 
     def _tell_hold(self, hold: Hold, now: float) -> None:
         """A new hold, as a line and an event. Not what the spec feed told already, nor that a host is still silent."""
@@ -283,7 +282,7 @@ class Desk(Shelf):
             return UnknownWorker()
         if self._loop.draining:
             return Refused(code="draining", message="the controller is stopping")
-        if refused := refusal_of(wish, picture):
+        if refused := wishing.refusal_of(wish, picture):
             return refused
         now = self._clock.now()
         number, ticket, is_edited = 0, 0, False  # the number of the intent, where one is made
@@ -300,7 +299,7 @@ class Desk(Shelf):
             if (wish.action == "stop" and wish.graceful) or (wish.action == "start" and is_edited):
                 await asyncio.to_thread(self._wishes.forget_run, wish.worker_id)
             else:
-                number = await self._record(wish, now, served(picture))
+                number = await self._record(wish, now, wishing.served(picture))
         except OSError as error:
             return Refused(code="state_unwritable", message=f"cannot write to the state directory: {error.strerror}")
         operation = self._enter(wish, number, now, ticket)
@@ -312,8 +311,8 @@ class Desk(Shelf):
         wanted = None if picture.desired is None else picture.desired.wanted
         if wish.for_ms is None:
             await asyncio.to_thread(self._wishes.end_keep, wish.worker_id)
-            return wanted != _STATES[wish.action]
-        keep = keep_for(wish, wish.for_ms, now)
+            return wanted != wishing.STATES[wish.action]
+        keep = wishing.keep_for(wish, wish.for_ms, now)
         await asyncio.to_thread(self._wishes.keep, keep)
         return wanted != keep.wanted
 
@@ -334,7 +333,7 @@ class Desk(Shelf):
         worker = self._picture(worker_id).desired
         wanted = keep.wanted if worker is None or worker.wanted == "unless_stopped" else worker.wanted
         now = self._clock.now()
-        self._archive.keep_own(keep_ended(keep, actor, reason, now))
+        self._archive.keep_own(wishing.keep_ended(keep, actor, reason, now))
         wish = ActionWish(
             worker_id=worker_id, action="start" if wanted == "running" else "stop", actor=actor, reason=reason, for_ms=0
         )
@@ -353,12 +352,12 @@ class Desk(Shelf):
         return number
 
     def _enter(self, wish: ActionWish, number: int, now: float, ticket: int = 0) -> Operation:
-        operation = operation_for(wish, number, now)
+        operation = wishing.operation_for(wish, number, now)
         if ticket:
             self._tickets[operation.operation_id] = ticket
         for changed in (*self._operations.add(operation), operation):
             self._archive.keep_operation(changed)
-        self._archive.keep_own(requested(wish, operation))
+        self._archive.keep_own(wishing.requested(wish, operation))
         return operation
 
     async def _write_state(self, wish: ActionWish) -> Refused | bool:
@@ -366,13 +365,11 @@ class Desk(Shelf):
 
         The accepted spec may be older than the file: an edit of a moment ago, a person's or ours, is not read yet.
         """
-        state = _STATES[wish.action]
-        spec_wish = SpecWish(action="state", worker_id=wish.worker_id, actor=wish.actor, body={"desired_state": state})
-        outcome = await asyncio.to_thread(self._writer.write, spec_wish)
+        outcome = await asyncio.to_thread(self._writer.write, wishing.state_wish(wish))
         if isinstance(outcome, SpecWritten):
             self._specs.look()
             return outcome.is_changed
-        return unwritten(outcome, state)
+        return wishing.unwritten(outcome)
 
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:
         """See ports.Wishes."""

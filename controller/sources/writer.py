@@ -45,6 +45,7 @@ SUFFIX = ".yaml"
 _MAX_DEPTH = 24
 _TURN_S = 30.0
 _SHORT_TURN_S = 1.0
+_HELD_RETRY_S = 5
 
 
 class _Ended(Exception):
@@ -114,8 +115,11 @@ class SpecWriter:
                 reason=blocked.reason, message=str(blocked), hint=blocked.hint, retry_after_s=blocked.retry_after_s
             )
         except OSError as error:
-            reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "read_only_source"
-            return SpecRefused(reason=reason, message=f"the file cannot be written: {error.strerror}")
+            message = f"the file cannot be written: {error.strerror}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return SpecRefused(reason="disk_full", message=message)
+            hint = "change it where it comes from; for a while, stop and start take for_ms"
+            return SpecRefused(reason="read_only_source", message=message, hint=hint)
 
     def _try(self, wish: SpecWish) -> SpecOutcome:
         with ExitStack() as still:
@@ -236,11 +240,13 @@ class SpecWriter:
         """Everything as it would be. Ends where the spec would not be accepted."""
         found = self._source.trial(file, content, self._now())
         if isinstance(found, str):
-            raise _Ended(SpecRefused(reason="source_held", message=found, hint="workerctl plan shows why"))
+            hint = "workerctl plan shows why"
+            raise _Ended(SpecRefused(reason="source_held", message=found, hint=hint, retry_after_s=_HELD_RETRY_S))
         if must_be_good and wish.action != "delete":
             problems = [one for one in found.problems if one.file == file and one.worker_id in (None, wish.worker_id)]
             if problems:
-                raise _Ended(SpecInvalid(problems=tuple(_of_body(one) for one in problems)))
+                is_sent = wish.action != "state"  # all but the state stands in the file
+                raise _Ended(SpecInvalid(problems=tuple(_of_body(one) if is_sent else one for one in problems)))
         return found
 
     def _check_body(self, data: Mapping[str, Any], have: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from controller.api.ports import ActionWish, Refused
+from controller.core.authorship import SpecRefused
 from controller.core.problems import Problem
 from tests.api.api_site import Site, fault, problem, told, until
 
@@ -84,6 +85,37 @@ async def test_what_finds_no_room_is_refused_with_507(site: Site, code: str) -> 
     site.ports.refusal = Refused(code=code, message="cannot write: no space left on device")
 
     assert told(await site.post(START)) == problem(507, code, "cannot write: no space left on device", START)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "retry_after_s"),
+    [("busy", 409, 2), ("not_pushed", 503, 30), ("not_pulled", 409, None), ("read_only_source", 409, None),
+     ("disk_full", 507, None)],
+)  # fmt: skip
+async def test_a_file_that_cannot_be_written_is_answered_as_to_who_changes_a_spec(
+    site: Site, code: str, status: int, retry_after_s: int | None
+) -> None:
+    said: dict[str, Any] = {"message": "not now", "hint": "wait", "retry_after_s": retry_after_s}
+    site.ports.refusal = Refused(code=code, **said)
+    site.ports.spec_outcome = SpecRefused(reason=code, **said)
+
+    asked = await site.post(START)
+    changed = await site.ask(
+        "PATCH", "/api/v1/worker-configs/web", b"{}", Content_Type="application/merge-patch+json"
+    )  # fmt: skip
+
+    assert told(asked) == told(changed) | {"instance": START}
+    assert (asked.status, changed.status) == (status, status)
+    expected = None if retry_after_s is None else str(retry_after_s)
+    assert [answer.headers.get("Retry-After") for answer in (asked, changed)] == [expected, expected]
+
+
+async def test_the_id_of_the_request_goes_along(site: Site) -> None:
+    await site.post(START, None, X_Request_Id="deploy-7")
+
+    (wish,) = site.ports.wishes
+    assert isinstance(wish, ActionWish)
+    assert wish.request_id == "deploy-7"
 
 
 async def test_waiting_answers_when_the_operation_ends(site: Site) -> None:

@@ -51,6 +51,7 @@ class Answer:
 
     status: int
     body: Any
+    retry_after: str | None = None
 
 
 class Installation:
@@ -188,7 +189,8 @@ class Installation:
         finally:
             connection.close()
         is_json = "json" in (answer.getheader("Content-Type") or "")
-        return Answer(answer.status, json.loads(text) if is_json and text else text)
+        retry_after = answer.getheader("Retry-After")
+        return Answer(answer.status, json.loads(text) if is_json and text else text, retry_after)
 
     def workers(self) -> dict[str, Item]:
         """All workers by name."""

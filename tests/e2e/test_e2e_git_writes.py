@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None and not os.environ.get("CI"), reason="git is not installed"),
 ]
 WEB = "/api/v1/worker-configs/web"
+TRAILER = "%(trailers:key=Request-Id,valueonly,separator=)"
 
 
 def git(site: Installation, *arguments: str) -> str:
@@ -47,12 +48,13 @@ def test_a_patch_is_a_commit_and_is_carried_out(repository: Installation) -> Non
     site.until_running()
     answer = site.ask(WEB, "PATCH", {"replicas": 2}, X_Request_Id="deploy-7")
     assert answer.status == 200, answer
-    assert git(site, "log", "-1", "--format=%s|%(trailers:key=Request-Id,valueonly,separator=)") == (
-        "web: replicas unset -> 2|deploy-7"
-    )
+    assert git(site, "log", "-1", f"--format=%s|{TRAILER}") == ("web: replicas unset -> 2|deploy-7")
     eventually(lambda: len(site.living()) == 3, told="the second replica lives")
-    assert site.run("stop", "db").code == 0
-    assert git(site, "log", "-1", "--format=%s") == 'db: desired_state unset -> "stopped"'
+    author = git(site, "log", "-1", "--format=%an <%ae>")
+    assert site.ask("/api/v1/workers/db/stop", "POST", {}, X_Request_Id="night-8").status == 202
+    assert git(site, "log", "-1", f"--format=%s|{TRAILER}|%an <%ae>") == (
+        f'db: desired_state unset -> "stopped"|night-8|{author}'
+    )
     assert git(site, "status", "--porcelain") == ""
 
 
@@ -71,6 +73,10 @@ def test_a_persons_edit_is_not_committed_by_us_and_a_busy_repository_says_when_t
     (site.specs / ".git" / "MERGE_HEAD").write_text("")
     answer = site.ask(WEB, "PATCH", {"replicas": 2})
     assert (answer.status, answer.body["code"] in ("busy", "source_held")) == (409, True)
+    stop = site.ask("/api/v1/workers/web/stop", "POST", {})
+    assert (stop.status, stop.body["code"] in ("busy", "source_held")) == (409, True)
+    assert (answer.retry_after or "").isdigit()
+    assert (stop.retry_after or "").isdigit()
     (site.specs / ".git" / "MERGE_HEAD").unlink()
     eventually(lambda: site.ask(WEB, "PATCH", {"replicas": 2}).status == 200, told="it is written")
     assert site.ask(WEB, "PATCH", {"replicas": 2}).status == 200
@@ -120,5 +126,7 @@ def test_a_pushed_write_is_at_the_remote_and_a_remote_that_is_away_is_503(reposi
     assert git(site, f"--git-dir={remote}", "rev-parse", "main") == git(site, "rev-parse", "HEAD")
     remote.rename(remote.with_name("away"))
     answer = site.ask(WEB, "PATCH", {"replicas": 3})
-    assert (answer.status, answer.body["code"]) == (503, "not_pushed")
+    stop = site.ask("/api/v1/workers/web/stop", "POST", {})
+    for refused in (answer, stop):
+        assert (refused.status, refused.body["code"], refused.retry_after) == (503, "not_pushed", "30")
     assert git(site, "status", "--porcelain") == ""
