@@ -57,14 +57,16 @@ class Answer:
 class Installation:
     """See the module. `serve` may be called again after an end; all files stay."""
 
-    def __init__(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="we-", dir="/tmp"))
+    def __init__(self, root: Path | None = None) -> None:
+        """`root`: where it is to be, or has been before; a new folder where None."""
+        self.root = Path(tempfile.mkdtemp(prefix="we-", dir="/tmp")) if root is None else root
         self.root.chmod(0o755)
         for name in ("specs", "slots", "run", "beside"):
-            (self.root / name).mkdir(mode=0o700)
+            (self.root / name).mkdir(mode=0o700, exist_ok=True)
         self.specs, self.state, self.slots = self.root / "specs", self.root / "state", self.root / "slots"
         self.listen = f"127.0.0.1:{_free_port()}"
         self.ask_s = 20.0
+        self.program = [WORKERCTL]
         self.controller: subprocess.Popen[bytes] | None = None
         self._serve_count = 0
         self._has_ended_well = False
@@ -108,7 +110,7 @@ class Installation:
         return self.controller
 
     def serve_command(self, *flags: str) -> list[str]:
-        fixed = [WORKERCTL, "serve", str(self.specs), "--state-dir", str(self.state)]
+        fixed = [*self.program, "serve", str(self.specs), "--state-dir", str(self.state)]
         return [*fixed, *flags] if "--listen" in flags else [*fixed, "--listen", self.listen, *flags]
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -219,7 +221,7 @@ class Installation:
     def run(self, *arguments: str, patience_s: float = 60.0) -> Told:
         """The real command line."""
         done = subprocess.run(
-            [WORKERCTL, *arguments], capture_output=True, text=True, timeout=patience_s, check=False, cwd=self.root,
+            [*self.program, *arguments], capture_output=True, text=True, timeout=patience_s, check=False, cwd=self.root,
             env=self.environment(WORKERCTL_SERVER=f"http://{self.listen}"), stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return Told(done.returncode, done.stdout, done.stderr)
@@ -336,7 +338,7 @@ class Installation:
             *sorted(self.slots.glob("*.journal"))[:30],
         ]:
             with contextlib.suppress(OSError):
-                parts.append(f"--- {path.relative_to(self.root)}\n{path.read_text(errors='replace')[-6000:]}")
+                parts.append(f"--- {path}\n{path.read_text(errors='replace')[-6000:]}")
         return "\n".join(parts)
 
     def remove(self) -> None:
