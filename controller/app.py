@@ -132,6 +132,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     writer = SpecWriter(source, shown=shown_spec, now=clock.now, writes=way)
     desk = Desk(parts, writer)
     heartbeats.changed = desk.changed
+    heartbeats.forward = lambda host, instance, run: backends[host].beat(instance, run)
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))

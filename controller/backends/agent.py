@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from controller.agent import protocol
 from controller.agent.failpoints import failpoint
 from controller.backends.base import Answer, Gone, Listener, LogChunk, LogFile, SlotOrder, Superseded, Unavailable
+from controller.backends.beats import Beats
 from controller.backends.doorstep import Doorstep, Presence, connect
 from controller.backends.link import ANSWER_TIMEOUT_S, Link
 from controller.backends.wire import (
@@ -105,6 +106,7 @@ class AgentBackend:
         self._enforceable: frozenset[str] | None = None
         self._adjourned_until = 0.0
         self._is_suspended = False
+        self._beats = Beats()
 
     # --- what the loop asks ---
 
@@ -153,6 +155,10 @@ class AgentBackend:
     async def stored(self, marks: Sequence[tuple[str, str, int]]) -> None:
         """All bytes below the offsets are in the database."""
         await self._order("stored", marks=[{"run": run, "stream": s, "offset": offset} for run, s, offset in marks])
+
+    def beat(self, instance: str, run: str) -> None:
+        """See base.Backend."""
+        self._beats.heard(instance, run)
 
     def reconnect(self) -> None:
         """Begin a new connection: events are told again from the stored cursor on."""
@@ -243,7 +249,7 @@ class AgentBackend:
             self._connected.set()
             log.info("agent reachable", extra={"fields": {"host": self.host, "epoch": self._epoch}})
             listener.host_changed(self.host, None)
-            await asyncio.wait([pump])
+            await self._beats.along(link, pump, self._epoch)
         except Unavailable:
             if not pump.done():
                 raise  # The greeting was refused, or not answered; otherwise the pump knows better what happened.
@@ -284,6 +290,7 @@ class AgentBackend:
                 instances[slot] = newer
         self._heard = None
         self._instances.become(instances)
+        self._beats.begin(instances.values())
         self._floors.become(floors)
         self._refusals.become({slot: one for slot, one in self._refusals.snapshot().items() if slot in instances})
         for file in files:
@@ -303,6 +310,7 @@ class AgentBackend:
                 instance = read_view(push.get("view") or {})
                 self._note(instance.instance, instance)
                 self._instances.edit()[instance.instance] = instance
+                self._beats.note(instance)
                 listener.host_changed(self.host, [instance.instance])
             case "gone":
                 slot = str(push.get("slot"))
@@ -323,6 +331,7 @@ class AgentBackend:
 
     def _bury(self, slot: str) -> None:
         self._note(slot, None)
+        self._beats.forget(slot)
         gone = self._instances.edit().pop(slot, None)
         self._refusals.edit().pop(slot, None)
         if gone is not None:

@@ -143,6 +143,9 @@ class Backend(Protocol):
     async def stored(self, marks: Sequence[tuple[str, str, int]]) -> None:
         """All bytes of (run, stream) below the offset are stored; the host may reclaim them."""
 
+    def beat(self, instance: str, run: str) -> None:
+        """A run has told of itself. The host learns it within a second or so, where liveness depends on it."""
+
     async def adjourn(self, deadline_s: float) -> None:
         """Stop everything within `deadline_s`; start nothing until the next claim."""
 

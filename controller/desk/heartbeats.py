@@ -33,10 +33,14 @@ def heartbeat_key(key: bytes) -> str:
 
 
 class HeartbeatDesk:
-    """See ports.Heartbeats. `changed(worker_ids)` is called when the figures of workers are others than before."""
+    """See ports.Heartbeats. `changed(worker_ids)` is called when the figures of workers are others than before.
+
+    `forward(host, instance, run)` is called for each heartbeat, also one too many: liveness may depend on it.
+    """
 
     def __init__(self, key: str, loop: Loop, clock: Clock) -> None:
         self.changed: Callable[[Iterable[str]], None] = lambda _worker_ids: None
+        self.forward: Callable[[str, str, str], None] = lambda _host, _instance, _run: None
         self._key, self._loop, self._clock = key, loop, clock
         self._told: dict[str, dict[str, Told]] = {}
         self._budgets: dict[str, tuple[str, float, float]] = {}
@@ -45,12 +49,13 @@ class HeartbeatDesk:
 
     def admit(self, worker_id: str, token: str) -> Sender | Turned:
         """See ports.Heartbeats."""
+        if not token.isascii():
+            return Turned.FORGED  # The bytes of a header need not be text at all.
         head, _, _mac = token.rpartition(".")
         name, _, rest = head.partition(".")
         ordinal, _, run = rest.partition(".")
         instance = f"{name}/{ordinal}"
-        good = heartbeat_token(self._key, instance, run)
-        if not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), good.encode("utf-8", "surrogatepass")):
+        if not hmac.compare_digest(token, heartbeat_token(self._key, instance, run)):
             return Turned.FORGED
         if name != worker_id:
             return Turned.FOREIGN
@@ -62,6 +67,9 @@ class HeartbeatDesk:
     def keep(self, sender: Sender, beat: Beat) -> float:
         """See ports.Heartbeats."""
         now = self._clock.now()
+        found = self._found(sender.instance)
+        if found is not None and found[1].run == sender.run:
+            self.forward(found[0], sender.instance, sender.run)
         wait = self._spend(sender, now)
         if wait > 0:
             return wait
@@ -106,5 +114,10 @@ class HeartbeatDesk:
         return seen is not None and seen.run == told.run
 
     def _seen(self, instance: str) -> ObservedInstance | None:
-        views = self._loop.observed().hosts.values()
-        return next((found for view in views if (found := view.instances.get(instance)) is not None), None)
+        found = self._found(instance)
+        return None if found is None else found[1]
+
+    def _found(self, instance: str) -> tuple[str, ObservedInstance] | None:
+        """An instance and its host."""
+        views = self._loop.observed().hosts.items()
+        return next(((host, seen) for host, view in views if (seen := view.instances.get(instance)) is not None), None)

@@ -96,6 +96,7 @@ class MemoryHost:
     answers: dict[str, str] = field(default_factory=dict)
     orders: list[str] = field(default_factory=list)
     reads: list[tuple[str, int]] = field(default_factory=list)
+    beats: list[tuple[str, str]] = field(default_factory=list)
     on_order: Callable[[], Awaitable[None]] | None = None
     suspended: bool = False
     now: Callable[[], float] = lambda: 1_000_000.0
@@ -135,6 +136,9 @@ class MemoryHost:
     async def stored(self, marks: Sequence[tuple[str, str, int]]) -> None:
         await self._called("stored")
         self.marks.update({(run, stream): offset for run, stream, offset in marks})
+
+    def beat(self, instance: str, run: str) -> None:
+        self.beats.append((instance, run))
 
     async def adjourn(self, deadline_s: float) -> None:
         await self._called("adjourn")
