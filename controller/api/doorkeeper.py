@@ -20,9 +20,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from controller.api.admission import NOBODY, Principal, principal_of
 from controller.api.connection import Connection, Limits, Peer
@@ -33,6 +34,8 @@ from controller.api.tls import Certificate
 from controller.api.tokens import NoTokens, Token, Tokens, is_proved, read
 
 log = logging.getLogger(__name__)
+
+_WARNED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Doorkeeper:
         self._access, self._limits = access, limits
         self._failures = Throttle(burst=limits.failed_logins, per_s=1 / limits.failed_login_s)
         self._writes = Throttle(burst=limits.write_burst, per_s=limits.writes_per_s)
+        self._warnings = Throttle(burst=1, per_s=1 / _WARNED_S)
         self.keep = access.audit
 
     def principal(self, authorization: Sequence[str], peer: Peer) -> Principal:
@@ -95,8 +99,8 @@ class Doorkeeper:
         else:
             problem = _unauthenticated("bad_token", "this token does not exist, or was revoked")
         self._failures.take(peer.key, now)
-        if self._failures.wait_s(peer.key, now) > 0:  # once for each time that the limit is reached, not per attempt
-            log.warning("too many failed logins", extra={"fields": {"peer": peer.address, "uid": peer.uid}})
+        if self._failures.wait_s(peer.key, now) > 0:
+            self._warn("too many failed logins", peer.key, {"peer": peer.address, "uid": peer.uid})
         raise problem
 
     def check_rate(self, principal: Principal) -> None:
@@ -110,7 +114,14 @@ class Doorkeeper:
             raise _too_many("too_many_writes", detail, wait_s)
         self._writes.take(key, now)
         if self._writes.wait_s(key, now) > 0:
-            log.warning("too many writes", extra={"fields": {"token": key, "name": principal.token.name}})
+            self._warn("too many writes", key, {"token": key, "name": principal.token.name})
+
+    def _warn(self, message: str, key: str, fields: Mapping[str, Any]) -> None:
+        """Tell the log that a limit is reached, but not each time: whoever goes on would fill it."""
+        now = asyncio.get_running_loop().time()
+        if self._warnings.wait_s(key, now) == 0:
+            self._warnings.take(key, now)
+            log.warning(message, extra={"fields": dict(fields)})
 
     @asynccontextmanager
     async def watch(self, connection: Connection, principal: Principal) -> AsyncIterator[None]:

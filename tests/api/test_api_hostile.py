@@ -18,6 +18,7 @@ import pytest
 from controller.api.body import MAX_FAULTS, MAX_VALUES
 from controller.api.connection import Limits
 from controller.api.doorkeeper import Write
+from controller.api.tokens import TokenRole
 from tests.api.api_site import FAST, Answer, Site, fault, parse, problem, request, told, until
 from tests.api.conftest import OpenSite
 from tests.api.test_api_tokens import FakeTokens, access, bearer
@@ -274,16 +275,17 @@ async def test_writes_beyond_the_rate_leave_no_trace_but_one_line(
     open_site: OpenSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens, heard = FakeTokens(), list[Write]()
-    limits = replace(FAST, write_burst=3, writes_per_s=0.001)
+    limits = replace(FAST, write_burst=3, writes_per_s=20.0)
     site = await open_site(worker("web"), access=access(tokens, audit=heard.append), limits=limits)
 
-    answers = [
-        await site.post(STOP, Authorization=bearer(tokens.text[role]))
-        for _, role in itertools.product(range(10), ("viewer", "operator"))
-    ]
+    async def sent(role: TokenRole) -> list[int]:
+        return [(await site.post(STOP, Authorization=bearer(tokens.text[role]))).status for _ in range(60)]
 
-    assert [answer.status for answer in answers] == [403, 202] * 3 + [429, 429] * 7
-    assert [write.status for write in heard] == [403, 202] * 3
+    found = await asyncio.gather(sent("viewer"), sent("operator"), sent("operator"))
+
+    statuses = sorted(itertools.chain(*found))
+    assert set(statuses) == {202, 403, 429}
+    assert sorted(write.status or 0 for write in heard) == [status for status in statuses if status != 429]
     warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.getMessage() for record in warned] == ["too many writes"] * 2
 
