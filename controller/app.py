@@ -178,10 +178,9 @@ def _store_rates(specs: SpecFeed) -> Callable[[str], int]:
 
 def _published(turn: Turn, desk: Desk, specs: SpecFeed) -> None:
     desk.published(turn)
-    for worker_id in specs.desired.removed:
-        if not desk.has_slots(worker_id):
-            specs.source.forget(worker_id)
-            specs.look()
+    for worker_id in desk.without_slots(specs.desired.removed):
+        specs.source.forget(worker_id)
+        specs.look()
 
 
 async def _serve(settings: Settings, state: StateDir, store: Store) -> int:

@@ -30,37 +30,17 @@ Item = dict[str, Any]
 class Beside:
     """What a view of one worker needs beside its picture.
 
-    `holds`: the plan's, of this worker. `previous`: its conditions at the last look by type, None at the first, so that
-    a condition that stays keeps its `since`. `reported`: what it told of itself, as heartbeats.py has it.
+    `holds`: the plan's, of this worker. `conditions`: its own, None where they are to be made as at a first look.
+    `reported`: what it told of itself, as heartbeats.py has it.
     """
 
     holds: Sequence[Hold] = ()
-    previous: Mapping[str, Condition] | None = None
+    conditions: Sequence[Condition] | None = None
     reported: Mapping[str, Any] = field(default_factory=dict)
 
 
-def beside(
-    holds: Iterable[Hold],
-    *,
-    previous: Mapping[str, Mapping[str, Condition]] | None = None,
-    reported: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, Beside]:
-    """The same for all workers at once, by worker_id. Holds of the whole source and of hosts belong to none."""
-    by_worker: dict[str, list[Hold]] = {}
-    for hold in holds:
-        if hold.worker_id is not None:
-            by_worker.setdefault(hold.worker_id, []).append(hold)
-    before, told = previous or {}, reported or {}
-    return {
-        worker_id: Beside(
-            holds=by_worker.get(worker_id, ()), previous=before.get(worker_id), reported=told.get(worker_id, {})
-        )
-        for worker_id in sorted(by_worker.keys() | before.keys() | told.keys())
-    }
-
-
 def worker_views(desired: Desired, observed: Observed, around: Mapping[str, Beside], *, now: float) -> list[Item]:
-    """The list items of all workers of which anything is left to tell, by worker_id. `around`: see `beside`."""
+    """The list items of all workers of which anything is left to tell, by worker_id. `around`: by worker_id."""
     nothing = Beside()
     return [
         worker_view(picture, around.get(picture.worker_id, nothing), now=now)
@@ -74,6 +54,7 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
     worker = picture.desired
     spec = None if worker is None else worker.spec
     instances = _instances(picture, now)
+    stand = conditions(picture, also.holds, now=now) if also.conditions is None else also.conditions
     return {
         "worker_id": picture.worker_id,
         "name": "" if spec is None else spec.name,
@@ -84,9 +65,7 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
         "labels": {} if spec is None else dict(sorted(spec.labels.items())),
         "depends_on": {} if spec is None else dict(sorted(spec.depends_on.items())),
         "source": source_view(_source(picture)),
-        "conditions": [
-            _condition_view(entry) for entry in conditions(picture, also.holds, now=now, previous=also.previous)
-        ],
+        "conditions": [_condition_view(entry) for entry in stand],
         "restart_count": sum(instance["restart_count"] for instance in instances),
         "error_count": also.reported.get("error_count"),
         "cpu_percent": _sum(instance["cpu_percent"] for instance in instances),

@@ -44,6 +44,7 @@ class HeartbeatDesk:
         self._key, self._loop, self._clock = key, loop, clock
         self._told: dict[str, dict[str, Told]] = {}
         self._budgets: dict[str, tuple[str, float, float]] = {}
+        self._news: set[str] = set()
 
     # --- the door ---
 
@@ -78,6 +79,7 @@ class HeartbeatDesk:
         before = of_worker.get(sender.instance)
         told = Told(instance=sender.instance, run=sender.run, at=now, beat=beat)
         of_worker[sender.instance] = told
+        self._news.add(worker_id)
         if before is None or replace(before, at=now) != told:
             self.changed([worker_id])
         return 0.0
@@ -94,10 +96,10 @@ class HeartbeatDesk:
 
     # --- what is shown ---
 
-    def reported(self) -> Mapping[str, Mapping[str, Any]]:
-        """The figures of all workers that told any, by worker_id."""
-        found = {worker_id: self.reported_of(worker_id) for worker_id in list(self._told)}
-        return {worker_id: figures for worker_id, figures in found.items() if figures}
+    def news(self) -> set[str]:
+        """The workers that told anything since this was last asked."""
+        news, self._news = self._news, set()
+        return news
 
     def reported_of(self, worker_id: str) -> Mapping[str, Any]:
         """Those of one worker. What was told by a run that is over is forgotten here."""

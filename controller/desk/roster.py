@@ -1,9 +1,12 @@
-"""The roster: every worker's list item, kept until something about the worker changes, and its JSON with it.
+"""The roster: every worker's conditions and list item, kept until something about the worker changes.
 
-To look at a thousand workers costs a tenth of a second, to compare what they were made from a few milliseconds. So an
-item is made anew only when one of the facts that it is made from is another one; all of them are values that are never
-changed in place. `uptime_s` is the exception, for it changes always: it is written into the kept item at every asking,
-and into the kept JSON where a mark, unknown to anybody else, holds its place.
+To look at a thousand workers costs a tenth of a second, to find out who changed a fraction of a millisecond: all facts
+are values that are never changed in place, so a look compares objects by identity, and only a worker with another fact
+is looked at again. That happens once for each change, whoever asks and however many do: the conditions when the change
+is noticed, the item and its JSON when somebody first wants to read them. Both go in slices, between which others run.
+
+`uptime_s` is the exception, for it changes always: it is written into the kept item at every asking, and into the kept
+JSON where a mark, unknown to anybody else, holds its place.
 
 Called by the desk, in the event loop's thread. An item must be read before the next await.
 """
@@ -11,80 +14,165 @@ Called by the desk, in the event loop's thread. An item must be read before the 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controller.api.responses import encode
 from controller.core.desired import Desired
-from controller.core.observed import Observed
-from controller.core.picture import Picture, pictures
+from controller.core.observed import HostView, Observed
+from controller.core.picture import Album, Picture
+from controller.core.plan import Hold
+from controller.core.status import conditions
 from controller.core.views import Beside, worker_view
 
-SLICE = 50
-"""So many items are made at a time while others may run."""
+LOOKS, SLICE = 200, 50
+"""So many workers are looked at, and so many items made, while others wait: some milliseconds of work."""
 
 Item = dict[str, Any]
+Holds = Mapping[str | None, tuple[Hold, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that is shown, as it is at one moment.
+
+    `holds` by worker. `told` names workers whose heartbeats are others than at the facts before; `reported` reads the
+    figures of one of them.
+    """
+
+    desired: Desired = field(default_factory=Desired)
+    observed: Observed = field(default_factory=Observed)
+    holds: Holds = field(default_factory=dict)
+    told: Iterable[str] = ()
+    reported: Callable[[str], Mapping[str, Any]] = lambda _worker_id: {}
 
 
 @dataclass(slots=True, kw_only=True)
 class _Row:
-    """One worker: the facts, the item made from them, the instances that run with their start, and the JSON."""
+    """One worker: its facts, and what was made of them: conditions; item, running instances with start; JSON."""
 
     facts: tuple[Any, ...]
-    item: Item
-    running: list[tuple[Item, float]]
+    picture: Picture
+    also: Beside
+    item: Item | None = None
+    running: list[tuple[Item, float]] = field(default_factory=list)
     pieces: list[bytes] = field(default_factory=list)
 
 
 class Roster:
-    """See the header."""
+    """See the header. `looks` and `made_items` count the work that was done."""
 
     def __init__(self) -> None:
+        self.looks = self.made_items = 0
         self._rows: dict[str, _Row] = {}
-        self._whole: tuple[Any, ...] = ()
+        self._order: list[_Row] | None = None
+        self._facts = Facts()
+        self._album = Album(self._facts.desired, self._facts.observed)
+        self._stale: dict[str, None] = {}
+        self._unmade: dict[str, None] = {}
+        self._news: set[str] = set()
         self._mark = secrets.token_hex(16)
         self._split = encode(self._mark)
 
-    def items(self, desired: Desired, observed: Observed, around: Mapping[str, Beside], now: float) -> Sequence[Item]:
+    # --- who changed ---
+
+    def notice(self, facts: Facts) -> None:
+        """Note whom to look at again."""
+        before, self._facts = self._facts, facts
+        found = _differing(before.desired.workers, facts.desired.workers)
+        found |= _differing(before.desired.removed, facts.desired.removed)
+        found |= _differing(before.desired.broken, facts.desired.broken)
+        found |= {worker_id for worker_id in _differing(before.holds, facts.holds) if worker_id is not None}
+        found.update(facts.told)
+        is_moved, seen = _differing_slots(before.observed, facts.observed)
+        if seen or is_moved or found:
+            self._album = Album(facts.desired, facts.observed)
+        found |= self._album.names() | self._rows.keys() if is_moved else seen
+        self._stale.update(dict.fromkeys(sorted(found)))
+
+    def refreshed(self, facts: Facts, now: float) -> Iterator[None]:
+        """Look at all that changed; yields after each slice, so that a caller may let others run."""
+        self.notice(facts)
+        while self._stale:
+            for worker_id in _first(self._stale, LOOKS):
+                self._look(worker_id, now)
+            if self._stale:
+                yield
+
+    def news(self) -> set[str]:
+        """The workers that look otherwise than when this was last asked."""
+        news, self._news = self._news, set()
+        return news
+
+    def _look(self, worker_id: str, now: float) -> None:
+        self._stale.pop(worker_id, None)
+        picture, before = self._album.of(worker_id), self._rows.get(worker_id)
+        if picture.is_gone:
+            if before is not None:
+                del self._rows[worker_id]
+                self._order = None
+                self._unmade.pop(worker_id, None)
+                self._news.add(worker_id)
+            return
+        holds, reported = self._facts.holds.get(worker_id, ()), self._facts.reported(worker_id)
+        facts = (*_facts(picture), holds, reported)
+        if before is not None and before.facts == facts:
+            return
+        self.looks += 1
+        previous = None if before is None else {one.type: one for one in before.also.conditions or ()}
+        found = conditions(picture, holds, now=now, previous=previous)
+        also = Beside(holds=holds, conditions=found, reported=reported)
+        if before is None:
+            self._rows[worker_id], self._order = _Row(facts=facts, picture=picture, also=also), None
+        else:
+            before.facts, before.picture, before.also, before.item = facts, picture, also, None
+        self._unmade[worker_id] = None
+        self._news.add(worker_id)
+
+    def one(self, worker_id: str, facts: Facts, now: float) -> tuple[Picture, Beside] | None:
+        """One worker as it is now, None where nothing is left to tell of it."""
+        self.notice(facts)
+        if worker_id in self._stale:
+            self._look(worker_id, now)
+        row = self._rows.get(worker_id)
+        return None if row is None else (row.picture, row.also)
+
+    # --- what is read ---
+
+    def items(self, facts: Facts, now: float) -> Sequence[Item]:
         """All items as they are now, by worker_id."""
-        for _ in self.refreshed(desired, observed, around, now):
+        for _ in self.made(facts, now):
             pass
-        for row in self._rows.values():
+        if self._order is None:
+            self._order = [self._rows[worker_id] for worker_id in sorted(self._rows)]
+        for row in self._order:
             for instance, started_at in row.running:
                 instance["uptime_s"] = round(max(0.0, now - started_at), 1)
-        return [row.item for row in self._rows.values()]
+        return [row.item for row in self._order if row.item is not None]
 
-    def refreshed(
-        self, desired: Desired, observed: Observed, around: Mapping[str, Beside], now: float
-    ) -> Iterator[None]:
-        """Make anew what has changed; yields after each slice, so that a caller may let others run."""
-        whole = (desired, _hosts(observed), {worker_id: _beside_facts(also) for worker_id, also in around.items()})
-        if whole == self._whole:
-            return
-        nothing, rows, made = Beside(), {}, 0
-        for picture in pictures(desired, observed):
-            if picture.is_gone:
-                continue
-            also = around.get(picture.worker_id, nothing)
-            facts = (*_facts(picture), *_beside_facts(also))
-            row = self._rows.get(picture.worker_id)
-            if row is None or row.facts != facts:
-                item = worker_view(picture, also, now=now)
-                row = self._rows[picture.worker_id] = _Row(facts=facts, item=item, running=_running(picture, item))
-                made += 1
-                if made % SLICE == 0:
-                    yield
-            rows[picture.worker_id] = row
-        self._rows, self._whole = rows, whole
+    def made(self, facts: Facts, now: float) -> Iterator[None]:
+        """Make what `items` wants that is not made yet; yields after each slice."""
+        yield from self.refreshed(facts, now)
+        while self._unmade:
+            for worker_id in _first(self._unmade, SLICE):
+                self._make(self._rows[worker_id], now)
+                del self._unmade[worker_id]
+            if self._unmade:
+                yield
+                yield from self.refreshed(self._facts, now)
+
+    def _make(self, row: _Row, now: float) -> None:
+        row.item = worker_view(row.picture, row.also, now=now)
+        row.running = _running(row.picture, row.item)
+        row.pieces = self._pieces(row)
+        self.made_items += 1
 
     def encoded(self, item: Mapping[str, Any]) -> bytes:
         """The JSON of an item of `items`, from memory where it is known."""
         row = self._rows.get(item["worker_id"])
         if row is None or row.item is not item:
             return encode(item)
-        if not row.pieces:
-            row.pieces = self._pieces(row)
         filled = [row.pieces[0]]
         for (instance, _), piece in zip(row.running, row.pieces[1:], strict=True):
             filled += (b"%.1f" % instance["uptime_s"], piece)
@@ -100,10 +188,26 @@ class Roster:
         return pieces
 
 
-def _hosts(observed: Observed) -> tuple[Any, ...]:
-    return tuple(
-        (host, view.reachable, view.message, view.instances, view.refusals) for host, view in observed.hosts.items()
-    )
+def _first(waiting: Mapping[str, None], count: int) -> list[str]:
+    return [worker_id for worker_id, _ in zip(waiting, range(count), strict=False)]
+
+
+def _differing(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> set[Any]:
+    """The keys of what came, went or was replaced. A new object may be an equal one: `_look` finds that out."""
+    if before is after:
+        return set()
+    return {key for key, value in after.items() if before.get(key) is not value} | (before.keys() - after.keys())
+
+
+def _differing_slots(before: Observed, after: Observed) -> tuple[bool, set[str]]:
+    """Whether a host is in another state, which concerns all; and the workers of the slots that differ."""
+    found: set[str] = set()
+    is_moved = before.hosts.keys() != after.hosts.keys()
+    for host, view in after.hosts.items():
+        was = before.hosts.get(host, HostView(reachable=False))
+        is_moved = is_moved or (was.reachable, was.message) != (view.reachable, view.message)
+        found |= _differing(was.instances, view.instances) | _differing(was.refusals, view.refusals)
+    return is_moved, {name.rpartition("/")[0] for name in found}
 
 
 def _facts(picture: Picture) -> tuple[Any, ...]:
@@ -112,11 +216,6 @@ def _facts(picture: Picture) -> tuple[Any, ...]:
     host = None if view is None else (view.reachable, view.message)
     slots = tuple((slot.host, slot.reachable, slot.seen, slot.refusal) for slot in picture.slots)
     return (picture.desired, picture.removal, picture.broken, host, slots)
-
-
-def _beside_facts(also: Beside) -> tuple[Any, ...]:
-    """The same of what stands beside it; `reported` is copied, for it may be a live book."""
-    return (tuple(also.holds), also.previous, dict(also.reported))
 
 
 def _running(picture: Picture, item: Item) -> list[tuple[Item, float]]:

@@ -17,25 +17,20 @@ from controller.agent.failpoints import failpoint
 from controller.api.changes import BellTower
 from controller.api.ports import Accepted, ActionWish, Bell, Document, Health, NotRead, Refused, Topic, UnknownWorker
 from controller.core.authorship import SpecWritten
-from controller.core.desired import Desired, DesiredWorker
+from controller.core.desired import DesiredWorker
 from controller.core.intents import RunIntent
-from controller.core.keeps import with_keeps
-from controller.core.observed import Observed
-from controller.core.picture import Picture, picture_of, pictures
+from controller.core.picture import Album, Picture
 from controller.core.plan import Hold, Plan
-from controller.core.status import Condition, conditions
-from controller.core.views import Beside, beside, status_view
+from controller.core.views import status_view
 from controller.desk import wishing
+from controller.desk.lookout import Lookout
 from controller.desk.parts import Parts
-from controller.desk.roster import Roster
 from controller.desk.shelf import Shelf
 from controller.reconcile.loop import Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
 from controller.sources.writer import SpecWriter
 from controller.store.records import Event
 
-GATHER_S = 0.05
-"""Changes of one burst are looked at together."""
 LATE_S = 75.0
 """The loop turns at least every 30 s; later than this it does not tick."""
 
@@ -51,13 +46,9 @@ class Desk(Shelf):
         self._writer = writer
         self._loop, self._specs, self._wishes = parts.loop, parts.specs, parts.wishes
         self._archive, self._clock = parts.archive, parts.clock
-        self._heartbeats = parts.heartbeats
         self._operations = OperationBook()
-        self._roster = Roster()
+        self._lookout = Lookout(parts, self.tower, self._judge)
         self._tickets: dict[str, int] = {}
-        self._conditions: dict[str, dict[str, Condition]] = {}
-        self._changed: set[str] | None = set()
-        self._timer: asyncio.TimerHandle | None = None
 
     async def take_up(self) -> None:
         """Go on watching the operations that a controller before us did not see the end of."""
@@ -74,12 +65,7 @@ class Desk(Shelf):
 
     def changed(self, worker_ids: Iterable[str] | None) -> None:
         """Something about these workers (None: any) is new."""
-        if worker_ids is None:
-            self._changed = None
-        elif self._changed is not None:
-            self._changed.update(worker_ids)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._look_at_changes)
+        self._lookout.changed(worker_ids)
 
     def published(self, turn: Turn) -> None:
         """A turn of the loop is over."""
@@ -122,39 +108,20 @@ class Desk(Shelf):
             )
         )  # fmt: skip
 
-    def _look_at_changes(self) -> None:
-        self._timer = None
-        changed, self._changed = self._changed, set()
-        now = self._clock.now()
-        for picture in pictures(
-            self._desired(), self._loop.observed(), None if changed is None else frozenset(changed)
-        ):
-            self._remember_conditions(picture, now)
-        self._judge(changed)
-        for worker_id in (None,) if changed is None else changed:
-            self.tower.ring(Topic.WORKERS, worker_id)
-
-    def _remember_conditions(self, picture: Picture, now: float) -> None:
-        if picture.is_gone:
-            self._conditions.pop(picture.worker_id, None)
-            return
-        holds = self._loop.holds(picture.worker_id)
-        found = conditions(picture, holds, now=now, previous=self._conditions.get(picture.worker_id))
-        self._conditions[picture.worker_id] = {condition.type: condition for condition in found}
-
     def _judge(self, worker_ids: Iterable[str] | None) -> None:
         due = None if worker_ids is None else set(worker_ids)
+        album = Album(self._lookout.desired(), self._loop.observed())
         for operation in self._operations.live():
             if due is not None and operation.worker_id not in due:
                 continue
-            picture = self._picture(operation.worker_id)
+            picture = album.of(operation.worker_id)
             worker = picture.desired
             if worker is None and operation.action != "stop":
                 self._put(replace(operation, state="failed", detail="its spec is gone"))
                 continue
             judged = judge(
                 operation,
-                [replace(slot.seen, status=slot.status) for slot in picture.slots],
+                [slot.seen if slot.reachable else replace(slot.seen, status=slot.status) for slot in picture.slots],
                 self._loop.holds(operation.worker_id),
                 replicas=0 if worker is None else worker.spec.replicas,
                 pending=self._is_pending(operation, worker),
@@ -176,7 +143,8 @@ class Desk(Shelf):
         return is_unserved or (operation.action == "start" and wanted == "stopped")
 
     def specs_read(self) -> None:
-        """A scan is over, whatever it found: what waited for it may be done."""
+        """A scan is over, whatever it found: what waited for it may be done, and others than before may be shown."""
+        self._lookout.changed(())
         self._judge(None)
 
     def _put(self, operation: Operation) -> None:
@@ -191,21 +159,15 @@ class Desk(Shelf):
     def workers(self) -> Sequence[Document]:
         """See ports.Snapshots."""
         self._check_read()
-        return self._roster.items(*self._facts())
+        return self._lookout.workers()
 
     async def prepare(self) -> None:
         """See ports.Snapshots."""
-        for _ in self._roster.refreshed(*self._facts()):
-            await asyncio.sleep(0)
+        await self._lookout.prepare()
 
     def encoded(self, item: Document) -> bytes:
         """See ports.Snapshots."""
-        return self._roster.encoded(item)
-
-    def _facts(self) -> tuple[Desired, Observed, dict[str, Beside], float]:
-        told = self._heartbeats.reported()
-        around = beside(self._loop.all_holds(), previous=self._conditions, reported=told)
-        return self._desired(), self._loop.observed(), around, self._clock.now()
+        return self._lookout.roster.encoded(item)
 
     def known_operations(self) -> Sequence[Document]:
         """See ports.Snapshots."""
@@ -229,11 +191,11 @@ class Desk(Shelf):
     async def status(self, worker_id: str) -> Document | None:
         """See ports.Records."""
         self._check_read()
-        picture = self._picture(worker_id)
-        if picture.is_gone:
+        found = self._lookout.one(worker_id)
+        if found is None:
             return None
         operations = [operation.document() for operation in self._operations.of_worker(worker_id)[-10:]]
-        return {**status_view(picture, self._beside(worker_id), now=self._clock.now()), "operations": operations}
+        return {**status_view(*found, now=self._clock.now()), "operations": operations}
 
     async def plan(self) -> Plan:
         """See ports.Records."""
@@ -255,22 +217,18 @@ class Desk(Shelf):
 
     def has_slots(self, worker_id: str) -> bool:
         """Whether any supervisor still has a slot of it, or might."""
+        return not self.without_slots([worker_id])
+
+    def without_slots(self, worker_ids: Iterable[str]) -> list[str]:
+        """Those of which no supervisor has a slot, or might."""
         observed = self._loop.observed()
-        unknown = not all(view.reachable for view in observed.hosts.values())
-        return unknown or bool(picture_of(worker_id, self._specs.desired, observed).slots)
+        if not all(view.reachable for view in observed.hosts.values()):
+            return []
+        album = Album(self._specs.desired, observed)
+        return [worker_id for worker_id in worker_ids if not album.of(worker_id).slots]
 
     def _picture(self, worker_id: str) -> Picture:
-        return picture_of(worker_id, self._desired(), self._loop.observed())
-
-    def _desired(self) -> Desired:
-        """What is desired now, with what people keep otherwise for a while."""
-        return with_keeps(self._specs.desired, self._wishes.intents, self._clock.now())
-
-    def _beside(self, worker_id: str) -> Beside:
-        told = self._heartbeats.reported_of(worker_id)
-        return Beside(
-            holds=self._loop.holds(worker_id), previous=self._conditions.get(worker_id), reported=told
-        )  # fmt: skip
+        return self._lookout.picture(worker_id)
 
     # --- wishes ---
 

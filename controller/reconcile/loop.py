@@ -90,6 +90,10 @@ class Loop:
         """What is held for this worker (None: for no worker in particular)."""
         return self._holds.get(worker_id, ())
 
+    def held(self) -> Mapping[str | None, tuple[Hold, ...]]:
+        """All live holds by worker (None: of no worker in particular), as they are now."""
+        return dict(self._holds)
+
     def all_holds(self) -> tuple[Hold, ...]:
         """All live holds, in the order of their workers."""
         return tuple(hold for key in sorted(self._holds, key=lambda key: key or "") for hold in self._holds[key])

@@ -12,7 +12,6 @@ from controller.core.problems import Problem
 from controller.core.status import conditions
 from controller.core.views import (
     Beside,
-    beside,
     desired_state,
     hold_view,
     rfc3339,
@@ -155,8 +154,8 @@ def test_the_list_has_every_worker_once_with_its_own_holds() -> None:
     new, other = worker(command=["v2"], replicas=2), worker("api")
     have = observed(seen(WEB, 0), seen(WEB, 1), seen(other), seen(worker("lost")))
     plan = planned(desired(new, other), have)
-    everywhere = Hold(worker_id=None, reason="SourceHeld", message="gone")
-    around = beside([*plan.holds, everywhere], reported={"api": {"active_tasks": 2}})
+    holds = tuple(hold for hold in plan.holds if hold.worker_id == "web")
+    around = {"web": Beside(holds=holds), "api": Beside(reported={"active_tasks": 2})}
     views = worker_views(desired(new, other), have, around, now=NOW)
     assert [view["worker_id"] for view in views] == ["api", "lost", "web"]
     progressing = {view["worker_id"]: view["conditions"][2]["reason"] for view in views}
@@ -164,11 +163,11 @@ def test_the_list_has_every_worker_once_with_its_own_holds() -> None:
     assert [view["active_tasks"] for view in views] == [2, None, None]
 
 
-def test_the_list_remembers_since_when_a_condition_stands() -> None:
-    have = observed(seen(WEB, 0), seen(WEB, 1))
-    first = {"web": {entry.type: entry for entry in conditions(picture(desired(WEB), have), (), now=NOW, previous={})}}
-    views = worker_views(desired(WEB), have, beside((), previous=first), now=NOW + 100)
-    assert {entry["since"] for entry in views[0]["conditions"]} == {rfc3339(NOW)}
+def test_conditions_that_are_known_are_shown_as_they_are() -> None:
+    known = conditions(picture(desired(WEB), observed()), (), now=NOW, previous={})
+    shown = item(desired(WEB), observed(seen(WEB, 0), seen(WEB, 1)), Beside(conditions=known))
+    assert {entry["since"] for entry in shown["conditions"]} == {rfc3339(NOW)}
+    assert [entry["reason"] for entry in shown["conditions"]] == [entry.reason for entry in known]
 
 
 def test_a_status_adds_the_explanation_and_one_process_figures() -> None:
