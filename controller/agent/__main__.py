@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from . import keeper, start
+from . import build, keeper, start
 from .paths import AgentPaths, PathsError
 
 USAGE = "usage: python -I -m controller.agent keeper STATE_AGENT_DIR [--detach] | agent STATE_AGENT_DIR --keeper-fd N"
@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
 
 def _keep(state: str, *, detached: bool) -> int:
     paths = AgentPaths(state)
+    if complaint := build.complaint(paths.state):
+        raise PathsError(complaint)
     paths.prepare()
     if detached:
         start.detach(paths)

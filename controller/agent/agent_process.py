@@ -13,6 +13,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from .build import KEEPER_VARIABLE
 from .child import NOFILE_VARIABLE, ChildSetup, close_from, reset_signals
 from .failpoints import failpoint
 from .keeper_link import Link
@@ -202,7 +203,7 @@ def _become(argv: Sequence[str], setup: ChildSetup, keeper: int) -> None:
         close_from(KEEPER_FD + 1)
         reset_signals(setup.signals)
         resource.setrlimit(resource.RLIMIT_NOFILE, setup.nofile)
-        environ = {**os.environ, NOFILE_VARIABLE: f"{setup.nofile[0]}:{setup.nofile[1]}"}
+        environ = {**os.environ, NOFILE_VARIABLE: f"{setup.nofile[0]}:{setup.nofile[1]}", KEEPER_VARIABLE: setup.build}
         os.execve(argv[0], [*argv, "--keeper-fd", str(KEEPER_FD)], environ)  # noqa: S606 - no shell is the point
     finally:
         os._exit(127)

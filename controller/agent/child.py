@@ -18,7 +18,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from . import cgroups, credentials
+from . import build, cgroups, credentials
 from .credentials import LIBC
 from .failpoints import failpoint
 from .keeper_log import log
@@ -51,10 +51,11 @@ IGNORED = (
 
 
 class ChildSetup(NamedTuple):
-    """What children get back that the keeper changed: signals to reset, RLIMIT_NOFILE as it was."""
+    """What children get back that the keeper changed: signals to reset, RLIMIT_NOFILE as it was. And our own build."""
 
     signals: tuple[int, ...]
     nofile: tuple[int, int]
+    build: str = ""
 
 
 def close_from(lowest: int) -> None:
@@ -96,7 +97,7 @@ def prepare_keeper() -> ChildSetup:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if not become_subreaper():
         log("degraded: this kernel gives us no subreaper; children that outlive their leader are not found")
-    return ChildSetup(signals, nofile)
+    return ChildSetup(signals, nofile, build.fingerprint())
 
 
 def noticed(_number: int, _frame: object) -> None:

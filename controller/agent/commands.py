@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import preflight, protocol
+from . import build, preflight, protocol
 from .adoption import Adoption
 from .failpoints import failpoint
 from .fleet import Fleet
@@ -71,6 +71,7 @@ class Rooms:
     leave: Callable[[], None]
     await_resume: Callable[[], None]
     kill_now: Callable[[], None]
+    renew: Callable[[list[str]], None]
     degraded: Callable[[], list[str]]
     enforceable: Callable[[], list[str]]
     is_ending: Callable[[], bool]
@@ -81,6 +82,7 @@ class Commands:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._build = build.fingerprint()
         self._operations: dict[str, Callable[[Request], Awaitable[Answer]]] = {
             "claim": self._claim,
             "resume": self._resume,
@@ -103,6 +105,10 @@ class Commands:
             answer = await self._hello(request)
             session.is_greeted = True
             return answer
+        if operation == "about":
+            return self._about()
+        if operation == "renew":
+            return await self._renew(request)
         if not session.is_greeted:
             raise RequestError("hello_first", "the first request must be hello")
         known = self._operations.get(str(operation))
@@ -140,6 +146,29 @@ class Commands:
             "degraded": rooms.degraded(),
             "enforceable": rooms.enforceable(),
         }, b""
+
+    def _about(self) -> Answer:
+        return {
+            "version": protocol.VERSION,
+            "form": build.FORM,
+            "build": self._build,
+            "keeper_build": os.environ.get(build.KEEPER_VARIABLE, ""),
+            "folder": build.FOLDER,
+            "agent_pid": os.getpid(),
+            "keeper_pid": os.getppid(),
+        }, b""
+
+    async def _renew(self, request: Request) -> Answer:
+        rooms, program = self._rooms, field_of(request, "program", list)
+        if not program or not all(isinstance(word, str) for word in program) or not os.path.isabs(program[0]):
+            raise RequestError("invalid", "program: not a command line with a whole path")
+        if not rooms.marks.may_join(field_of(request, "realm", str)):
+            raise RequestError("wrong_realm", "only the controller of this agent's realm may renew it")
+        if rooms.is_ending():
+            raise RequestError("ending", "everything has stopped and the agent is about to end; connect again")
+        await rooms.flusher.flushed()
+        rooms.renew(program)
+        return {}, b""
 
     async def _claim(self, request: Request) -> Answer:
         rooms = self._rooms

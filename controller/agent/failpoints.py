@@ -50,6 +50,7 @@ NAMES = (
     ("keeper.before_greeting", "the agent runs and has been told nothing"),
     ("keeper.before_frame_sent", "an event or the whole list is about to be written to the agent"),
     ("keeper.before_drain", "the agent is dead, what it had sent is unread"),
+    ("keeper.before_renewal", "the agent has left, another build is about to be executed"),
     ("keeper.before_bye", "shutdown was asked for and no run is left"),
 )
 

@@ -8,6 +8,7 @@ Agent to keeper (frames of `protocol`, no payload):
   spawn {run, slot, argv, env, cwd, umask, stdout, stderr, uid?, gid?, groups?, rlimits? {nofile}, nice?, cgroup?}
         uid comes with gid; cgroup is the folder of the slot's control group, in which the run gets one of its own
   reap {run, force?}   list {}   shutdown {}
+  renew {argv}   when the agent has left, become this command by exec: another build of ours, which finds the records
   signal {run, signal, scope: main|group}
 Keeper to agent:
   runs {runs: [RUN]} first, on `list`, and after events had to be dropped because the agent did not read: it is the
@@ -38,8 +39,9 @@ from .groups import Groups
 from .keeper_log import guarded, log
 from .members import signal_leader, signal_leader_group
 from .poller import Poller
+from .renewal import Renewal
 from .request import SpawnError, SpawnRequest, failure
-from .runs import Exit, Records, Run, adopt, leader_exit
+from .runs import Exit, Records, Run, adopt, leader_exit, new_run
 from .spawn import (
     abandon,
     fork_waiting,
@@ -87,6 +89,7 @@ class Keeper:
         self._poller = Poller()
         self._agent = AgentChild(options.agent_argv, setup, self._poller, self._act, self._greeting)
         self._groups = Groups(self._runs, lambda: self._agent.pid)
+        self._renewal = Renewal(setup)
         self._closing_until: float | None = None
         self._is_done = False
 
@@ -128,6 +131,7 @@ class Keeper:
         due.append(self._agent.wait_s(now) if self._closing_until is None else self._closing_until - now)
         if self._polled:
             due.append(self._poll_at - now)
+        due.append(self._renewal.wait_s(now))
         waits = [max(0.0, wait) for wait in due if wait is not None]
         return min(waits) if waits else None
 
@@ -135,7 +139,9 @@ class Keeper:
         """What is due by time or follows from what just happened."""
         now = time.monotonic()
         if self._closing_until is None:
-            self._agent.look(now)
+            self._renewal.step(self._agent.pid, self._runs, now)
+            if not self._renewal.is_asked:
+                self._agent.look(now)
         elif self._agent.pid is None:
             self._is_done = True
         elif now >= self._closing_until:
@@ -169,6 +175,8 @@ class Keeper:
             self._agent.greet()
         elif operation == "shutdown":
             self._shut_down()
+        elif operation == "renew":
+            self._renewal.ask(header)
         elif operation in ("signal", "reap"):
             run = self._runs.get(str(header.get("run")))
             if run is None:
@@ -193,7 +201,7 @@ class Keeper:
         child = fork_waiting(request, self._setup)
         try:
             failpoint("keeper.after_fork")
-            run = _new_run(request, child.pid)
+            run = new_run(request, child.pid)
             failpoint("keeper.before_record")
             self._records.write(run)
             failpoint("keeper.after_record")
@@ -380,15 +388,3 @@ def main(find_paths: Callable[[], AgentPaths], options: Options) -> int:
 def default_options(state: str) -> Options:
     """The real agent over this state folder."""
     return Options(tuple(role_argv("agent", state)))
-
-
-def _new_run(request: SpawnRequest, pid: int) -> Run:
-    start_time = procfs.start_time(pid)
-    if start_time is None:
-        raise OSError(errno.EIO, "its start time cannot be read")
-    run = Run(request.run, request.slot, procfs.Identity(pid, start_time), spawned_at=time.time(), owned=True)
-    run.stdout, run.stderr = os.fsdecode(request.stdout), os.fsdecode(request.stderr)
-    run.cgroup = request.cgroup
-    if request.credentials is not None:
-        run.uid = request.credentials.uid
-    return run

@@ -1,4 +1,4 @@
-"""The agent's few facts about itself: whose it is (realm), who may command (epoch), which boot, whether it adjourns.
+"""The agent's few facts about itself: whose it is, who may command (epoch), its boot and form, and whether all stops.
 
 One small file each under STATE/agent, written through the Flusher. A command counts when its mark is durable.
 """
@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any, Optional
 
+from .build import FORM
 from .flusher import Flusher
 
 
@@ -27,6 +28,8 @@ class Marks:
         self.was_rebooted = self.former_boot not in ("", boot_id)
         if self.former_boot != boot_id:
             flusher.replace(f"{folder}/boot", boot_id.encode())
+        if self._read("form") != str(FORM):
+            flusher.replace(f"{folder}/form", str(FORM).encode())
         self._was_lost = False
         self.is_adjourned = os.path.exists(f"{folder}/adjourned")
         self._adjourned = self._read("adjourned").encode()
@@ -46,6 +49,7 @@ class Marks:
         self._was_lost = not os.path.exists(f"{self._folder}/realm")
         self._flusher.replace(f"{self._folder}/boot", self.boot_id.encode())
         self._flusher.replace(f"{self._folder}/epoch", str(self.epoch).encode())
+        self._flusher.replace(f"{self._folder}/form", str(FORM).encode())
         if self.realm:
             self._flusher.replace(f"{self._folder}/realm", self.realm.encode())
         if self._adjourned:

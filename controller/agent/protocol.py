@@ -11,6 +11,12 @@ Frame: two unsigned 32-bit big-endian lengths (header, payload), the header as U
 
 Requests (fields beside id and op -> fields of the answer):
 
+  about   {}                            -> {version, form, build, keeper_build, folder, agent_pid, keeper_pid}
+  renew   {realm, program}              -> {}                 keeper and agent become `program`, a command line to which
+                                                              they add their roles; workers stay what they are.
+          See `build` and `renewal`. These two are fixed for all versions and need no hello; fixed are also frames,
+          the command lines of both roles and the keeper's order `renew`. By them a newer controller replaces an older
+          agent, and the other way round.
   hello   {version, realm, heartbeat_key?} -> {version, journal_id, agent_pid, keeper_pid, boot_id, epoch, host,
                                             adjourned, degraded: [text], enforceable: [limit]}
           A realm other than the agent's own: error `wrong_realm`. Must come first. With `heartbeat_key` runs get

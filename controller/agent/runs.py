@@ -236,12 +236,27 @@ def _exit_text(run: Run) -> bytes:
     return json.dumps(exited).encode().ljust(_EXIT_ROOM)
 
 
+def new_run(request: SpawnRequest, pid: int) -> Run:
+    """A child that waits to be told to go on. Raises OSError."""
+    start_time = procfs.start_time(pid)
+    if start_time is None:
+        raise OSError(errno.EIO, "its start time cannot be read")
+    run = Run(request.run, request.slot, procfs.Identity(pid, start_time), spawned_at=time.time(), owned=True)
+    run.stdout, run.stderr = os.fsdecode(request.stdout), os.fsdecode(request.stderr)
+    run.cgroup = request.cgroup
+    if request.credentials is not None:
+        run.uid = request.credentials.uid
+    return run
+
+
 def adopt(run: Run) -> None:
     """Find the leader again: by pidfd first, then by what /proc says of the process that the pidfd holds.
 
     A leader whose parent we are (a keeper that replaced itself) is owned. A leader that is gone gets an unknown exit.
     One that cannot be looked at stays as it is and is polled.
     """
+    stat = procfs.read_stat(run.pid)
+    run.owned = stat is not None and stat.identity == run.identity and stat.ppid == os.getpid()
     if run.exited is not None:
         return
     pidfd = -1

@@ -14,11 +14,10 @@ import os
 import select
 import socket
 import struct
-import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from . import procfs
+from . import build, procfs
 from .paths import sha256
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _PEER = struct.Struct("3i")
 
 def role_argv(role: str, state: str, *more: str) -> list[str]:
     """The command line of a role (`keeper` or `agent`) over the state folder of an agent."""
-    return [sys.executable, "-I", "-m", "controller.agent", role, state, *more]
+    return [*build.program(), role, state, *more]
 
 
 def start_keeper(paths: AgentPaths) -> None:

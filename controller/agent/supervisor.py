@@ -109,7 +109,7 @@ class Agent:
         self._orphans.load(loaded.leftovers)
         self._logs.load(self._limits)
         self._server = Server(Commands(self._rooms()), self._journal)
-        self._socket = paths.socket
+        self._socket, self._state = paths.socket, paths.state
         again = Memory(
             fleet=self._fleet, records=records, marks=self._marks, journal=self._journal, listen=self._server.listen,
             notify_again=self._notify_again, send=self._link.send,
@@ -172,6 +172,7 @@ class Agent:
             leave=self._ending.leave,
             await_resume=self._ending.await_resume,
             kill_now=self._ending.kill_now,
+            renew=self._renew,
             degraded=self._degraded,
             enforceable=self._host.enforceable,
             is_ending=lambda: self._ending.is_begun,
@@ -229,6 +230,11 @@ class Agent:
         if not self._ending.is_begun:
             self._keeper_lost()
         self.ended.set()
+
+    def _renew(self, program: list[str]) -> None:
+        """Leave to another build; the keeper follows when it has seen us go."""
+        _log.info("agent %d leaves to %s", os.getpid(), program)
+        self._link.send({"op": "renew", "argv": [*program, "keeper", self._state]}, self.ended.set)
 
     # --- now and then ---
 

@@ -23,6 +23,7 @@ from controller.backends.base import Answer, Gone, Listener, LogChunk, LogFile, 
 from controller.backends.beats import Beats
 from controller.backends.doorstep import Doorstep, Presence, connect
 from controller.backends.link import ANSWER_TIMEOUT_S, Link
+from controller.backends.renewal import Replaced
 from controller.backends.wire import (
     read_chunk,
     read_event,
@@ -244,14 +245,16 @@ class AgentBackend:
         link = Link(reader, writer, answer_timeout_s=self.answer_timeout_s)
         pump = asyncio.create_task(link.pump(lambda push: self._pushed(push, listener)))
         try:
+            if not self.closing:
+                await self._doorstep.meet(link, self._realm_id)
             await self._greet(link, listener)
             self._link, self._problem = link, ""
             self._connected.set()
             log.info("agent reachable", extra={"fields": {"host": self.host, "epoch": self._epoch}})
             listener.host_changed(self.host, None)
             await self._beats.along(link, pump, self._epoch)
-        except Unavailable:
-            if not pump.done():
+        except Unavailable as error:
+            if not pump.done() or isinstance(error, Replaced):
                 raise  # The greeting was refused, or not answered; otherwise the pump knows better what happened.
         finally:
             link.close()

@@ -11,10 +11,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from controller.agent import procfs
+from controller.agent import build, procfs
 from controller.agent.paths import AgentPaths
 from controller.agent.start import has_runs, lock_holder, start_keeper
 from controller.backends.base import Unavailable
+from controller.backends.link import Link
+from controller.backends.renewal import Renewal, Replaced, check_program, own_build, read_build
 
 CONNECT_TIMEOUT_S = 10.0
 LOOK_AGAIN_S = 2.0
@@ -45,12 +47,16 @@ class Doorstep(Protocol):
     async def start(self) -> None:
         """Start a keeper; harmless where one lives."""
 
+    async def meet(self, link: Link, realm_id: str) -> None:
+        """See to it that who answers is of our build. Raises Unavailable where it is not, or is just becoming it."""
+
 
 class LocalDoorstep:
     """The agent of one state directory on this host."""
 
     def __init__(self, paths: AgentPaths) -> None:
         self._paths = paths
+        self._renewal = Renewal(own_build())
 
     @property
     def socket_path(self) -> Path:
@@ -67,6 +73,21 @@ class LocalDoorstep:
     async def start(self) -> None:
         """Start a keeper; harmless where one lives."""
         await asyncio.to_thread(start_keeper, self._paths)
+
+    async def meet(self, link: Link, realm_id: str) -> None:
+        """An agent of another build is replaced by ours; workers do not notice."""
+        agent = read_build((await link.ask("about")).header)
+        if agent is None or not self._renewal.decide(agent):
+            return
+        if problem := await asyncio.to_thread(check_program):
+            self._renewal.cannot(agent, problem)
+            return
+        try:
+            await link.expect("renew", realm=realm_id, program=build.program())
+            await link.ask("about")  # It leaves: the connection ends.
+        except Unavailable:
+            pass
+        raise Replaced("it is just replaced by one of this build")
 
 
 async def connect(doorstep: Doorstep, *, was_there: bool, closing: bool) -> Streams:

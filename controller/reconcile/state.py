@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.agent import build
 from controller.agent.failpoints import failpoint
 
 _REALM = re.compile(rb"[0-9a-zA-Z_-]{16,128}\s*")
@@ -95,6 +96,8 @@ def open_state_dir(path: Path) -> StateDir:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_owner(path)
+            if complaint := build.complaint(str(path / "agent")):
+                raise StateError(complaint)
             lock_fds: tuple[int, ...] = ()
             for lock in (_lock_file, _lock_directory):
                 lock_fds = (*lock_fds, lock(path))

@@ -335,7 +335,7 @@ async def test_a_run_without_a_slot_is_kept_aside_and_adopted_by_a_later_apply(i
     view = await running(inside, watcher)
     assert (view["run"], view["pid"]) == ("stray", stray["pid"])
     assert [order["op"] for order in inside.keeper.orders] == ["reap"]
-    assert [event["type"] for event in watcher.events()] == ["adopted", "became_running"]
+    await until(lambda: [event["type"] for event in watcher.events()] == ["adopted", "became_running"])
 
 
 async def test_a_second_live_run_of_a_slot_is_killed_and_reaped(inside: Inside) -> None:

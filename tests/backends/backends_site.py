@@ -16,6 +16,7 @@ from controller.agent.start import start_keeper
 from controller.backends.agent import AgentBackend
 from controller.backends.base import HostEvent, LogFile, SlotOrder
 from controller.backends.doorstep import LocalDoorstep, Presence
+from controller.backends.link import Link
 from controller.core.desired import DesiredWorker
 from controller.core.spec import explicit_fields
 from tests.agent.agent_site import Client, Site
@@ -135,6 +136,9 @@ class FakePlace:
         self.starts += 1
         await self.agent.start()
 
+    async def meet(self, link: Link, realm_id: str) -> None:
+        pass
+
     async def kill_agent(self) -> None:
         await self.agent.stop()
 
@@ -168,6 +172,9 @@ class RealPlace:
             os.environ.pop("XDG_RUNTIME_DIR")
             if before is not None:
                 os.environ["XDG_RUNTIME_DIR"] = before
+
+    async def meet(self, link: Link, realm_id: str) -> None:
+        await LocalDoorstep(self.site.paths).meet(link, realm_id)
 
     async def kill_agent(self) -> None:
         client = await asyncio.to_thread(Client, self.site.paths.socket)

@@ -28,19 +28,24 @@ pytestmark = pytest.mark.e2e
 PACKAGE = Path(controller.__file__).parent
 CONVERGED_S = 10.0
 WRITES = ("store.", "sources.", "controller.after_config_write")
-ELSEWHERE = ("agent.log_", "sources.git_")
+ELSEWHERE = ("agent.log_", "controller.batch_", "sources.git_", "keeper.before_renewal")
 """Those of log files are armed in tests/agent/test_logs_kills.py: this life prints too little to reach them. Those of
-commits need a repository: tests/sources."""
+commits need a repository: tests/sources. Those of batches: test_e2e_batches.py. That of a renewal needs another build: test_e2e_upgrade.py."""
 
 
 def names(*, of_writes: bool) -> list[str]:
-    """All failpoints, as they stand in the calls: those of writes, or the others."""
+    """Those of writes, or the others."""
+    return [name for name in all_names() if name.startswith(WRITES) is of_writes and not name.startswith(ELSEWHERE)]
+
+
+def all_names() -> list[str]:
+    """All failpoints, as they stand in the calls."""
     found = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "failpoint":
                 found |= {str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)}
-    return sorted(name for name in found if name.startswith(WRITES) is of_writes and not name.startswith(ELSEWHERE))
+    return sorted(found)
 
 
 class Life:

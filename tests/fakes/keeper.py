@@ -145,5 +145,8 @@ class FakeKeeper:
         self._record()
         self.tell(self.greeting())
 
+    def _renew(self, _order: dict[str, Any]) -> None:
+        """It would be another by now."""
+
     def _shutdown(self, _order: dict[str, Any]) -> None:
         self.tell({"ev": "busy", "runs": list(self.runs)} if self.runs else {"ev": "bye"})
