@@ -30,7 +30,8 @@ CONVERGED_S = 10.0
 WRITES = ("store.", "sources.", "controller.after_config_write")
 ELSEWHERE = ("agent.log_", "controller.batch_", "sources.git_", "keeper.before_renewal")
 """Those of log files are armed in tests/agent/test_logs_kills.py: this life prints too little to reach them. Those of
-commits need a repository: tests/sources. Those of batches: test_e2e_batches.py. That of a renewal needs another build: test_e2e_upgrade.py."""
+commits need a repository: tests/sources. Those of batches: test_e2e_batches.py. That of a renewal needs another build:
+test_e2e_upgrade.py."""
 
 
 def names(*, of_writes: bool) -> list[str]:
