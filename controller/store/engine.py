@@ -3,7 +3,7 @@
 Called by the facade (find, prepare) and, through the two engine functions, by writer and reader. Nothing else opens
 the file, not even to look at its size: POSIX drops all locks of a process on a file when any descriptor of it is
 closed, and SQLite would not know. For the same reason the empty file is made with mknod, which opens nothing.
-SQLite's own descriptors are close-on-exec, so no worker inherits one.
+SQLite's own descriptors are close-on-exec, so no worker inherits one. Of servers, postgres knows what is special.
 
 Settings of SQLite, and why:
 - WAL: readers never block the writer, nor it them.
@@ -33,9 +33,11 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from controller.store import postgres
 from controller.store.errors import StoreUnavailable, explained
 
 BUSY_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 30.0
 FILE_NAME = "workerctl.db"
 
 # For an empty file only. Said to any other it takes the write lock, if only to find that nothing changes.
@@ -60,9 +62,10 @@ class Database:
     url: URL
     path: str | None = None
     busy_timeout_s: float = BUSY_TIMEOUT_S
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
 
     def __str__(self) -> str:
-        return f"the database {self.path or self.url.render_as_string(hide_password=True)}"
+        return f"the database {self.path or postgres.shown(self.url)}"
 
 
 def locate(target: str | None, environ: Mapping[str, str] | None = None) -> Database:
@@ -78,13 +81,14 @@ def locate(target: str | None, environ: Mapping[str, str] | None = None) -> Data
         url = make_url(target)
     except (ArgumentError, ValueError):
         raise StoreUnavailable("Cannot read the database URL: expected sqlite:////PATH or postgresql://...") from None
-    match url.get_backend_name():
+    match url.drivername:
         case "sqlite" if url.query:
             raise StoreUnavailable(f"Cannot use {target}: options in an SQLite URL are not supported")
         case "sqlite":
             return _file(url.database or "")
-        case "postgresql":
-            return Database(url=url)
+        case name if name in postgres.DRIVERS:
+            postgres.check_driver()
+            return Database(url=url.set(drivername="postgresql"))
         case other:
             raise StoreUnavailable(f"Cannot use a database of type {other!r}: expected sqlite or postgresql")
 
@@ -132,15 +136,24 @@ def _check_existing(path: str) -> None:
         os.chmod(path, 0o600)
 
 
-def writer_engine(database: Database) -> Engine:
-    """An engine with one connection whose transactions take the write lock at once, so that none fails half-way."""
+def writer_engine(database: Database, prepare: postgres.Prepare = lambda _connection: None) -> Engine:
+    """An engine with one connection whose transactions take the write lock at once, so that none fails half-way.
+
+    `prepare` is called with each new connection to a server.
+    """
+    if database.path is None:
+        return _server(database, size=1, prepare=prepare)
     return _engine(database, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE", size=1)
 
 
 def reader_engine(database: Database, size: int) -> Engine:
     """An engine with up to `size` connections that cannot write."""
-    engine = _engine(database, _READER_PRAGMAS, begin="BEGIN", size=size)
-    return engine.execution_options(postgresql_readonly=True)
+    if database.path is None:
+        engine = _server(database, size=size)
+        # A question has nobody who would ask it again; the writer finds out by writing, and tries again.
+        postgres.ask_before_use(engine)
+        return engine.execution_options(postgresql_readonly=True)
+    return _engine(database, _READER_PRAGMAS, begin="BEGIN", size=size)
 
 
 def only_reading(engine: Engine) -> Engine:
@@ -179,15 +192,19 @@ def _execute_patiently(cursor: sqlite3.Cursor, statement: str, patience_s: float
             return
 
 
+def _pool(database: Database, size: int) -> dict[str, Any]:
+    return {"pool_size": size, "max_overflow": 0, "pool_timeout": database.busy_timeout_s}
+
+
+def _server(database: Database, *, size: int, prepare: postgres.Prepare = lambda _connection: None) -> Engine:
+    limits_s = (database.answer_timeout_s, database.busy_timeout_s)
+    return postgres.server_engine(database.url, limits_s, _pool(database, size), prepare)
+
+
 def _engine(database: Database, pragmas: tuple[str, ...], *, begin: str, size: int) -> Engine:
-    options: dict[str, Any] = {"pool_size": size, "max_overflow": 0, "pool_timeout": database.busy_timeout_s}
-    if database.path is None:
-        # Keepalives find a half-open connection; pre-ping one that the server closed meanwhile.
-        keepalive = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-        return create_engine(database.url, pool_pre_ping=True, connect_args=keepalive, **options)
     # isolation_level None: the driver begins nothing by itself, so DDL and `begin` below are in our hands.
     arguments = {"timeout": database.busy_timeout_s, "isolation_level": None}
-    engine = create_engine(database.url, connect_args=arguments, **options)
+    engine = create_engine(database.url, connect_args=arguments, **_pool(database, size))
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _entry: ConnectionPoolEntry) -> None:

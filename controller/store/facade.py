@@ -8,30 +8,31 @@ database's absence by itself; see writer.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
 from controller.store import migrate as migrations
 from controller.store.backlog import Limits
-from controller.store.engine import BUSY_TIMEOUT_S, Database, locate, prepare, reader_engine, writer_engine
-from controller.store.errors import SchemaNewerError, StoreUnavailable, explained
-from controller.store.presence import Opening
+from controller.store.engine import ANSWER_TIMEOUT_S, BUSY_TIMEOUT_S, Database, locate, reader_engine
+from controller.store.opening import Opening, open_first
+from controller.store.presence import FileOpening
 from controller.store.queries import Reader
 from controller.store.retention import Policy, Swept, sweep
+from controller.store.sessions import ServerOpening
 from controller.store.writer import Writer
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the store behaves. `busy_timeout_s`: how long one statement waits for another process's lock."""
+    """How the store behaves.
+
+    `busy_timeout_s`: how long one statement waits for another's lock. `answer_timeout_s`: how long a server may take
+    for one statement. `probe_s`: how often a writer that has nothing to write looks whether it could.
+    """
 
     busy_timeout_s: float = BUSY_TIMEOUT_S
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
+    probe_s: float = 15.0
     readers: int = 4
     limits: Limits = field(default_factory=Limits)
 
@@ -46,18 +47,26 @@ class Store:
         self.reader = Reader(reader_engine(database, settings.readers), name=str(database))
         self._opening = opening
         opening.on_reopened(lambda: self.reader.reopen(reader_engine(database, settings.readers)))
-        self.writer = Writer(opening, name=str(database), limits=settings.limits)
+        self.writer = Writer(opening, name=str(database), limits=settings.limits, probe_s=settings.probe_s)
+        self.writer.tell_attempts(opening.attempted)
+        # Not only with the first row: the right to write is held from now on, and readiness means something.
+        self.writer.probe()
 
     @property
     def generation(self) -> int:
-        """How many times the file was deleted or replaced, and another one begun, since the store was opened."""
+        """How many times another database than before was found or begun since the store was opened."""
         return self._opening.generation
 
-    def on_recreated(self, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever another file was begun: all cursors and rows that are known of it are void.
+    @property
+    def story(self) -> str:
+        """What became of the former database, as a sentence; empty in the first generation."""
+        return self._opening.story
 
-        In the writer's thread, after `reader` and `generation` are those of the new file and before anything is
-        written to it; it must return at once.
+    def on_recreated(self, callback: Callable[[], None]) -> None:
+        """Call `callback` with each new generation: all cursors and rows that are known of the former one are void.
+
+        In the writer's thread, after `reader` and `generation` are those of the new one and before anything is written
+        to it; it must return at once.
         """
         self._opening.on_recreated(callback)
 
@@ -69,6 +78,7 @@ class Store:
         """Store what waits for up to `timeout` seconds, then close. False: something is left unwritten."""
         complete = self.writer.close(timeout)
         self.reader.close()
+        self._opening.close()
         return complete
 
 
@@ -82,28 +92,8 @@ def open_store(
     logged; a newer schema, a missing driver and the like are refused all the same.
     """
     settings = settings or Settings()
-    database = replace(locate(url), busy_timeout_s=settings.busy_timeout_s)
+    database = replace(locate(url), busy_timeout_s=settings.busy_timeout_s, answer_timeout_s=settings.answer_timeout_s)
     ready = migrations.upgrade if migrate else migrations.verify
-    try:
-        schema = _first_opening(database, ready)
-    except SchemaNewerError:
-        raise
-    except StoreUnavailable as error:
-        if not waits or isinstance(error.__cause__, ImportError | ArgumentError):
-            raise
-        log.warning("going on without the database until it can be used: %s", error)
-        return Store(Opening(database, ready, is_ready=False), database, settings, schema="")
-    return Store(Opening(database, ready), database, settings, schema)
-
-
-def _first_opening(database: Database, ready: Callable[[Engine, str], str]) -> str:
-    prepare(database)
-    try:
-        engine = writer_engine(database)
-    except (SQLAlchemyError, ImportError) as error:
-        # A driver that is not installed, or a URL whose options it does not know.
-        raise StoreUnavailable(str(explained(error, "open", str(database)))) from error
-    try:
-        return ready(engine, str(database))
-    finally:
-        engine.dispose()
+    opening = ServerOpening(database, ready) if database.path is None else FileOpening(database, ready)
+    schema = open_first(opening, waits=waits)
+    return Store(opening, database, settings, schema)

@@ -11,13 +11,14 @@ batches cost little more than one large one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from controller.store.backlog import Dropped
 from controller.store.dialect import insert_many, upsert
-from controller.store.presence import GENERATION
+from controller.store.opening import GENERATION
 from controller.store.records import (
     Conflict,
     Event,
@@ -32,7 +33,18 @@ from controller.store.records import (
 from controller.store.tables import event_cursors, events, log_cursors, worker_logs
 from controller.store.text import storable, to_json
 
+OWN = "(controller)"
+"""The host under which the cursor of the controller's own events stands; no host is called so."""
+
 LINE_COLUMNS = tuple(column.name for column in worker_logs.columns if column.name != "id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What tells one group of a writer from all others. `is_repeated`: an attempt before this one failed."""
+
+    cursor: JournalCursor
+    is_repeated: bool = False
 
 
 def store_lines(connection: Connection, batches: Sequence[LogBatch], now: float) -> list[Outcome]:
@@ -67,28 +79,34 @@ def lines_verdict(batch: LogBatch, offset: int, seq: int) -> Stored | Replayed |
     return Replayed() if is_replay else Conflict(offset=offset, seq=seq)
 
 
-def store_events(connection: Connection, batches: Sequence[EventRows | Dropped], now: float) -> list[Outcome]:
-    """Write the events of all batches, those from journals only above their cursor; one outcome per batch."""
+def store_events(
+    connection: Connection, batches: Sequence[EventRows | Dropped], now: float, mark: Mark
+) -> list[Outcome]:
+    """Write the events of all batches, those from journals only above their cursor; one outcome per batch.
+
+    The controller's own have the group's number for a cursor: all of them are there already, or none.
+    """
     cursors = _event_cursors(connection, batches)
+    is_stored = cursors.get(OWN) == mark.cursor
     generation = connection.get_execution_options().get(GENERATION, 0)
     moved: dict[str, JournalCursor] = {}
     rows: list[dict[str, Any]] = []
     outcomes: list[Outcome] = []
     for batch in batches:
         fresh: Sequence[Event]
-        if isinstance(batch, Dropped):
-            fresh = [_dropped_event(batch, now)]
-        elif batch.generation not in (None, generation):
+        cursor: JournalCursor | None
+        if isinstance(batch, EventRows) and batch.generation not in (None, generation):
             outcomes.append(Rejected(message="the database was begun anew; the journal is asked again"))
             continue
-        elif batch.cursor is None:
-            fresh = batch.events
+        if isinstance(batch, Dropped) or batch.cursor is None:
+            fresh = [_dropped_event(batch, now)] if isinstance(batch, Dropped) else batch.events
+            cursor = None if is_stored else mark.cursor
         else:
             fresh, cursor = events_verdict(batch.events, batch.cursor, cursors.get(batch.cursor.host))
-            if cursor is None:
-                outcomes.append(Replayed())
-                continue
-            cursors[cursor.host] = moved[cursor.host] = cursor
+        if cursor is None:
+            outcomes.append(Replayed())
+            continue
+        cursors[cursor.host] = moved[cursor.host] = cursor
         rows.extend(_event_row(event, now) for event in fresh)
         outcomes.append(Stored(rows=len(fresh)))
     if rows:
@@ -153,10 +171,10 @@ def _log_cursor_row(batch: LogBatch, seq: int, now: float) -> dict[str, Any]:
 
 
 def _event_cursors(connection: Connection, batches: Sequence[EventRows | Dropped]) -> dict[str, JournalCursor]:
-    hosts = sorted({batch.cursor.host for batch in batches if isinstance(batch, EventRows) and batch.cursor})
-    if not hosts:
+    if not batches:
         return {}
-    rows = connection.execute(select(event_cursors).where(event_cursors.c.host.in_(hosts)))
+    hosts = {batch.cursor.host for batch in batches if isinstance(batch, EventRows) and batch.cursor}
+    rows = connection.execute(select(event_cursors).where(event_cursors.c.host.in_(sorted({OWN, *hosts}))))
     return {row.host: JournalCursor(host=row.host, journal_id=row.journal_id, seq=row.seq) for row in rows}
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.agent.failpoints import failpoint
+from controller.store import postgres
 from controller.store.dialect import migration_lock
 from controller.store.engine import only_reading
 from controller.store.errors import SchemaNewerError, StoreError, StoreUnavailable, explained
@@ -94,6 +95,8 @@ def verify(engine: Engine, name: str) -> str:
 def _upgrade(engine: Engine, name: str) -> None:
     failpoint("store.before_migrate")
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            postgres.take_time(connection)
         connection.execute(migration_lock(connection.dialect.name))
         # Another process may have been faster, and may have been a newer one.
         _checked(connection, name)

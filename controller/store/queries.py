@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Row, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.errors import explained
@@ -97,8 +97,7 @@ class Reader:
         """
         if query.instance is not None and query.instance.rpartition("/")[0] != query.worker_id:
             return ()
-        with self._reading() as connection:
-            rows = connection.execution_options(yield_per=1000).execute(_tail(query))
+        with self._reading() as connection, _piecewise(connection, _tail(query)) as rows:
             lines = list(_within_size(rows, self._max_characters))
         return tuple(sorted(lines, key=lambda line: line.id))
 
@@ -233,6 +232,11 @@ def _tail(query: LogQuery) -> Select[Any]:
     else:
         statement = statement.order_by(table.id.desc())
     return statement.limit(_bounded(query.limit, MAX_LINES))
+
+
+def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:
+    """The answer as it is read. To be closed: a server keeps a cursor for it."""
+    return connection.execution_options(yield_per=1000).execute(query)
 
 
 def _within_size(rows: Iterable[Row[Any]], left: int) -> Iterator[StoredLine]:

@@ -8,8 +8,10 @@ rows. An idle writer waits on a condition and costs nothing.
 - When the database cannot be used, the same group is tried again, backing off up to 2 s, on a new engine each time.
   Order is never lost. The backlog fills up meanwhile and then refuses; see backlog for what that means to whom.
 - When the database refuses the data itself, the group is written item by item and only the bad item is rejected.
-- A group is repeated only after its transaction was rolled back. (On a server, a connection that breaks during COMMIT
-  leaves that open: lines and journal events are safe by their cursors; an event of the controller may come twice.)
+- A connection to a server that breaks during COMMIT leaves open whether the group is stored; it is written again all
+  the same. Lines and journal events know by their cursors, states are the same again, and the controller's own events
+  have a cursor too: the number of the group, which is stored with them.
+- A writer that has nothing to write looks now and then whether it could, so that readiness is honest in a quiet hour.
 - Callbacks (`done`, subscribers, `when_room`) run in the writer's thread, outside its lock, and must return at once:
   an event loop is told through `call_soon_threadsafe`.
 """
@@ -17,9 +19,11 @@ rows. An idle writer waits on a condition and costs nothing.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Engine
@@ -28,7 +32,8 @@ from controller.agent.failpoints import failpoint
 from controller.store.apply import Applied, apply_group
 from controller.store.backlog import Backlog, Done, Entry, Limits
 from controller.store.errors import explained, is_retryable
-from controller.store.records import Batch, Heads, Outcome, Rejected
+from controller.store.ingest import OWN, Mark
+from controller.store.records import Batch, Heads, JournalCursor, Outcome, Rejected
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +51,16 @@ class Writer:
         name: str = "the database",
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
+        probe_s: float = 15.0,
     ) -> None:
         """`open_engine` makes a new engine after each failure; `name` is what messages call the database."""
         self._open_engine = open_engine
         self._name = name
         self._clock = clock
+        self._attempted: Callable[[Exception | None], None] = lambda _error: None
+        self._probe_s = probe_s
+        self._token = secrets.token_hex(8)
+        self._group = 0
         self._backlog = Backlog(limits or Limits())
         # Guards the backlog and all below it that both sides touch.
         self._changed = threading.Condition()
@@ -58,6 +68,7 @@ class Writer:
         self._room: list[Callable[[], None]] = []
         self._subscribers: tuple[Callable[[Heads], None], ...] = ()
         self._error = ""
+        self._trouble = ""
         self._rejected = 0
         self._abandoned = threading.Event()
         self._engine: Engine | None = None
@@ -96,6 +107,10 @@ class Writer:
 
         return unsubscribe
 
+    def tell_attempts(self, callback: Callable[[Exception | None], None]) -> None:
+        """Call `callback` in the writer's thread after each attempt to write: with what failed, or None."""
+        self._attempted = callback
+
     @property
     def healthy(self) -> bool:
         """Whether the last attempt to write succeeded (or there was none yet)."""
@@ -107,6 +122,11 @@ class Writer:
         return self._error
 
     @property
+    def trouble(self) -> str:
+        """The same in a few words that name nothing, for those who may not know more."""
+        return self._trouble
+
+    @property
     def backlog(self) -> int:
         """How many lines, events and other rows are waiting or under way."""
         with self._changed:
@@ -116,6 +136,12 @@ class Writer:
     def rejected(self) -> int:
         """How many items the database refused for their data since the start."""
         return self._rejected
+
+    def probe(self) -> None:
+        """Look now whether it could write."""
+        with self._changed:
+            self._backlog.barrier(lambda _outcome: None)
+            self._changed.notify_all()
 
     def flush(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until all that was submitted before, chores aside, is stored or rejected."""
@@ -152,19 +178,23 @@ class Writer:
     def _next_group(self) -> list[Entry]:
         """The next group, empty when closed and all is done."""
         with self._changed:
-            self._changed.wait_for(lambda: self._backlog.waiting or self._closing)
+            if not self._changed.wait_for(lambda: self._backlog.waiting or self._closing, self._probe_s):
+                self._backlog.barrier(lambda _outcome: None)
             return self._backlog.take()
 
     def _store(self, group: Sequence[Entry]) -> list[Outcome]:
         """Write `group`, for as long as it takes. One outcome per entry, in order."""
         delay = FIRST_DELAY_S
+        self._group += 1
+        mark = Mark(cursor=JournalCursor(host=OWN, journal_id=self._token, seq=self._group))
         while not self._abandoned.is_set():
             try:
-                applied = self._transact(group)
+                applied = self._transact(group, mark)
             except Exception as error:  # one group: whatever is wrong with it must not end the thread
                 if not is_retryable(error):
                     return self._one_by_one(group, error)
                 self._failed(error)
+                mark = replace(mark, is_repeated=True)
                 self._abandoned.wait(delay)
                 delay = min(delay * 2, MAX_DELAY_S)
             else:
@@ -174,11 +204,11 @@ class Writer:
                 return list(applied.outcomes)
         return [Rejected(message="the store was closed before this could be written")] * len(group)
 
-    def _transact(self, group: Sequence[Entry]) -> Applied:
+    def _transact(self, group: Sequence[Entry], mark: Mark) -> Applied:
         if self._engine is None:
             self._engine = self._open_engine()
         with self._engine.begin() as connection:
-            applied = apply_group(connection, [entry.item for entry in group], self._clock())
+            applied = apply_group(connection, [entry.item for entry in group], self._clock(), mark)
             failpoint("store.before_commit")
         return applied
 
@@ -191,17 +221,20 @@ class Writer:
         return [Rejected(message=message)]
 
     def _failed(self, error: Exception) -> None:
-        message = str(explained(error, "write to", self._name))
+        told = explained(error, "write to", self._name)
+        message = str(told)
         if message != self._error:
             log.warning("the database cannot be written to, trying again: %s", message)
-        self._error = message
+        self._error, self._trouble = message, told.in_short
+        self._attempted(error)
         # A connection that failed may be broken in ways that show only later; a new one is cheap.
         self._drop_engine()
 
     def _succeeded(self, heads: Heads) -> None:
         if self._error:
             log.info("the database can be written to again")
-        self._error = ""
+        self._error = self._trouble = ""
+        self._attempted(None)
         if heads != Heads():
             for callback in self._subscribers:
                 _call(partial(callback, heads))

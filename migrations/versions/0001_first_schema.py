@@ -17,6 +17,11 @@ branch_labels = None
 depends_on = None
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Of 64 bits in SQLite, too, whatever it is called there.
+INTEGER = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+# A server compares text by its own language else: another order than SQLite's, and after an upgrade of the system's
+# library an index that finds nothing.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -29,32 +34,32 @@ def upgrade() -> None:
 
 
 def _text(name: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.Text, nullable=False, server_default=sa.text("''"))
+    return sa.Column(name, TEXT, nullable=False, server_default=sa.text("''"))
 
 
 def _worker_configs() -> None:
     op.create_table(
         "worker_configs",
-        sa.Column("worker_id", sa.Text, nullable=False),
+        sa.Column("worker_id", TEXT, nullable=False),
         _text("name"),
         _text("description"),
-        sa.Column("deployment_type", sa.Text, nullable=False),
-        sa.Column("host", sa.Text, nullable=False),
-        sa.Column("port", sa.Integer),
-        sa.Column("max_accounts", sa.Integer),
-        sa.Column("replicas", sa.Integer, nullable=False),
+        sa.Column("deployment_type", TEXT, nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("port", INTEGER),
+        sa.Column("max_accounts", INTEGER),
+        sa.Column("replicas", INTEGER, nullable=False),
         sa.Column("auto_start", sa.Boolean, nullable=False),
-        sa.Column("desired_state", sa.Text, nullable=False),
-        sa.Column("auto_restart", sa.Text, nullable=False),
-        sa.Column("max_restart_attempts", sa.Integer),
+        sa.Column("desired_state", TEXT, nullable=False),
+        sa.Column("auto_restart", TEXT, nullable=False),
+        sa.Column("max_restart_attempts", INTEGER),
         sa.Column("restart_delay_ms", sa.BigInteger, nullable=False),
-        sa.Column("labels", sa.Text, nullable=False),
-        sa.Column("spec", sa.Text, nullable=False),
-        sa.Column("revision", sa.Text, nullable=False),
+        sa.Column("labels", TEXT, nullable=False),
+        sa.Column("spec", TEXT, nullable=False),
+        sa.Column("revision", TEXT, nullable=False),
         _text("source_file"),
-        sa.Column("source_line", sa.Integer),
+        sa.Column("source_line", INTEGER),
         sa.Column("valid", sa.Boolean, nullable=False),
-        sa.Column("problems", sa.Text, nullable=False),
+        sa.Column("problems", TEXT, nullable=False),
         sa.Column("updated_at", sa.Double, nullable=False),
         sa.Column("deleted_at", sa.Double),
         sa.PrimaryKeyConstraint("worker_id", name="pk_worker_configs"),
@@ -64,26 +69,26 @@ def _worker_configs() -> None:
 def _worker_runtime() -> None:
     op.create_table(
         "worker_runtime",
-        sa.Column("instance", sa.Text, nullable=False),
-        sa.Column("worker_id", sa.Text, nullable=False),
-        sa.Column("ordinal", sa.Integer, nullable=False),
-        sa.Column("host", sa.Text, nullable=False),
-        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("instance", TEXT, nullable=False),
+        sa.Column("worker_id", TEXT, nullable=False),
+        sa.Column("ordinal", INTEGER, nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
         _text("reason"),
         _text("message"),
-        sa.Column("pid", sa.Integer),
-        sa.Column("run", sa.Text),
-        sa.Column("run_number", sa.Integer, nullable=False),
-        sa.Column("revision", sa.Text),
+        sa.Column("pid", INTEGER),
+        sa.Column("run", TEXT),
+        sa.Column("run_number", INTEGER, nullable=False),
+        sa.Column("revision", TEXT),
         sa.Column("started_at", sa.Double),
-        sa.Column("restart_count", sa.Integer, nullable=False),
-        sa.Column("error_count", sa.Integer),
+        sa.Column("restart_count", INTEGER, nullable=False),
+        sa.Column("error_count", INTEGER),
         sa.Column("cpu_percent", sa.Double),
         sa.Column("memory_bytes", sa.BigInteger),
-        sa.Column("assigned_accounts", sa.Integer),
-        sa.Column("active_tasks", sa.Integer),
+        sa.Column("assigned_accounts", INTEGER),
+        sa.Column("active_tasks", INTEGER),
         sa.Column("last_heartbeat_at", sa.Double),
-        sa.Column("last_exit", sa.Text),
+        sa.Column("last_exit", TEXT),
         sa.Column("next_retry_at", sa.Double),
         sa.Column("updated_at", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("instance", name="pk_worker_runtime"),
@@ -95,17 +100,17 @@ def _worker_logs() -> None:
     op.create_table(
         "worker_logs",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("worker_id", sa.Text, nullable=False),
-        sa.Column("instance", sa.Text, nullable=False),
-        sa.Column("run", sa.Text, nullable=False),
-        sa.Column("stream", sa.Text, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("worker_id", TEXT, nullable=False),
+        sa.Column("instance", TEXT, nullable=False),
+        sa.Column("run", TEXT, nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("byte_offset", sa.BigInteger, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
         sa.Column("approximate", sa.Boolean, nullable=False),
-        sa.Column("level", sa.Text),
-        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("level", TEXT),
+        sa.Column("text", TEXT, nullable=False),
         sa.Column("partial", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_worker_logs"),
         sqlite_autoincrement=True,
@@ -115,9 +120,9 @@ def _worker_logs() -> None:
     op.create_index("ix_worker_logs_worker_id_at", "worker_logs", ["worker_id", "at"])
     op.create_table(
         "log_cursors",
-        sa.Column("run", sa.Text, nullable=False),
-        sa.Column("stream", sa.Text, nullable=False),
-        sa.Column("slot", sa.Text, nullable=False),
+        sa.Column("run", TEXT, nullable=False),
+        sa.Column("stream", TEXT, nullable=False),
+        sa.Column("slot", TEXT, nullable=False),
         sa.Column("byte_offset", sa.BigInteger, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.Double, nullable=False),
@@ -130,22 +135,22 @@ def _events() -> None:
         "events",
         sa.Column("seq", NUMBER, autoincrement=True, nullable=False),
         sa.Column("at", sa.Double, nullable=False),
-        sa.Column("type", sa.Text, nullable=False),
-        sa.Column("worker_id", sa.Text),
-        sa.Column("instance", sa.Text),
-        sa.Column("run", sa.Text),
+        sa.Column("type", TEXT, nullable=False),
+        sa.Column("worker_id", TEXT),
+        sa.Column("instance", TEXT),
+        sa.Column("run", TEXT),
         _text("actor"),
         _text("cause"),
         _text("message"),
-        sa.Column("data", sa.Text, nullable=False),
+        sa.Column("data", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_events"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_events_worker_id_seq", "events", ["worker_id", "seq"])
     op.create_table(
         "event_cursors",
-        sa.Column("host", sa.Text, nullable=False),
-        sa.Column("journal_id", sa.Text, nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("journal_id", TEXT, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("host", name="pk_event_cursors"),
     )
@@ -154,10 +159,10 @@ def _events() -> None:
 def _operations() -> None:
     op.create_table(
         "operations",
-        sa.Column("operation_id", sa.Text, nullable=False),
-        sa.Column("worker_id", sa.Text, nullable=False),
-        sa.Column("action", sa.Text, nullable=False),
-        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("operation_id", TEXT, nullable=False),
+        sa.Column("worker_id", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         _text("detail"),
         _text("actor"),
         _text("reason"),

@@ -1,4 +1,7 @@
-"""An open store on a real file, with a short wait for locks."""
+"""An open store with a short wait for locks, over both databases: a file, and a database of a real server.
+
+A test that names `path` is about files, and runs over SQLite only. `target` is what `--db` takes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,18 @@ import pytest
 
 from controller.store import Store, open_store
 from tests.store.store_builders import QUICK
+from tests.store.store_server import Server, emptied, shared_server
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Over both databases, but for those about files."""
+    if "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", ["sqlite"] if "path" in metafunc.fixturenames else ["sqlite", "postgresql"])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    yield from shared_server()
 
 
 @pytest.fixture
@@ -17,7 +32,23 @@ def path(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(path: str) -> Iterator[Store]:
-    opened = open_store(path, settings=QUICK)
+def target(request: pytest.FixtureRequest, dialect: str) -> str:
+    if dialect == "sqlite":
+        return str(request.getfixturevalue("path"))
+    return emptied(request.getfixturevalue("server"))
+
+
+@pytest.fixture
+def own(server: Server) -> Iterator[str]:
+    """The name of an empty database of the test's own."""
+    name = server.create()
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+def store(target: str) -> Iterator[Store]:
+    opened = open_store(target, settings=QUICK)
+    assert opened.writer.flush(10)  # its first look is over
     yield opened
     opened.close()

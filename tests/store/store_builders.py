@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+import psycopg
+
 from controller.store import Settings
 from controller.store.records import (
     ConfigRow,
@@ -20,16 +22,23 @@ from controller.store.records import (
     Outcome,
     RuntimeRow,
 )
+from controller.store.tables import metadata
 
 DEADLINE_S = 10.0
 WIDTH = 10
-QUICK = Settings(busy_timeout_s=0.05)
+QUICK = Settings(busy_timeout_s=0.05, answer_timeout_s=10.0)
 
 
 @contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Another connection holds the write lock."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+def locked(target: str) -> Iterator[None]:
+    """Another connection keeps writers out, and no reader."""
+    if target.startswith("postgresql:"):
+        with psycopg.connect(target) as server:
+            server.execute(f"LOCK TABLE {', '.join(metadata.tables)} IN EXCLUSIVE MODE")
+            yield
+            server.rollback()
+        return
+    with closing(sqlite3.connect(target, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield
         other.execute("ROLLBACK")

@@ -142,7 +142,7 @@ def test_a_group_takes_all_states_then_as_many_rows_as_fit_and_one_chore() -> No
         assert waiting.offer(batch)
     assert not waiting.offer(Reclaim(pages=3))
     waiting.barrier(told)
-    assert waiting.rows == 10
+    assert waiting.rows == 9
     assert drain(waiting) == [
         [operation(), log_batch(0, 3), Reclaim(pages=1)],
         [log_batch(3, 3), Barrier(), Reclaim(pages=2)],

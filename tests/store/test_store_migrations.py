@@ -36,9 +36,10 @@ def test_the_migrated_schema_is_the_one_that_the_code_uses(store: Store, path: s
     engine.dispose()
 
 
-def test_a_second_start_migrates_nothing(store: Store, path: str) -> None:
+def test_a_second_start_migrates_nothing(store: Store, target: str) -> None:
     assert store.schema == migrate.head()
-    again = open_store(path, settings=QUICK)
+    store.close()
+    again = open_store(target, settings=QUICK)
     assert again.schema == store.schema
     again.close()
 

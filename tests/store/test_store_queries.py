@@ -63,10 +63,10 @@ def test_a_span_of_time_has_both_ends(filled: Store) -> None:
     assert ids(filled, since=1010.0, after_id=20, limit=2) == [21, 22]
 
 
-def test_an_answer_is_bounded_by_its_text_too(store: Store, path: str) -> None:
+def test_an_answer_is_bounded_by_its_text_too(store: Store, target: str) -> None:
     assert store.writer.submit(log_batch(0, 10, lines=[line(number, text="x" * 100) for number in range(10)]))
     assert store.writer.flush(10)
-    reader = Reader(reader_engine(locate(path), 1), max_characters=250)
+    reader = Reader(reader_engine(locate(target), 1), max_characters=250)
     assert [one.id for one in reader.log_tail(LogQuery(worker_id="web"))] == [8, 9, 10]
     assert [one.id for one in reader.log_tail(LogQuery(worker_id="web", after_id=2))] == [3, 4, 5]
     reader.close()
@@ -85,7 +85,7 @@ def test_an_answer_is_bounded_by_its_text_too(store: Store, path: str) -> None:
         ),
     ],
 )
-def test_each_question_walks_an_index_in_order(filled: Store, query: LogQuery, index: str) -> None:
+def test_each_question_walks_an_index_in_order(filled: Store, path: str, query: LogQuery, index: str) -> None:
     sql = str(queries._tail(query).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
     with filled.reader._engine.connect() as connection:
         plan = [str(row.detail) for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql)]
@@ -111,8 +111,8 @@ def test_cursors_of_many_runs_are_read_in_pieces(store: Store) -> None:
     assert store.reader.log_cursors([]) == {}
 
 
-def test_reading_goes_on_while_another_writes(filled: Store, path: str) -> None:
-    with locked(path):
+def test_reading_goes_on_while_another_writes(filled: Store, target: str) -> None:
+    with locked(target):
         assert ids(filled, limit=1) == [30]
 
 
@@ -124,8 +124,8 @@ def test_what_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_too_many_questions_at_once_are_refused_not_queued_for_ever(store: Store, path: str) -> None:
-    reader = Reader(reader_engine(replace(locate(path), busy_timeout_s=0.05), 1))
+def test_too_many_questions_at_once_are_refused_not_queued_for_ever(store: Store, target: str) -> None:
+    reader = Reader(reader_engine(replace(locate(target), busy_timeout_s=0.05), 1))
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -88,21 +88,21 @@ def test_cursors_go_only_when_it_is_certain_that_their_files_are_gone(store: Sto
     assert sorted(store.reader.log_cursors(["r1", "r2", "r3"])) == [("r2", "stdout")]
 
 
-def test_a_sweep_over_a_locked_database_gives_up_and_says_so(store: Store, path: str) -> None:
+def test_a_sweep_over_a_locked_database_gives_up_and_says_so(store: Store, target: str) -> None:
     fill_lines(store, "web", [10.0])
-    with locked(path):
+    with locked(target):
         assert store.sweep(Policy(slice_wait_s=0.05), NOW) == Swept(complete=False)
     assert store.writer.flush(10)
 
 
-def test_a_sweep_that_finds_no_room_gives_up_and_says_so(path: str) -> None:
-    store = open_store(path, settings=Settings(limits=Limits(chores=0)))
+def test_a_sweep_that_finds_no_room_gives_up_and_says_so(target: str) -> None:
+    store = open_store(target, settings=Settings(limits=Limits(chores=0)))
     assert store.sweep(Policy(), NOW) == Swept(complete=False)
     store.close()
 
 
-def test_a_sweep_ends_when_the_store_is_closed(store: Store, path: str) -> None:
-    with locked(path):
+def test_a_sweep_ends_when_the_store_is_closed(store: Store, target: str) -> None:
+    with locked(target):
         assert store.writer.submit(log_batch())
         until(lambda: not store.writer.healthy, "unhealthy")
         store.writer.close(timeout=0)

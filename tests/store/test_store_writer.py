@@ -30,8 +30,9 @@ SMALL = Settings(busy_timeout_s=0.05, limits=Limits(lines=20, events=3, group_ro
 
 
 @pytest.fixture
-def small(path: str) -> Iterator[Store]:
-    opened = open_store(path, settings=SMALL)
+def small(target: str) -> Iterator[Store]:
+    opened = open_store(target, settings=SMALL)
+    assert opened.writer.flush(10)
     yield opened
     opened.close()
 
@@ -40,14 +41,15 @@ def texts(store: Store) -> list[str]:
     return [one.text for one in store.reader.log_tail(LogQuery(worker_id="web", limit=10_000))]
 
 
-def test_a_locked_database_costs_nothing_but_time(small: Store, path: str) -> None:
+def test_a_locked_database_costs_nothing_but_time(small: Store, target: str) -> None:
     told = Told()
-    with locked(path):
+    with locked(target):
         for number in range(20):
             assert small.writer.submit(log_batch(number), told)
         assert not small.writer.submit(log_batch(20), told)
         until(lambda: not small.writer.healthy, "unhealthy")
-        assert small.writer.last_error == f"Cannot write to the database {path}: it is locked by another process"
+        assert small.writer.last_error == f"Cannot write to {small.database}: {small.writer.trouble}"
+        assert small.writer.trouble.startswith("it is locked by another ")
         assert small.writer.backlog == 20
         assert not small.writer.flush(0.01)
         assert texts(small) == []
@@ -74,12 +76,12 @@ def test_a_long_absence_is_said_once(store: Store, path: str, caplog: pytest.Log
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_who_was_refused_is_called_when_there_is_room(small: Store, path: str) -> None:
+def test_who_was_refused_is_called_when_there_is_room(small: Store, target: str) -> None:
     room = threading.Event()
     small.writer.when_room(room.set)
     assert room.is_set()
     room.clear()
-    with locked(path):
+    with locked(target):
         assert small.writer.submit(log_batch(0, 20))
         assert not small.writer.submit(log_batch(20))
         small.writer.when_room(room.set)
@@ -89,8 +91,8 @@ def test_who_was_refused_is_called_when_there_is_room(small: Store, path: str) -
     assert small.writer.submit(log_batch(20))
 
 
-def test_events_that_did_not_fit_are_one_event_in_their_place(small: Store, path: str) -> None:
-    with locked(path):
+def test_events_that_did_not_fit_are_one_event_in_their_place(small: Store, target: str) -> None:
+    with locked(target):
         assert small.writer.submit(log_batch())
         until(lambda: not small.writer.healthy, "unhealthy")
         assert [small.writer.submit(EventRows(events=[event(number)])) for number in range(8)] == [True] * 3 + [
@@ -109,8 +111,8 @@ def test_events_that_did_not_fit_are_one_event_in_their_place(small: Store, path
     ]
 
 
-def test_states_of_a_long_absence_are_the_last_ones(small: Store, path: str) -> None:
-    with locked(path):
+def test_states_of_a_long_absence_are_the_last_ones(small: Store, target: str) -> None:
+    with locked(target):
         assert small.writer.submit(log_batch())
         until(lambda: not small.writer.healthy, "unhealthy")
         for number in range(1000):
@@ -170,21 +172,21 @@ def test_a_failing_callback_does_not_end_the_writer(store: Store, caplog: pytest
     assert store.writer.healthy
 
 
-def test_closing_stores_what_waits_and_takes_nothing_more(store: Store, path: str) -> None:
+def test_closing_stores_what_waits_and_takes_nothing_more(store: Store, target: str) -> None:
     for number in range(500):
         assert store.writer.submit(log_batch(number))
     assert store.close()
     assert not store.writer.submit(log_batch(500))
     assert store.writer.flush(0)
     assert not store.writer.healthy
-    again = open_store(path, settings=QUICK)
+    again = open_store(target, settings=QUICK)
     assert len(texts(again)) == 500
     again.close()
 
 
-def test_closing_a_locked_database_ends_in_time_and_tells_what_is_left(small: Store, path: str) -> None:
+def test_closing_a_locked_database_ends_in_time_and_tells_what_is_left(small: Store, target: str) -> None:
     told = Told()
-    with locked(path):
+    with locked(target):
         for number in range(12):
             assert small.writer.submit(log_batch(number), told)
         assert not small.close(timeout=0.1)
