@@ -70,6 +70,11 @@ def clock(moment: str | None, now: float) -> str:
     return local.strftime("%H:%M:%S" if local.date() == today.date() else "%Y-%m-%d %H:%M:%S")
 
 
+def moment(seconds: float) -> str:
+    """A moment to come, in local time with its date: `2026-11-24 12:03:04`."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def parse_duration(text: str) -> float | None:
     """`90s`, `10m`, `1h30m`, `2d` or plain seconds, as seconds. None where it is no duration."""
     compact = text.strip().lower().replace(" ", "")

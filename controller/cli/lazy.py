@@ -43,6 +43,10 @@ VERBS: dict[str, Verb] = {
     "plan": Verb(path="plan:plan", section=SEE, help="Show what the controller would do now, and what it holds."),
     "start": Verb(path="act:start", section=ACT, help="Start workers: sets desired_state in their specs."),
     "stop": Verb(path="act:stop", section=ACT, help="Stop workers: sets desired_state in their specs."),
+    "suspend": Verb(
+        path="suspend:suspend", section=ACT, help="Stop workers for a while; their specs stay as they are."
+    ),
+    "resume": Verb(path="suspend:resume", section=ACT, help="End the suspension of workers: their specs decide again."),
     "restart": Verb(path="act:restart", section=ACT, help="Restart workers once; their specs stay as they are."),
     "reconcile": Verb(path="reconcile:reconcile", section=ACT, help="Look at the specs and the processes now."),
     "wait": Verb(path="wait:wait", section=ACT, help="Wait until workers are running, ready, stopped or gone."),

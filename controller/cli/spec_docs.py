@@ -131,7 +131,8 @@ _RUNNING = """\
 `desired_state: running`. |
 
 `workerctl start NAME` and `workerctl stop NAME` set `desired_state` in the file and leave every other byte alone.
-`workerctl restart NAME` changes no file.
+`workerctl restart NAME` changes no file, nor does `workerctl suspend NAME --for 30m`: stopped until then, or until
+`workerctl resume NAME`.
 """
 
 _RESTARTS = """\

@@ -183,12 +183,15 @@ def worst_instance(item: Item) -> Item | None:
 
 def reason(item: Item, now: float) -> str:
     """One short sentence for a table; empty where all is well."""
-    words = _stalled_words(item)
+    words, kept = _stalled_words(item), _kept_words(item)
+    if not words and item["status"] == "stopped":
+        words = kept
     worst = worst_instance(item)
     if worst is not None and not words:
         words = instance_reason(worst, now)
     if not words and not as_desired(item):
         words = _condition_words(item)
+    words = words or kept
     if item.get("desired_state") == "absent":
         words = "; ".join(part for part in ("its spec is gone", words) if part)
     problems = item.get("problems") or ()
@@ -207,6 +210,12 @@ def _stalled_words(item: Item) -> str:
     """What keeps it from going on by itself: it gave up, or an edit of it cannot be carried out."""
     stalled = condition(item, "Stalled") or {}
     return str(stalled.get("message") or "") if stalled.get("status") == "True" else ""
+
+
+def _kept_words(item: Item) -> str:
+    """By whom, until when and why it is kept stopped, or running, whatever its spec says."""
+    suspended = condition(item, "Suspended") or {}
+    return str(suspended.get("message") or "") if str(suspended.get("reason")).startswith("Kept") else ""
 
 
 def _condition_words(item: Item) -> str:

@@ -132,4 +132,5 @@ def test_a_stop_that_a_broken_file_refuses_names_the_way_out(api: FakeApi) -> No
     assert [line.strip() for line in result.stderr.splitlines() if "hint:" in line] == [
         "hint: correct web.yaml:7 and set `desired_state: stopped` there, or `replicas: 0`",
         "hint: or remove web.yaml: a worker without a spec is stopped",
+        "hint: `workerctl suspend web --for 1h` stops it for a while and needs no file",
     ]

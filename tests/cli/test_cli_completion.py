@@ -34,11 +34,11 @@ def test_each_shell_gets_its_script(shell: str) -> None:
 
 
 def test_verbs_are_completed_without_importing_them() -> None:
-    assert completed(None, "workerctl re") == ["restart", "reconcile", "render"]
+    assert completed(None, "workerctl re") == ["resume", "restart", "reconcile", "render"]
     assert "--server" in completed(None, "workerctl --s")
 
 
-@pytest.mark.parametrize("verb", ["get", "status", "describe", "logs", "events", "start", "stop", "restart"])
+@pytest.mark.parametrize("verb", ["get", "status", "describe", "logs", "events", "start", "stop", "suspend", "resume"])
 def test_names_of_workers_come_from_the_controller(api: FakeApi, verb: str) -> None:
     api.workers = [worker("web"), worker("web-two"), worker("mail")]
     assert completed(api, f"workerctl {verb} we") == ["web", "web-two"]
@@ -90,7 +90,7 @@ def test_a_press_of_a_key_imports_nothing_heavy(api: FakeApi, line: str) -> None
 
 def test_topics_are_completed_for_help() -> None:
     assert completed(None, "workerctl help pr") == ["processes"]
-    assert completed(None, "workerctl help re") == ["restart", "reconcile", "render"]
+    assert completed(None, "workerctl help re") == ["resume", "restart", "reconcile", "render"]
 
 
 def test_for_render_the_workers_of_the_files_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

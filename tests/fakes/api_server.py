@@ -317,7 +317,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self, asked: Asked) -> None:
         match asked.path.strip("/").split("/"):
-            case ["api", "v1", "workers", name, ("start" | "stop" | "restart") as action]:
+            case ["api", "v1", "workers", name, ("start" | "stop" | "restart" | "resume") as action]:
                 if all(item["worker_id"] != name for item in self.api.workers):
                     self._send(*self._unknown(name))
                     return
