@@ -7,6 +7,7 @@ a worker that is not up yet is a hold of the plan, and the next observation wake
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ RETRY_S = 1.0
 """How soon a worker whose orders were not carried over is looked at again; then twice as late each time."""
 STOP_WISH_S = 60.0
 """So long a wish to stop at once waits for the spec to say so: the file is written first, and read soon after."""
+ORDERS = 100
+"""So many orders are written down and sent at a time: some milliseconds, between which requests are answered."""
 _TELLING = ("SpecInvalid", "KeptStopped", "KeptRunning")
 """Reasons of holds that hold up no wish."""
 
@@ -169,8 +172,7 @@ class Loop:
         desired, intents = self.desired, self.intents()
         observed = self.observed()
         plan = make_plan(desired, observed, intents, now=now, only=batch.only)
-        self._tell(plan.actions)
-        outcomes = await self._executor.execute(plan.actions, desired)
+        outcomes = [outcome for some in in_slices(plan.actions) for outcome in await self._carry_out(some, desired)]
         for outcome in outcomes:
             self._refused.pop(outcome.action.instance, None)
             if outcome.error == "refused":
@@ -184,6 +186,11 @@ class Loop:
         await self._resume(batch, observed, outcomes)
         self.turns += 1
         self._published(Turn(number=self.turns, now=now, plan=plan, outcomes=tuple(outcomes), new_holds=new_holds))
+
+    async def _carry_out(self, actions: Sequence[Action], desired: Desired) -> list[Outcome]:
+        await asyncio.sleep(0)
+        self._tell(actions)
+        return await self._executor.execute(actions, desired)
 
     def let_start(self) -> None:
         """The specs are as sure as they will be: what was stopped as a whole may start, once a turn has seen to it."""
@@ -261,6 +268,11 @@ class Loop:
         if intent.kind == "stop" and is_wanted and abs(self._clock.now() - intent.at) > STOP_WISH_S:
             return False  # Its spec was changed by somebody else: a later stop must not inherit the kill.
         return any(is_pending(intent, slot.seen) for slot in picture_of(worker_id, self.desired, observed).slots)
+
+
+def in_slices(actions: Sequence[Action]) -> list[Sequence[Action]]:
+    """The actions in their order, so many together as may be carried out at a time."""
+    return [actions[start : start + ORDERS] for start in range(0, len(actions), ORDERS)]
 
 
 def _pause(failures: int) -> float:

@@ -28,6 +28,8 @@ RESCAN_S = 30.0
 ANSWER_S = 30.0
 DEBOUNCE_S = 0.05
 """Hints of one burst (an editor's save, a checkout) give one scan."""
+TOLD = 50
+"""Of so many workers news are told at a time: some milliseconds, between which requests are answered."""
 
 log = logging.getLogger("workerctl.specs")
 
@@ -161,10 +163,10 @@ class SpecFeed:
         except Exception as error:  # one scan: what was accepted before goes on, and the next scan looks anew
             log.exception("internal error: a scan of the specs failed")
             told = f"internal error while reading the specs ({type(error).__name__}, see the log of `workerctl serve`)"
-            self._hold(told)
+            await self._hold(told)
             return None
         self._warn(found.warning)
-        self._hand_on(found.desired, first=self.scans == 0)
+        await self._hand_on(found.desired, first=self.scans == 0)
         self._cannot_read("")
         self.scans += 1
         if found.again_at is None:
@@ -180,16 +182,18 @@ class SpecFeed:
         try:
             if not await self._clock.wait(over, ANSWER_S):
                 what = f"the specs directory {self.source.root} has not answered for {ANSWER_S:g} s"
-                self._hold(f"{what}: a network file system may hang")
+                await self._hold(f"{what}: a network file system may hang")
             return await scanning
         finally:
             scanning.cancel()
 
-    def _hold(self, reason: str) -> None:
+    async def _hold(self, reason: str) -> None:
         """Nothing newer can be known now: the last good specs go on."""
         self._cannot_read(reason)
         if self.scans:
-            self._hand_on(replace(self.desired, hold_reason=f"{reason}; the last good specs go on", hold_digest=""))
+            await self._hand_on(
+                replace(self.desired, hold_reason=f"{reason}; the last good specs go on", hold_digest="")
+            )
         else:
             log.warning("the specs cannot be read: %s", reason)
 
@@ -198,8 +202,9 @@ class SpecFeed:
             log.warning("%s", warning)
         self._warning = warning
 
-    def _hand_on(self, desired: Desired, *, first: bool = False) -> None:
-        before, self.desired = self.desired, desired
+    async def _hand_on(self, desired: Desired, *, first: bool = False) -> None:
+        """Tell people what is new, in slices where it is much, then the loop; until then what was before counts."""
+        before = self.desired
         found = difference(before, desired)
         self._tell_problems(before.problems, desired.problems)
         if desired.hold_reason and desired.hold_reason != before.hold_reason:
@@ -207,20 +212,28 @@ class SpecFeed:
             log.warning("specs are held: %s", desired.hold_reason, extra={"fields": fields})
         elif before.hold_reason and not desired.hold_reason:
             log.info("specs are no longer held")
-        for worker_id in sorted(found.accepted):
+        for count, worker_id in enumerate(sorted(found.accepted), 1):
             self._tell_accepted(before.workers.get(worker_id), desired.workers[worker_id])
-        for worker_id in sorted(found.gone):
-            self._archive.drop_spec(worker_id)
-            removal = desired.removed.get(worker_id)
-            if removal is not None:
-                log.info("spec removed", extra={"fields": {"worker": worker_id, "proof": removal.proof}})
-                self._event("spec_removed", worker_id, removal.proof)
+            if count % TOLD == 0:
+                await asyncio.sleep(0)
+        for count, worker_id in enumerate(sorted(found.gone), 1):
+            self._tell_gone(worker_id, desired)
+            if count % TOLD == 0:
+                await asyncio.sleep(0)
+        self.desired = desired
         if first:
             counts = {"workers": len(desired.workers), "problems": len(desired.problems)}
             log.info("specs read", extra={"fields": counts})
         held = (before.hold_reason, before.hold_digest) != (desired.hold_reason, desired.hold_digest)
         # Also where nothing is to be done: what waits for a confirmation, and the problems, are read from it.
         self._accept(desired, None if first or held else found.touched)
+
+    def _tell_gone(self, worker_id: str, desired: Desired) -> None:
+        self._archive.drop_spec(worker_id)
+        removal = desired.removed.get(worker_id)
+        if removal is not None:
+            log.info("spec removed", extra={"fields": {"worker": worker_id, "proof": removal.proof}})
+            self._event("spec_removed", worker_id, removal.proof)
 
     def _tell_accepted(self, before: DesiredWorker | None, worker: DesiredWorker) -> None:
         if worker.absent:

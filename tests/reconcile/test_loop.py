@@ -14,7 +14,7 @@ from controller.core.desired import Desired
 from controller.core.intents import RunIntent
 from controller.core.observed import Status
 from controller.reconcile.executor import Executor
-from controller.reconcile.loop import RESYNC_S, Loop, Turn
+from controller.reconcile.loop import ORDERS, RESYNC_S, Loop, Turn
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.wishes import WishBook
 from tests.core.core_builders import NOW, desired, seen, worker
@@ -67,6 +67,20 @@ async def test_before_the_specs_are_read_nothing_is_done(scene: Scene) -> None:
     assert str(scene.loop.plan_now()) == "hold     *: Starting: the specs have not been read yet"
     scene.loop.cannot_read("the directory has not answered for 30 s")
     assert str(scene.loop.plan_now()).endswith("not been read yet: the directory has not answered for 30 s")
+
+
+async def test_many_orders_go_to_the_host_in_slices_and_all_are_one_turn(scene: Scene) -> None:
+    calls: list[int] = []
+
+    async def called() -> None:
+        calls.append(len(scene.host.orders))
+
+    scene.host.on_order = called
+    await scene.accept(desired(*(worker(f"w{number:03}") for number in range(2 * ORDERS + 50))))
+    await rounds()
+    assert calls == [0, ORDERS, 2 * ORDERS]
+    assert scene.host.orders == [f"apply w{number:03}/0 running" for number in range(2 * ORDERS + 50)]
+    assert [len(turn.outcomes) for turn in scene.turns if turn.outcomes] == [2 * ORDERS + 50]
 
 
 async def test_what_was_stopped_as_a_whole_starts_only_when_it_is_as_the_settled_specs_ask(scene: Scene) -> None:

@@ -13,7 +13,7 @@ import pytest
 from controller.core.desired import Desired
 from controller.reconcile import upkeep
 from controller.reconcile.archive import Archive
-from controller.reconcile.specs import ANSWER_S, RESCAN_S, SpecFeed, difference
+from controller.reconcile.specs import ANSWER_S, RESCAN_S, TOLD, SpecFeed, difference
 from controller.reconcile.upkeep import keep_house
 from controller.store import Policy, Store, StoreUnavailable
 from controller.store.records import ConfigRows, Event, EventRows
@@ -168,10 +168,26 @@ async def test_another_digest_of_the_same_hold_is_handed_on(scene: Scene) -> Non
     await scene.start()
     before = scene.feed.desired
     scene.feed.desired = desired(hold_reason="replaced", hold_digest="a")
-    scene.feed._hand_on(desired(hold_reason="replaced", hold_digest="b"), first=False)
+    await scene.feed._hand_on(desired(hold_reason="replaced", hold_digest="b"), first=False)
     assert scene.handed[-1][0].hold_digest == "b"
     assert scene.handed[-1][1] is None
     assert before == Desired()
+
+
+async def test_while_many_specs_are_told_others_have_their_turns_and_the_loop_hears_of_all_at_once(
+    scene: Scene,
+) -> None:
+    many = desired(*(accepted(f"w{number}") for number in range(10 * TOLD)))
+    telling = asyncio.ensure_future(scene.feed._hand_on(many, first=True))
+    turns = 0
+    while not telling.done():
+        assert scene.handed == []
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 10
+    assert [(len(want.workers), changed) for want, changed in scene.handed] == [(10 * TOLD, None)]
+    assert scene.store.writer.flush(5)
+    assert len(scene.store.reader.events(limit=1000)) == 10 * TOLD
 
 
 async def test_a_look_during_a_scan_gives_another_one(scene: Scene) -> None:
