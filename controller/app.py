@@ -249,7 +249,7 @@ async def _set_aside(specs: SpecFeed) -> None:
         await specs.consistent()
     finally:
         gc.set_threshold(*usual)
-    gc.collect()
+    gc.collect(0)  # What is older has been looked through once; to look through all of it would keep everybody waiting.
     gc.freeze()
 
 
