@@ -35,6 +35,7 @@ SEE, ACT, WRITE, SPECS, CHECK, SERVER = "See", "Act", "Write", "Specs", "Check",
 
 VERBS: dict[str, Verb] = {
     "get": Verb(path="get:get", section=SEE, help="Show workers: status, figures, reasons."),
+    "top": Verb(path="top:top", section=SEE, help="Show what workers use, live."),
     "status": Verb(path="status:status", section=SEE, help="Tell how a worker, or the fleet, is doing."),
     "describe": Verb(path="describe:describe", section=SEE, help="Tell everything about one worker: why, what next."),
     "tree": Verb(path="tree:tree", section=SEE, help="Draw what workers depend on, and who waits for whom."),

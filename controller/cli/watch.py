@@ -117,6 +117,11 @@ class Picture:
             self._note = f"{text}; waiting for the controller" if text else ""
             self._wake()
 
+    def wake(self) -> None:
+        """Let the drawer draw, for a reason of its own."""
+        with self._changed:
+            self._wake()
+
     def _wake(self) -> None:
         """With the lock held: what happens while the drawer draws is not missed."""
         self._news = True

@@ -89,7 +89,7 @@ def test_a_reader_that_goes_away_is_no_error_worth_a_word(api: FakeApi) -> None:
 
 @contextmanager
 def on_a_terminal(api: FakeApi, *arguments: str, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
-    """The program with a pseudo terminal of 80 x 24; what it writes is collected in the list."""
+    """The program with a terminal of 80 x 24: what it writes is collected in the list, `stdin` is the keyboard."""
     ours, theirs = pty.openpty()
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm", "WORKERCTL_SERVER": api.url, **env}
     process = subprocess.Popen(
@@ -98,6 +98,7 @@ def on_a_terminal(api: FakeApi, *arguments: str, **env: str) -> Iterator[tuple[s
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     os.close(theirs)
+    process.stdin = os.fdopen(os.dup(ours), "wb", 0)
     seen: list[str] = []
 
     def collect() -> None:
@@ -120,6 +121,7 @@ def on_a_terminal(api: FakeApi, *arguments: str, **env: str) -> Iterator[tuple[s
             process.kill()
             process.wait()
         reader.join(20)
+        process.stdin.close()
         os.close(ours)
 
 
