@@ -21,13 +21,17 @@ from . import build, procfs
 from .paths import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .paths import AgentPaths
 
 LOCK_WAIT_S = 5.0
 STARTER_VARIABLE = "WORKERCTL_STARTED_BY"
 
+_HANDED_ON = frozenset({
+    "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER", "XDG_RUNTIME_DIR",
+})  # fmt: skip
+_HANDED_ON_TOO = ("LC_", "WORKERCTL_FAIL")
 _LOCK_RETRY_S = 0.05
 _HOLDER = 64
 _PEER = struct.Struct("3i")
@@ -46,12 +50,18 @@ def start_keeper(paths: AgentPaths) -> None:
     paths.prepare()
     argv = role_argv("keeper", paths.state, "--detach")
     own = os.getpid()
-    pid = os.posix_spawn(argv[0], argv, {**os.environ, STARTER_VARIABLE: f"{own}:{procfs.start_time(own)}"})
+    environ = {**_handed_on(os.environ), STARTER_VARIABLE: f"{own}:{procfs.start_time(own)}"}
+    pid = os.posix_spawn(argv[0], argv, environ)
     _, status = os.waitpid(pid, 0)
     if status:
         raise OSError(
             f"Cannot start the keeper: exit status {os.waitstatus_to_exitcode(status)}; see {paths.keeper_log}"
         )
+
+
+def _handed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """What keeper and agent need of the controller's environment: its secrets stay with it, and end with it."""
+    return {name: value for name, value in environ.items() if name in _HANDED_ON or name.startswith(_HANDED_ON_TOO)}
 
 
 def is_relative(pid: int) -> bool:
