@@ -24,7 +24,7 @@ from controller.backends.base import Backend, Gone, LogFile, Superseded, Unavail
 from controller.reconcile.fair_share import FairShare
 from controller.reconcile.harvest import Harvest, Pace, Position, Rate, gone, harvest, refused
 from controller.store import Store, StoreError
-from controller.store.records import Conflict, LogBatch, Outcome, Rejected
+from controller.store.records import Conflict, LogBatch, Outcome, Rejected, Stored
 
 CHUNK = 256 * 1024
 READERS = 4
@@ -65,7 +65,10 @@ class _File:
 
 @dataclass
 class LogIngest:
-    """Follows all files that it is told of. `store_rate(instance)`: lines per second that go to the database."""
+    """Follows all files that it is told of. `store_rate(instance)`: lines per second that go to the database.
+
+    `stored_lines` and `stored_gaps` count what went there since the start.
+    """
 
     store: Store
     backends: Mapping[str, Backend]
@@ -74,6 +77,8 @@ class LogIngest:
     mark_s: float = MARK_S
     retry_s: float = RETRY_S
     share: FairShare = field(default_factory=lambda: FairShare(BUDGET))
+    stored_lines: int = 0
+    stored_gaps: int = 0
     _files: dict[Key, _File] = field(default_factory=dict)
     _unasked: dict[Key, _File] = field(default_factory=dict)
     _finished: dict[Key, int] = field(default_factory=dict)
@@ -251,8 +256,11 @@ class LogIngest:
                 return other
             case Rejected(message=message):
                 raise StoreError(message)
-            case _:
-                return found.end
+            case Stored():
+                gaps = sum(row.kind == "gap" for row in found.rows)
+                self.stored_gaps += gaps
+                self.stored_lines += len(found.rows) - gaps
+        return found.end
 
     async def _submitted(self, batch: LogBatch) -> Outcome:
         loop = asyncio.get_running_loop()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,10 +45,11 @@ log = logging.getLogger("workerctl.loop")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a turn did, for those who publish it."""
+    """What a turn did, for those who publish it. `took_s`: seconds from the look at the processes to the last order."""
 
     number: int
     now: float
+    took_s: float
     plan: Plan
     outcomes: tuple[Outcome, ...]
     new_holds: tuple[Hold, ...]
@@ -168,6 +170,7 @@ class Loop:
         self.last_turn_at = now
         if self.desired is None or self.draining or batch.only == frozenset():
             return
+        began = time.monotonic()
         self._wishes.follow_clocks()
         desired, intents = self.desired, self.intents()
         observed = self.observed()
@@ -185,7 +188,12 @@ class Loop:
         self._drop_served_wishes(plan, batch, intents)
         await self._resume(batch, observed, outcomes)
         self.turns += 1
-        self._published(Turn(number=self.turns, now=now, plan=plan, outcomes=tuple(outcomes), new_holds=new_holds))
+        took_s = time.monotonic() - began
+        self._published(
+            Turn(
+                number=self.turns, now=now, took_s=took_s, plan=plan, outcomes=tuple(outcomes), new_holds=new_holds
+            )
+        )  # fmt: skip
 
     async def _carry_out(self, actions: Sequence[Action], desired: Desired) -> list[Outcome]:
         await asyncio.sleep(0)
