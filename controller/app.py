@@ -27,6 +27,8 @@ from controller.backends.doorstep import LocalDoorstep
 from controller.config import Settings
 from controller.core.config_views import shown_spec
 from controller.desk.access import certificate_of, open_access, own_url
+from controller.desk.batch_files import BatchFiles
+from controller.desk.batches import BatchDesk
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
 from controller.desk.parts import Parts
 from controller.desk.specs import SpecDesk
@@ -107,6 +109,7 @@ class _Program:
     observer: Observer
     archive: Archive
     desk: Desk
+    batches: BatchDesk
     api: ApiServer
 
 
@@ -139,14 +142,16 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     specs.tell_trouble(loop.cannot_read)
     loop.publish_to(lambda turn: _published(turn, desk, specs))
     configs = SpecDesk(parts, source, writer)
+    batches = BatchDesk(parts, desk, BatchFiles(state.path))
     ports = Ports(
-        snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats
+        snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats,
+        batches=batches,
     )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
-        ingest=ingest, observer=observer, archive=archive, desk=desk, api=api,
+        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches, api=api,
     )  # fmt: skip
 
 
@@ -231,6 +236,7 @@ async def _run(program: _Program) -> None:
             group.create_task(program.specs.run(), name="specs")
             group.create_task(program.specs.follow(_hints(program, stop)), name="watch")
             group.create_task(program.loop.run(), name="loop")
+            group.create_task(program.batches.run(), name="batches")
             group.create_task(program.ingest.run(), name="logs")
             group.create_task(_set_aside(program.specs), name="memory")
             group.create_task(keep_house(program.store, program.specs, program.clock), name="upkeep")

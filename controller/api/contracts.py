@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
+from controller.api.batches import BATCH_SCHEMA
 from controller.api.heartbeat import HeartbeatBody
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
@@ -135,6 +136,19 @@ def _act(summary: str, body: type[BaseModel] = ActionBody) -> Contract:
         answers={
             200: json_of("It has ended (`state` says how), as `wait_s` asked.", named("Operation")),
             202: json_of("Accepted; see `Location`.", named("Operation")),
+        },
+        problems=(400, 404, 409, 415, 422, 503, 504),
+    )
+
+
+def _batch(summary: str, body: Body) -> Contract:
+    return Contract(
+        summary=summary,
+        parameters=(_WAIT,),
+        body=body,
+        answers={
+            200: json_of("It is over (`state` and `results` say how), as `wait_s` asked.", named("Batch")),
+            202: json_of("Accepted; see `Location`.", named("Batch")),
         },
         problems=(400, 404, 409, 415, 422, 503, 504),
     )
@@ -273,6 +287,26 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("POST", "/api/v1/workers/{id}/stop"): _act("Stop a worker."),
         ("POST", "/api/v1/workers/{id}/restart"): _act("Restart a worker."),
         ("POST", "/api/v1/workers/{id}/resume"): _act("Let its spec decide again.", ResumeBody),
+        ("POST", "/api/v1/workers/batch"): _batch(
+            "Start, stop or restart many workers, some at a time.", Body(schema=BATCH_SCHEMA)
+        ),
+        ("GET", "/api/v1/batches"): Contract(
+            summary="All batches that are kept, the newest first, without their results.",
+            parameters=(_LIMIT, _CURSOR),
+            answers={200: json_of("A page of batches.", page_of("BatchSummary"))},
+            problems=(400,),
+        ),
+        ("GET", "/api/v1/batches/{id}"): Contract(
+            summary="How a batch goes, with a result per worker.",
+            answers={200: json_of("The batch.", named("Batch"))},
+            problems=(400, 404),
+        ),
+        ("POST", "/api/v1/batches/{id}/cancel"): _batch(
+            "Leave out what has not begun.", Body(schema=ResumeBody, required=False)
+        ),
+        ("POST", "/api/v1/batches/{id}/retry"): _batch(
+            "Try what failed again, as a new batch.", Body(schema=ResumeBody, required=False)
+        ),
         ("GET", "/api/v1/operations/{id}"): Contract(
             summary="How an operation goes.",
             answers={200: json_of("The operation.", named("Operation"))},
@@ -294,7 +328,7 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("GET", "/api/v1/stream"): Contract(
             summary="Everything that changes, as server-sent events; see `workerctl help api`.",
             parameters=(
-                query("topics", TEXT, "Of `workers,events,logs,operations,plan`; without: workers and events."),
+                query("topics", TEXT, "Of `workers,events,logs,operations,batches,plan`; without: workers and events."),
                 query("worker", TEXT, "Only this worker. Logs need it."),
                 query("after", TEXT, "The id of the last event seen, where the header cannot be sent."),
                 _LAST_EVENT,

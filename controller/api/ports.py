@@ -27,6 +27,8 @@ Document = Mapping[str, Any]
 
 ENDED_OPERATIONS = frozenset({"succeeded", "failed", "superseded"})
 """The states in which an operation moves no more."""
+ENDED_BATCHES = frozenset({"succeeded", "failed", "cancelled"})
+"""The same for a batch."""
 
 
 class StoreUnavailable(Exception):
@@ -44,6 +46,7 @@ class Topic(StrEnum):
     EVENTS = "events"
     LOGS = "logs"
     OPERATIONS = "operations"
+    BATCHES = "batches"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,8 @@ class EventQuery:
 class ActionWish:
     """A person's start, stop or restart. `actor` names who asks, `for_ms` asks for an intent that ends by itself.
 
+    `number`: of the intent, given where the same wish may come twice and is to be served once (0: a new number).
+    `number`: of the intent, given where the same wish may come twice and is to be served once (0: a new number).
     `request_id`: the request that it came with, for the commit of a write; no part of what is wished.
     """
 
@@ -115,6 +120,7 @@ class ActionWish:
     graceful: bool = True
     reason: str = ""
     for_ms: int | None = None
+    number: int = 0
     request_id: str = field(default="", compare=False)
 
 
@@ -285,6 +291,51 @@ class Heartbeats(Protocol):
         """Keep what it tells. 0, or the seconds to wait where it tells too much; then nothing is kept."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchWish:
+    """One wish for many workers, so many (`parallel`) at a time. `selector`: what chose them, for people."""
+
+    action: Literal["start", "stop", "restart"]
+    actor: str
+    worker_ids: tuple[str, ...]
+    graceful: bool = True
+    parallel: int = 1
+    stop_on_failure: bool = False
+    reason: str = ""
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAccepted:
+    """Granted: the batch with all its results."""
+
+    batch: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownBatch:
+    """There is none of this id, or not any more."""
+
+
+class Batches(Protocol):
+    """Wishes for many workers at once. What is asked for is durable when its method returns."""
+
+    def batches(self) -> Sequence[Document]:
+        """All that are known, with their results, the newest first. What has not changed is the same object."""
+
+    def batch(self, batch_id: str) -> Document | None:
+        """One of them."""
+
+    async def create(self, wish: BatchWish) -> BatchAccepted | Refused:
+        """Begin one."""
+
+    async def cancel(self, batch_id: str, actor: str) -> BatchAccepted | UnknownBatch | Refused:
+        """Leave out what has not begun."""
+
+    async def retry(self, batch_id: str, actor: str, reason: str) -> BatchAccepted | UnknownBatch | Refused:
+        """Begin a new one, of those that failed."""
+
+
 class Changes(Protocol):
     """What wakes followers."""
 
@@ -302,3 +353,4 @@ class Ports:
     configs: Configs
     changes: Changes
     heartbeats: Heartbeats
+    batches: Batches

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from controller.api import actions, configs, events, health, heartbeat, logs, plan, stream, worker_health, workers
+from controller.api import (
+    actions,
+    batches,
+    configs,
+    events,
+    health,
+    heartbeat,
+    logs,
+    plan,
+    stream,
+    worker_health,
+    workers,
+)
 from controller.api.admission import Role
 from controller.api.call import Call
 from controller.api.openapi import document
@@ -75,6 +87,11 @@ TABLE: tuple[Route, ...] = (
     _route("POST", "/api/v1/workers/{id}/stop", actions.stop, "operator"),
     _route("POST", "/api/v1/workers/{id}/restart", actions.restart, "operator"),
     _route("POST", "/api/v1/workers/{id}/resume", actions.resume, "operator"),
+    _route("POST", "/api/v1/workers/batch", batches.create_batch, "operator"),
+    _route("GET", "/api/v1/batches", batches.list_batches, "viewer"),
+    _route("GET", "/api/v1/batches/{id}", batches.show_batch, "viewer"),
+    _route("POST", "/api/v1/batches/{id}/cancel", batches.cancel_batch, "operator"),
+    _route("POST", "/api/v1/batches/{id}/retry", batches.retry_batch, "operator"),
     _route("GET", "/api/v1/operations/{id}", actions.show_operation, "viewer"),
     _route("GET", "/api/v1/events", events.list_events, "viewer"),
     _route("GET", "/api/v1/stream", stream.show_stream, "viewer"),

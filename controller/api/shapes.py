@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
+from controller.core.batches import ITEM_STATES, BatchState
 from controller.core.observed import Status
 
 Schema = dict[str, Any]
@@ -94,6 +95,23 @@ _WORKER: Mapping[str, Schema] = MappingProxyType(
 WORKER_FIELDS = tuple(_WORKER)
 """The keys of a list item, in their order."""
 
+_BATCH: Mapping[str, Schema] = MappingProxyType(
+    {
+        "batch_id": TEXT,
+        "action": {"type": "string", "enum": ["start", "stop", "restart"]},
+        "state": {"type": "string", "enum": list(get_args(BatchState))},
+        "detail": TEXT,
+        "options": record(graceful=FLAG, parallel=COUNT, stop_on_failure=FLAG),
+        "selector": or_null(TEXT),
+        "origin": or_null(TEXT),
+        "actor": TEXT,
+        "reason": TEXT,
+        "created_at": TIME,
+        "ended_at": or_null(TIME),
+        "total": COUNT,
+        "counts": record(**dict.fromkeys(ITEM_STATES, COUNT)),
+    }
+)
 _METRICS: Schema = {"type": "object", "additionalProperties": {"type": "number"}}
 _FIELD_CHANGE = record(path=TEXT, **{"from": {}, "to": {}}, effect=TEXT)
 
@@ -209,6 +227,18 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             action=TEXT,
             state={"type": "string", "enum": ["accepted", "running", "succeeded", "failed", "superseded"]},
             detail=TEXT,
+        ),
+        "BatchSummary": record(**_BATCH),
+        "Batch": record(
+            **_BATCH,
+            results=listed(
+                record(
+                    worker_id=TEXT,
+                    state={"type": "string", "enum": list(ITEM_STATES)},
+                    detail=TEXT,
+                    operation_id=or_null(TEXT),
+                )
+            ),
         ),
         "LogLine": record(
             at=TIME,

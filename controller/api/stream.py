@@ -2,9 +2,9 @@
 
 Stateless: the id of each event holds the cursors of all topics that have one (`events:12,logs:7`), so a client that
 comes back with it (`Last-Event-ID`, or `after`) goes on where it was, also at a controller that was started meanwhile.
-Events and logs come once each, from the connection on when there is no id. Workers, operations and the plan are
-states: they come whole at the beginning (of operations those under way; all that are remembered where the client comes
-back), then what changes. The first event is always `hello`, so that there is an id to come back with.
+Events and logs come once each, from the connection on when there is no id. Workers, operations, batches and the plan
+are states: they come whole at the beginning (of operations and batches those under way; all that are remembered where
+the client comes back), then what changes. The first event is always `hello`, so that there is an id to come back with.
 
 How it is followed, bounded and ended: streams.py.
 """
@@ -21,14 +21,24 @@ from aiohttp import web
 
 from controller.api.call import Call
 from controller.api.plan import plan_document
-from controller.api.ports import ENDED_OPERATIONS, Batch, Bell, Document, Entry, EventQuery, LogQuery, Topic
+from controller.api.ports import (
+    ENDED_BATCHES,
+    ENDED_OPERATIONS,
+    Batch,
+    Bell,
+    Document,
+    Entry,
+    EventQuery,
+    LogQuery,
+    Topic,
+)
 from controller.api.problem import suggestion, unknown_worker
 from controller.api.query import Query, negotiate
 from controller.api.responses import EVENTS, encode
 from controller.api.streams import ServerSentEvents, follow_bell
 from controller.api.workers import Watch
 
-TOPICS = ("events", "logs", "workers", "operations", "plan")
+TOPICS = ("events", "logs", "workers", "operations", "batches", "plan")
 """In the order of reading: those with cursors first, so that every id that is sent tells where all of them stand."""
 DEFAULT = ("events", "workers")
 PAGE = 500
@@ -56,7 +66,7 @@ class TopicEvents(ServerSentEvents):
 
 
 async def show_stream(call: Call) -> web.StreamResponse:
-    """`GET /api/v1/stream?topics=workers,events,logs,operations,plan&worker=&after=`."""
+    """`GET /api/v1/stream?topics=workers,events,logs,operations,batches,plan&worker=&after=`."""
     query = Query(call.request, "topics", "worker", "after")
     topics, worker_id = _topics(query), query.text("worker")
     if "logs" in topics and worker_id is None:
@@ -90,7 +100,7 @@ def _bell_of(topic: str, worker_id: str | None) -> tuple[Topic, str | None]:
     """What wakes a topic. The plan may change whenever a worker does."""
     if topic == "plan":
         return Topic.WORKERS, None
-    return Topic(topic), None if topic == "operations" else worker_id
+    return Topic(topic), None if topic in ("operations", "batches") else worker_id
 
 
 class _Bells:
@@ -134,12 +144,14 @@ class _Everything:
         self._is_resumed = bool(cursors)
         self._watch = Watch(call, _One(worker_id))
         self._operations: dict[str, Document] | None = None
+        self._batches: dict[str, Document] | None = None
         self._plan: Any = None
         sources: Mapping[str, Callable[[], Awaitable[Batch]]] = {
             "workers": self._watch.read,
             "events": self._read_events,
             "logs": self._read_logs,
             "operations": self._read_operations,
+            "batches": self._read_batches,
             "plan": self._read_plan,
         }
         self._sources = {topic: sources[topic] for topic in topics}
@@ -190,6 +202,17 @@ class _Everything:
             live = [one for one in now.values() if self._is_resumed or one["state"] not in ENDED_OPERATIONS]
             return _batch(live)
         return _batch([one for name, one in now.items() if seen.get(name) != one])
+
+    async def _read_batches(self) -> Batch:
+        now = {
+            str(batch["batch_id"]): batch
+            for batch in reversed(self._call.ports.batches.batches())
+            if self._worker_id is None or any(one["worker_id"] == self._worker_id for one in batch["results"])
+        }
+        seen, self._batches = self._batches, now
+        if seen is None:
+            return _batch([one for one in now.values() if self._is_resumed or one["state"] not in ENDED_BATCHES])
+        return _batch([one for name, one in now.items() if seen.get(name) is not one])
 
     async def _read_plan(self) -> Batch:
         document = plan_document(await self._call.ports.records.plan())

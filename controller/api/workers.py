@@ -7,7 +7,7 @@ Following sends every matching item once and then each one that changed; a worke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -29,18 +29,17 @@ class Selection:
     """Which workers: all given conditions at once."""
 
     def __init__(self, query: Query) -> None:
-        self._labels = tuple(text.partition("=") for text in query.many("label"))
+        self._labels = query.many("label")
         self._statuses = frozenset(query.many("status"))
         if not self._statuses <= set(Status):
             query.refuse("status", f"expected one of {', '.join(Status)}")
         self._text = (query.text("q") or "").casefold()
 
     def covers(self, item: Document) -> bool:
-        """Whether the item is wanted. `label=k=v` compares, `label=k` asks whether it is there."""
-        labels: Mapping[str, str] = item["labels"]
+        """Whether the item is wanted."""
         return (
             (not self._statuses or item["status"] in self._statuses)
-            and all(key in labels and (not sign or labels[key] == value) for key, sign, value in self._labels)
+            and has_labels(item, self._labels)
             and (not self._text or self._mentions(item))
         )
 
@@ -48,6 +47,13 @@ class Selection:
         """Whether id, name or a label contains the text, whatever the case."""
         words = (item["worker_id"], item["name"], *(f"{key}={value}" for key, value in item["labels"].items()))
         return any(self._text in word.casefold() for word in words)
+
+
+def has_labels(item: Document, wanted: Iterable[str]) -> bool:
+    """Whether it has all of these: `k=v` compares, `k` asks whether it is there."""
+    labels: Mapping[str, str] = item["labels"]
+    pairs = (text.partition("=") for text in wanted)
+    return all(key in labels and (not sign or labels[key] == value) for key, sign, value in pairs)
 
 
 async def list_workers(call: Call) -> web.StreamResponse:

@@ -49,6 +49,7 @@ VERBS: dict[str, Verb] = {
     ),
     "resume": Verb(path="suspend:resume", section=ACT, help="End the suspension of workers: their specs decide again."),
     "restart": Verb(path="act:restart", section=ACT, help="Restart workers once; their specs stay as they are."),
+    "batch": Verb(path="batch:batch", section=ACT, help="Start, stop or restart many workers, some at a time."),
     "reconcile": Verb(path="reconcile:reconcile", section=ACT, help="Look at the specs and the processes now."),
     "wait": Verb(path="wait:wait", section=ACT, help="Wait until workers are running, ready, stopped or gone."),
     "create": Verb(

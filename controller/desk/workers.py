@@ -1,8 +1,7 @@
 """The desk of workers: how they are, what is planned, and the wishes to start, stop and restart them.
 
-A wish is durable when its method returns: start
-and stop are written into the person's file, restart (and the second half of start: another try for what gave up)
-into an intent. The loop does the rest; an operation only watches it.
+A wish is durable when its method returns: start and stop are written into the person's file, restart (and the second
+half of start: another try for what gave up) into an intent. The loop does the rest; an operation only watches it.
 """
 
 from __future__ import annotations
@@ -110,12 +109,16 @@ class Desk(Shelf):
 
     def _judge(self, worker_ids: Iterable[str] | None) -> None:
         due = None if worker_ids is None else set(worker_ids)
+        if self._loop.desired is None:
+            return  # Of what a controller before us was asked for, nothing can be said yet.
         album = Album(self._lookout.desired(), self._loop.observed())
         for operation in self._operations.live():
             if due is not None and operation.worker_id not in due:
                 continue
             picture = album.of(operation.worker_id)
             worker = picture.desired
+            if not picture.slots and self.has_slots(operation.worker_id):
+                continue  # Its host has told nothing yet.
             if worker is None and operation.action != "stop":
                 self._put(replace(operation, state="failed", detail="its spec is gone"))
                 continue
@@ -301,7 +304,7 @@ class Desk(Shelf):
 
     async def _record(self, wish: ActionWish, now: float, served: int) -> int:
         """Make an intent of the wish; its number."""
-        number = self._wishes.next_number(wish.worker_id, now, served=served)
+        number = wish.number or self._wishes.next_number(wish.worker_id, now, served=served)
         intent = RunIntent(
             worker_id=wish.worker_id, kind=wish.action, number=number, at=now, actor=wish.actor, reason=wish.reason,
             at_once=not wish.graceful and wish.action != "start",

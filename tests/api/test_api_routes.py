@@ -8,6 +8,7 @@ import pytest
 
 from controller.api import (
     actions,
+    batches,
     configs,
     events,
     health,
@@ -43,6 +44,11 @@ operator POST /api/v1/workers/{id}/start
 operator POST /api/v1/workers/{id}/stop
 operator POST /api/v1/workers/{id}/restart
 operator POST /api/v1/workers/{id}/resume
+operator POST /api/v1/workers/batch
+viewer   GET  /api/v1/batches
+viewer   GET  /api/v1/batches/{id}
+operator POST /api/v1/batches/{id}/cancel
+operator POST /api/v1/batches/{id}/retry
 viewer   GET  /api/v1/operations/{id}
 viewer   GET  /api/v1/events
 viewer   GET  /api/v1/stream
@@ -59,7 +65,20 @@ def test_the_table_is_this_one() -> None:
 def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
     handlers = [
         function
-        for module in (actions, configs, events, health, heartbeat, logs, plan, routes, stream, worker_health, workers)
+        for module in (
+            actions,
+            batches,
+            configs,
+            events,
+            health,
+            heartbeat,
+            logs,
+            plan,
+            routes,
+            stream,
+            worker_health,
+            workers,
+        )
         for name, function in vars(module).items()
         if inspect.iscoroutinefunction(function)
         and function.__module__ == module.__name__
@@ -80,6 +99,8 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
     for route in TABLE:
         if "worker-configs" in route.path or route.role == "worker":
             continue  # test_api_configs.py, test_api_heartbeat.py
+        if "batch" in route.path:
+            continue  # test_api_batches.py
         if route.path == "/api/v1/stream":
             continue  # test_api_stream.py: it has no end
         path = route.path.replace("workers/{id}", "workers/web").replace("operations/{id}", "operations/op1")
@@ -94,7 +115,7 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
         "/api/v1/workers/a%2Fb/status", "/api/v1/workers/-rf/status", "/api/v1/workers/web%00/status",
         "/api/v1/workers//status", "/api/v1/workers/.git/status", "/api/v1/workers/" + "a" * 129 + "/status",
         "/api/v1/worker-configs/", "/api/v1/workers;x", "/metrics",
-        "/API/V1/WORKERS", "/healthz/", "/api/v1/workers/web", "/api/v1/workers/batch",
+        "/API/V1/WORKERS", "/healthz/", "/api/v1/workers/web", "/api/v1/workers/bulk", "/api/v1/batches/",
     ],
 )  # fmt: skip
 async def test_everything_else_is_404(site: Site, target: str) -> None:
@@ -113,6 +134,7 @@ async def test_a_name_that_is_no_worker_name_is_just_unknown(site: Site) -> None
     [
         ("POST", "/api/v1/workers", "GET, HEAD"),
         ("GET", "/api/v1/workers/web/start", "POST"),
+        ("GET", "/api/v1/workers/batch", "POST"),
         ("HEAD", "/api/v1/reconcile", "POST"),
         ("TRACE", "/healthz", "GET, HEAD"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.api.connection import Limits
+from controller.api.stream import TOPICS
 from controller.core.plan import Hold, Plan
 from tests.api.api_site import Follower, Site, fault, problem, told, until
 from tests.api.conftest import OpenSite
@@ -75,7 +76,7 @@ async def test_a_worker_that_is_gone_is_told(open_site: OpenSite) -> None:
 @pytest.mark.parametrize(
     ("query", "name", "message"),
     [
-        ("topics=worker", "topics", "expected some of events, logs, workers, operations, plan; did you mean workers?"),
+        ("topics=worker", "topics", f"expected some of {', '.join(TOPICS)}; did you mean workers?"),
         ("topics=logs", "worker", "logs are followed of one worker: name it, or leave the topic out"),
         ("after=12", "after", "expected the id of an event of this stream"),
     ],

@@ -30,6 +30,17 @@ curl -X POST http://localhost:3000/api/v1/worker-configs \\
   }'
 """
 START = "curl -X POST http://localhost:3000/api/v1/workers/worker-1/start"
+BATCH = """\
+curl -X POST http://localhost:3000/api/v1/workers/batch \\
+  -H "Content-Type: application/json" \\
+  -d '{
+    "action": "restart",
+    "worker_ids": ["worker-1", "worker-2"],
+    "options": {
+      "graceful": true
+    }
+  }'
+"""
 STATUS = "curl http://localhost:3000/api/v1/workers/worker-1/status"
 LOGS = 'curl "http://localhost:3000/api/v1/workers/worker-1/logs?tail=100&stream=stdout"'
 
@@ -61,6 +72,14 @@ def test_the_examples_of_the_reference_work_as_they_stand(site: Installation) ->
     eventually(lambda: pasted(site, STATUS)["status"] == "running", told="the demonstration worker runs")
     assert pasted(site, START)["action"] == "start"
     eventually(lambda: pasted(site, LOGS)["items"], told="it has said something")
+    batch = pasted(site, BATCH)
+    assert [(one["worker_id"], one["state"]) for one in batch["results"]] == [
+        ("worker-1", "pending"),
+        ("worker-2", "not_found"),
+    ]
+    where = f"/api/v1/batches/{batch['batch_id']}"
+    eventually(lambda: ask(site, "GET", where)[1]["state"] == "succeeded", told="the batch is over")
+    assert ask(site, "GET", where)[1]["detail"] == "1 restarted, 1 not found"
     assert (site.specs / "worker-1.yaml").read_text().startswith("worker_id: worker-1\nname:")
 
 

@@ -15,6 +15,8 @@ from controller.api.ports import (
     Accepted,
     ActionWish,
     Batch,
+    BatchAccepted,
+    BatchWish,
     Config,
     Entry,
     EventQuery,
@@ -25,6 +27,7 @@ from controller.api.ports import (
     Sender,
     Topic,
     Turned,
+    UnknownBatch,
     UnknownWorker,
 )
 from controller.api.responses import encode
@@ -151,6 +154,36 @@ def event(seq: int, kind: str = "started", **more: Any) -> Json:
     }
 
 
+def batch(batch_id: str, *worker_ids: str, states: Sequence[str] = (), **more: Any) -> Json:
+    """A batch as API.md has it. `states`: of the workers; those that it does not reach are pending."""
+    found = [*states, *["pending"] * len(worker_ids)][: len(worker_ids)]
+    results = [
+        {
+            "worker_id": worker_id, "state": state, "operation_id": None,
+            "detail": "there is no such worker" if state == "not_found" else "",
+        }
+        for worker_id, state in zip(worker_ids, found, strict=True)
+    ]  # fmt: skip
+    kinds = ("pending", "running", "succeeded", "failed", "not_found", "skipped", "cancelled")
+    return {
+        "batch_id": batch_id,
+        "action": "restart",
+        "state": "running",
+        "detail": "",
+        "options": {"graceful": True, "parallel": 4, "stop_on_failure": False},
+        "selector": None,
+        "origin": None,
+        "actor": "ann",
+        "reason": "",
+        "created_at": f"2026-01-31T12:00:00.{int(batch_id, 16):03}Z",
+        "ended_at": None,
+        "total": len(results),
+        "counts": {kind: found.count(kind) for kind in kinds},
+        "results": results,
+        **more,
+    }
+
+
 def healthy(**more: Any) -> Health:
     """A ready controller."""
     values: Json = {
@@ -187,7 +220,48 @@ class FakePorts:
         self.admitted: dict[tuple[str, str], Sender | Turned] = {}
         self.beats: list[tuple[Sender, Beat]] = []
         self.wait_s = 0.0
-        self.ports = Ports(snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self)
+        self.begun: dict[str, Json] = {}
+        self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
+        self.ports = Ports(
+            snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self
+        )
+
+    # --- batches: `begun` by id, in the order of their beginnings -----------------------------------------------
+
+    def batches(self) -> Sequence[Json]:
+        """See ports.Batches."""
+        return list(reversed(self.begun.values()))
+
+    def batch(self, batch_id: str) -> Json | None:
+        """See ports.Batches."""
+        return self.begun.get(batch_id)
+
+    async def create(self, wish: BatchWish) -> BatchAccepted | Refused:
+        """See ports.Batches."""
+        self.batch_wishes.append(wish)
+        if self.refusal is not None:
+            return self.refusal
+        unknown = [("pending" if name in self.items else "not_found") for name in wish.worker_ids]
+        return BatchAccepted(batch=self.begin(batch(f"b{len(self.begun) + 1}", *wish.worker_ids, states=unknown)))
+
+    async def cancel(self, batch_id: str, actor: str) -> BatchAccepted | UnknownBatch | Refused:
+        """See ports.Batches."""
+        self.batch_wishes.append(("cancel", batch_id, actor))
+        found = self.begun.get(batch_id)
+        return self.refusal or (UnknownBatch() if found is None else BatchAccepted(batch=found))
+
+    async def retry(self, batch_id: str, actor: str, reason: str) -> BatchAccepted | UnknownBatch | Refused:
+        """See ports.Batches."""
+        self.batch_wishes.append(("retry", batch_id, actor, reason))
+        if self.refusal is not None or batch_id not in self.begun:
+            return self.refusal or UnknownBatch()
+        return BatchAccepted(batch=self.begin(batch(f"b{len(self.begun) + 1}", "web", origin=batch_id)))
+
+    def begin(self, item: Json) -> Json:
+        """A batch begins, or changes."""
+        self.begun[item["batch_id"]] = item
+        self.tower.ring(Topic.BATCHES)
+        return item
 
     # --- specs ------------------------------------------------------------------------------------------------
 
