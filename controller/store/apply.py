@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
 from controller.store import engine
 from controller.store.backlog import Barrier, ConfigGone, Dropped, Item, RuntimeGone
-from controller.store.dialect import upsert
+from controller.store.dialect import ask, upsert
 from controller.store.ingest import Mark, store_events, store_lines
 from controller.store.records import (
     Chore,
@@ -47,6 +47,8 @@ class Applied:
 
 def apply_group(connection: Connection, items: Sequence[Item], now: float, mark: Mark) -> Applied:
     """Write all items. Raises what SQLAlchemy raises; the caller then rolls everything back."""
+    if all(isinstance(item, Barrier) for item in items):
+        ask(connection)
     batches = [item for item in items if isinstance(item, LogBatch)]
     facts = [item for item in items if isinstance(item, EventRows | Dropped)]
     line_outcomes = store_lines(connection, batches, now)

@@ -1,6 +1,6 @@
 """Where databases differ in their SQL, the difference stands here, built from SQLAlchemy's own constructs.
 
-Called by apply and migrate. A third database would be a new case in each function of this file and of engine.
+Called by apply, ingest and migrate. A third database would be a new case in each function of this file and of engine.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ def migration_lock(dialect: str) -> Executable:
     Nothing for SQLite: a writing transaction there (BEGIN IMMEDIATE) excludes every other one already.
     """
     return select(func.pg_advisory_xact_lock(MIGRATION_LOCK) if dialect == "postgresql" else literal(1))
+
+
+def ask(connection: Connection) -> None:
+    """Find out whether this transaction could write. SQLite has answered that when it began."""
+    if connection.dialect.name == "postgresql":
+        postgres.check_writable(connection)
 
 
 def insert_many(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -56,10 +56,11 @@ _DAMAGED = {
 }
 _REPAIR_HINT = "move it away, and another one is begun; only history is lost, specs and workers do not depend on it"
 
+READ_ONLY = "the server takes no writes (a standby, or default_transaction_read_only)"
 # PostgreSQL's error codes (appendix A of its manual). Words for those that an operator meets; where the server's own
 # message says more, it follows.
 _STATES = {
-    "25006": "the server takes no writes (a standby, or default_transaction_read_only)",
+    "25006": READ_ONLY,
     "53100": "the disk of the server is full",
     "53300": "the server has no connection left (max_connections)",
     "55P03": "it is locked by another session (lock_timeout)",

@@ -25,7 +25,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from controller.store.errors import StoreTakenError, StoreUnavailable
+from controller.store.errors import READ_ONLY, StoreTakenError, StoreUnavailable
 
 if TYPE_CHECKING:
     import psycopg
@@ -46,6 +46,8 @@ _PATIENCE = 1.5
 _SECRETS = ("password", "sslpassword")
 _HIDDEN = "***"
 
+# What is reported as stored is never sent again: it must survive a crash of the server.
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _TAKE = "SELECT pg_try_advisory_lock(%s), pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 _HOLDER = (
     "SELECT a.pid, a.backend_start::text, a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
@@ -102,7 +104,7 @@ def server_engine(url: URL, limits_s: tuple[float, float], pool: Mapping[str, An
         connection = _limited_class(answer_s * _PATIENCE).connect(**parameters, autocommit=True)
         try:
             _check_encoding(connection, shown(url))
-            connection.execute("; ".join(f"SET {setting}" for setting in settings))
+            connection.execute("; ".join([*(f"SET {setting}" for setting in settings), _DURABLE]))
             prepare(connection)
             connection.autocommit = False
         except BaseException:
@@ -131,6 +133,12 @@ def identity(connection: Connection) -> str | None:
     """Which database this is, see _IDENTITY; None where a standby answers."""
     found = connection.execute(_IDENTITY).scalar_one()
     return None if found is None else str(found)
+
+
+def check_writable(connection: Connection) -> None:
+    """One round trip. Raises StoreUnavailable where this transaction may only read."""
+    if connection.exec_driver_sql("SELECT current_setting('transaction_read_only')").scalar_one() == "on":
+        raise StoreUnavailable(f"Cannot write to the database: {READ_ONLY}", READ_ONLY)
 
 
 def take_time(connection: Connection) -> None:

@@ -101,6 +101,14 @@ class Reader:
             lines = list(_within_size(rows, self._max_characters))
         return tuple(sorted(lines, key=lambda line: line.id))
 
+    def log_feed(self, *, after_id: int, limit: int = 100) -> tuple[StoredLine, ...]:
+        """The first lines of all workers behind that one, in the order in which they were stored. Bounded as above."""
+        table = worker_logs.c
+        query = select(worker_logs).where(table.id > after_id).order_by(table.id).limit(_bounded(limit, MAX_LINES))
+        with self._reading() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(query)
+            return tuple(_within_size(rows, self._max_characters))
+
     def log_cursors(self, runs: Iterable[str]) -> dict[tuple[str, str], LogCursor]:
         """How far the files of `runs` are stored, by run and stream. A file of which nothing is stored is absent."""
         wanted = sorted(set(runs))

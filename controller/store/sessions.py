@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store import postgres
 from controller.store.engine import Database, only_reading, writer_engine
-from controller.store.errors import StoreUnavailable, explained
+from controller.store.errors import READ_ONLY, StoreUnavailable, explained
 from controller.store.opening import Opening, Ready
 
 
@@ -67,6 +67,5 @@ class ServerOpening(Opening):
         except (SQLAlchemyError, OSError) as error:
             raise explained(error, "open", str(self._database)) from error
         if found is None:
-            why = "the server is a standby and takes no writes"
-            raise StoreUnavailable(f"Cannot write to {self._database}: {why}", why)
+            raise StoreUnavailable(f"Cannot write to {self._database}: {READ_ONLY}", READ_ONLY)
         return found

@@ -16,8 +16,9 @@ from tests.store.store_server import Server, emptied, shared_server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Over both databases, but for those about files."""
-    if "dialect" in metafunc.fixturenames:
+    """Over both databases, but for those about files, and those that choose themselves."""
+    named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "dialect" in metafunc.fixturenames and not any("dialect" in names for names in named):
         metafunc.parametrize("dialect", ["sqlite"] if "path" in metafunc.fixturenames else ["sqlite", "postgresql"])
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -23,6 +23,8 @@ from controller.store.records import (
     RuntimeRow,
 )
 from controller.store.tables import metadata
+
+T = TypeVar("T")
 
 DEADLINE_S = 10.0
 WIDTH = 10
@@ -44,12 +46,12 @@ def locked(target: str) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def until(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Wait until `condition` holds, or fail after the deadline."""
+def until(condition: Callable[[], T | None], what: str = "the condition") -> T:
+    """Wait until `condition` holds, or fail after the deadline; what it returned."""
     tick = threading.Event()
     for _attempt in range(int(DEADLINE_S / 0.005)):
-        if condition():
-            return
+        if found := condition():
+            return found
         tick.wait(0.005)
     raise AssertionError(f"{what} did not come true within {DEADLINE_S} s")
 

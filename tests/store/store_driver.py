@@ -17,7 +17,8 @@ STEP = 5
 
 
 def main(path: str, count: int, mode: str) -> int:
-    store = open_store(path)
+    store = open_store(path, waits=True)
+    assert store.writer.flush(10)
     first, seen = 0, 0
     if mode == "cursor":
         cursor = store.reader.log_cursors(["r1"]).get(("r1", "stdout"))

@@ -1,7 +1,8 @@
 """A TCP proxy of the tests, between the program and a server: it forwards, swallows, cuts, or loses one answer.
 
 While it swallows, connections stay open and new ones are taken, and nothing is answered: to the kernels on both sides
-all is well. That is how a stuck pooler, a load balancer or a firewall looks.
+all is well. That is how a stuck pooler, a load balancer or a firewall looks. A client that gives up then leaves the
+server with a connection of which it does not know that it is dead.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Proxy:
         self._swallows, self._lose = False, b""
         self._peers: dict[socket.socket, socket.socket] = {}
         self._clients: set[socket.socket] = set()
+        self._ghosts: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._is_closing = threading.Event()
@@ -53,7 +55,10 @@ class Proxy:
         """End it."""
         self._is_closing.set()
         self._thread.join(10)
+        self.forward()
         self.cut()
+        for ghost in self._ghosts:
+            ghost.close()
         self._listener.close()
         self._selector.close()
 
@@ -110,7 +115,10 @@ class Proxy:
             return
         self._peers.pop(other, None)
         for end in (one, other):
-            self._clients.discard(end)
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(end)
-            end.close()
+            if self._swallows and end not in self._clients:
+                self._ghosts.append(end)
+            else:
+                end.close()
+            self._clients.discard(end)

@@ -30,7 +30,7 @@ from tests.store.store_builders import until
 ROLE = "workerctl"
 PASSWORD = "hunter2-of-the-tests"
 SHARED = "shared"
-QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+QUICK = {"fsync": "off", "full_page_writes": "off"}
 
 
 def binaries() -> Path | None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import sqlite3
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,21 @@ from alembic.runtime.migration import MigrationContext
 
 from controller.store import SchemaNewerError, Store, StoreError, StoreUnavailable, migrate, open_store
 from controller.store.engine import locate, prepare, writer_engine
+from controller.store.errors import StoreTakenError
 from controller.store.tables import metadata
-from tests.store.store_builders import QUICK
+from tests.store.store_builders import QUICK, until
+from tests.store.store_server import Server
 
 
-def stamp(path: str, revision: str) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+def stamp(target: str, revision: str | None = None) -> list[str]:
+    """The revision that the database says it has; `revision` is written first."""
+    engine = writer_engine(locate(target))
+    with engine.begin() as connection:
+        if revision is not None:
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    engine.dispose()
+    return list(found)
 
 
 def test_the_migrated_schema_is_the_one_that_the_code_uses(store: Store, path: str) -> None:
@@ -75,15 +81,46 @@ def test_two_at_once_migrate_once(path: str) -> None:
 
 
 @pytest.mark.parametrize("migrates", [True, False])
-def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: str, migrates: bool) -> None:
+def test_a_newer_schema_is_refused_and_left_alone(store: Store, target: str, migrates: bool) -> None:
     store.close()
-    stamp(path, "9999")
-    with pytest.raises(
-        SchemaNewerError, match=r"a newer workerctl made its schema \(9999\), this one knows up to 0001"
-    ):
-        open_store(path, migrate=migrates, settings=QUICK)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+    stamp(target, "9999")
+    try:
+        with pytest.raises(
+            SchemaNewerError,
+            match=r"a newer workerctl made its schema \(9999\), this one knows up to 0001; use the newer",
+        ):
+            # Waiting helps nobody here.
+            open_store(target, migrate=migrates, settings=QUICK, waits=True)
+        assert stamp(target) == ["9999"]
+    finally:
+        stamp(target, migrate.head())
+
+
+def test_two_controllers_that_begin_together_on_an_empty_server_migrate_once(server: Server, own: str) -> None:
+    both = threading.Barrier(2)
+    done: list[object] = []
+
+    def begin() -> None:
+        both.wait(10)
+        try:
+            store = open_store(server.url(own), settings=QUICK)
+            done.append(store.schema)
+            held.wait(10)
+            store.close()
+        except StoreTakenError as error:
+            done.append(error.in_short)
+
+    held = threading.Event()
+    threads = [threading.Thread(target=begin) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(done) == 2, "both have begun, or were refused")
+    held.set()
+    for thread in threads:
+        thread.join(20)
+    assert migrate.head() in done
+    assert set(done) <= {migrate.head(), "another controller writes to it"}
+    assert stamp(server.url(own)) == [migrate.head()]
 
 
 def test_without_migrating_an_older_schema_is_refused(path: str) -> None:

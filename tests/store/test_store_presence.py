@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.store import LogQuery, Store, StoreUnavailable, open_store
+from controller.store import LogQuery, Store, StoreCorruptError, StoreUnavailable, open_store
+from controller.store.errors import StoreTakenError
 from controller.store.records import Conflict, JournalCursor, Rejected, Stored
 from tests.store.store_builders import QUICK, Told, event, journal, locked, log_batch, until
 
@@ -137,17 +138,105 @@ def test_a_file_that_was_emptied_in_its_place_is_begun_anew(store: Store, path: 
     assert texts(store) == others_see(path) == ["line 0", "line 1"]
 
 
-def test_of_a_damaged_file_it_is_said_what_to_do_and_then_it_goes_on(store: Store, path: str) -> None:
-    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
-    Path(path).write_bytes(b"no database at all" * 1000)
-    for suffix in ("-wal", "-shm"):
-        os.unlink(path + suffix)
+def damage(path: str, what: str) -> bytes:
+    """Make the file useless as a failing disk would; what is in it then."""
+    content = bytearray(Path(path).read_bytes())
+    if what == "header":
+        content[:100] = b"\xff" * 100
+    elif what == "pages":
+        content[1024:] = os.urandom(len(content) - 1024)
+    else:
+        content = bytearray(b"no database at all" * 1000)
+    Path(path).write_bytes(content)
+    return bytes(content)
+
+
+def checkpoint(path: str) -> None:
+    """All is in the file: what lies beside it mends no damage."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def set_aside(path: str) -> list[Path]:
+    """What lies beside the database as damaged."""
+    return sorted(Path(path).parent.glob("workerctl.db.damaged-*Z"))
+
+
+@pytest.mark.parametrize("what", ["header", "pages", "all"])
+def test_a_file_that_is_damaged_under_us_is_set_aside_and_another_one_is_begun(
+    store: Store, path: str, what: str
+) -> None:
+    generations: list[int] = []
+    store.on_recreated(lambda: generations.append(store.generation))
+    assert written(store, log_batch(0, 50), journal([1, 2])) == [Stored(rows=50, seq=50), Stored(rows=2)]
+    checkpoint(path)
+    left = damage(path, what)
     told = Told()
-    assert store.writer.submit(log_batch(0), told)
-    until(lambda: "move it away" in store.writer.last_error, "the advice")
-    os.rename(path, f"{path}.bad")
-    assert told.one() == Stored(rows=1, seq=1)
-    assert (store.generation, texts(store)) == (1, ["line 0"])
+    assert store.writer.submit(replace(journal([1, 2, 3]), generation=1), told)
+    assert store.writer.submit(log_batch(50), told)
+    # What was asked for before is asked for again: from the front, in the new file.
+    told.all(2)
+    assert (generations, store.writer.healthy) == ([1], True)
+    (aside,) = set_aside(path)
+    assert aside.read_bytes() == left
+    assert store.story.startswith(f"the database file was damaged: it was set aside as {aside}, and another one is ")
+    assert written(store, log_batch(0, 3)) == [Stored(rows=3, seq=3)]
+    assert texts(store) == others_see(path) == ["line 0", "line 1", "line 2"]
+
+
+def test_one_bad_answer_is_no_damage(store: Store, path: str) -> None:
+    opening = store._opening
+    for error in (StoreCorruptError("bad"), None, StoreCorruptError("bad"), StoreUnavailable("locked")):
+        opening.attempted(error)
+    opening().dispose()
+    assert (set_aside(path), store.generation) == ([], 0)
+
+
+def test_a_disk_that_damages_one_file_after_the_other_waits_for_a_person(store: Store, path: str) -> None:
+    for number in range(3):
+        Path(f"{path}.damaged-2026112{number}T000000Z").touch()
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    checkpoint(path)
+    damage(path, "all")
+    told = Told()
+    assert store.writer.submit(log_batch(1), told)
+    until(lambda: "as were 3 before it" in store.writer.last_error, "the advice")
+    assert len(set_aside(path)) == 3
+    assert store.writer.trouble == "the file is damaged, as were others before it"
+    for one in set_aside(path):
+        one.unlink()
+    told.all(1)
+    assert len(set_aside(path)) == 1
+
+
+def test_a_damaged_file_of_our_name_is_set_aside_also_at_the_start(path: str) -> None:
+    os.makedirs(os.path.dirname(path))
+    Path(path).write_bytes(b"no database at all" * 1000)
+    store = open_store(path, settings=QUICK, waits=True)
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    assert (len(set_aside(path)), store.generation) == (1, 1)
+    store.close()
+
+
+def test_a_second_store_on_the_same_file_is_kept_out_until_the_first_is_closed(store: Store, path: str) -> None:
+    assert written(store, log_batch(0)) == [Stored(rows=1, seq=1)]
+    with pytest.raises(StoreTakenError, match=rf"another controller writes to it \(pid {os.getpid()}\)"):
+        open_store(path, settings=QUICK)
+    second = open_store(path, settings=QUICK, waits=True)
+    told = Told()
+    assert second.writer.submit(log_batch(1), told)
+    until(lambda: second.writer.trouble == "another controller writes to it", "refused")
+    assert texts(second) == ["line 0"]
+    store.close()
+    assert told.one() == Stored(rows=1, seq=2)
+    second.close()
+
+
+def test_a_lock_whose_file_was_deleted_is_taken_again(store: Store, path: str) -> None:
+    os.unlink(f"{path}-lock")
+    store._opening().dispose()
+    with pytest.raises(StoreTakenError):
+        open_store(path, settings=QUICK)
 
 
 def test_a_store_that_waits_is_there_before_its_database_can_be_used(tmp_path: Path) -> None:
