@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.core.dependencies import why_awaited
 from controller.core.desired import Desired, DesiredWorker
-from controller.core.intents import Intents, RunIntent
+from controller.core.intents import Intents, Keep, RunIntent
+from controller.core.keeps import with_keeps
 from controller.core.observed import HostView, Observed, ObservedInstance, Refusal, Status
 from controller.core.plan import ActionKind, Plan
 from controller.core.planner import plan
@@ -37,6 +38,16 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 )
 LATEST = 7
 """Variants up to this one wait for nobody and need no limit: they always get where they should."""
+
+KEEPS = (
+    *(None,) * 8,
+    Keep(worker_id="", wanted="stopped", at=NOW - 60, until=NOW + 3600),
+    Keep(worker_id="", wanted="stopped", at=NOW - 60, until=NOW + 0.5),
+    Keep(worker_id="", wanted="running", at=NOW - 60, until=NOW + 3600),
+    Keep(worker_id="", wanted="stopped", at=NOW - 60, until=NOW),
+)
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow])
+"""A machine with other work is no reason to fail."""
 
 
 def own_port(place: int, fields: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +101,7 @@ def slots(draw: st.DrawFn, name: str) -> list[ObservedInstance]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    workers, removed, broken, runs = {}, [], {}, {}
+    workers, removed, broken, runs, keeps = {}, [], {}, {}, {}
     instances: dict[str, dict[str, ObservedInstance]] = {"localhost": {}, "beta": {}}
     for name in NAMES:
         kind = draw(st.sampled_from(["wanted", "wanted", "wanted", "removed", "broken", "absent"]))
@@ -110,6 +121,8 @@ def cases(draw: st.DrawFn) -> Case:
             at = NOW - draw(st.sampled_from([0.0, 200.0]))
             number = draw(st.sampled_from([5, 7]))
             runs[name] = RunIntent(worker_id=name, kind=draw(st.sampled_from(kinds)), number=number, at=at)
+        if keep := draw(st.sampled_from(KEEPS)):
+            keeps[name] = replace(keep, worker_id=name)
     refusals = {
         slot: Refusal(
             digest=workers[slot.split("/")[0]].instances[0].digest, message="no", at=NOW - draw(st.floats(0, 60))
@@ -131,13 +144,14 @@ def cases(draw: st.DrawFn) -> Case:
     want = replace(
         desired(removed=removed), workers=workers, broken=broken, hold_reason="the directory is gone" if held else ""
     )
-    return Case(want=want, have=Observed(hosts=hosts), intents=Intents(runs=runs))
+    return Case(want=want, have=Observed(hosts=hosts), intents=Intents(runs=runs, keeps=keeps))
 
 
 def backwards(mapping: Mapping[str, Value]) -> dict[str, Value]:
     return dict(reversed(list(mapping.items())))
 
 
+@unhurried
 @given(cases())
 def test_never_acts_on_what_is_not_known(case: Case) -> None:
     for action in case.plan().actions:
@@ -151,6 +165,7 @@ def test_never_acts_on_what_is_not_known(case: Case) -> None:
         assert (slot is None) == (action.kind is ActionKind.CREATE)
 
 
+@unhurried
 @given(cases())
 def test_removes_only_what_is_beyond_replicas_or_proven_gone_and_nothing_while_the_source_is_held(case: Case) -> None:
     for action in case.plan().actions:
@@ -163,6 +178,7 @@ def test_removes_only_what_is_beyond_replicas_or_proven_gone_and_nothing_while_t
                 assert action.ordinal >= len(known.instances)
 
 
+@unhurried
 @given(cases())
 def test_the_order_of_the_input_does_not_matter(case: Case) -> None:
     want = replace(
@@ -175,16 +191,19 @@ def test_the_order_of_the_input_does_not_matter(case: Case) -> None:
         name: replace(view, instances=backwards(view.instances), refusals=backwards(view.refusals))
         for name, view in case.have.hosts.items()
     }
-    turned = Case(want=want, have=Observed(hosts=backwards(hosts)), intents=Intents(runs=backwards(case.intents.runs)))
+    intents = Intents(runs=backwards(case.intents.runs), keeps=backwards(case.intents.keeps))
+    turned = Case(want=want, have=Observed(hosts=backwards(hosts)), intents=intents)
     assert turned.plan() == case.plan()
 
 
+@unhurried
 @given(cases())
 def test_no_slot_has_two_actions(case: Case) -> None:
     slots = [(action.host, action.instance) for action in case.plan().actions]
     assert len(slots) == len(set(slots))
 
 
+@unhurried
 @given(cases(), st.sets(st.sampled_from(NAMES)))
 def test_a_limited_turn_is_a_part_of_the_whole_plan(case: Case, names: set[str]) -> None:
     whole, part = case.plan(), case.plan(frozenset(names))
@@ -193,12 +212,14 @@ def test_a_limited_turn_is_a_part_of_the_whole_plan(case: Case, names: set[str])
     assert [hold for hold in whole.holds if hold.worker_id in names] == [hold for hold in part.holds if hold.worker_id]
 
 
+@unhurried
 @given(cases())
 def test_the_next_look_lies_ahead(case: Case) -> None:
     made = case.plan()
     assert made.next_wake is None or made.next_wake > NOW
 
 
+@unhurried
 @given(cases())
 def test_at_most_one_running_instance_of_a_worker_is_disturbed(case: Case) -> None:
     disturbed: dict[str, int] = {}
@@ -210,15 +231,18 @@ def test_at_most_one_running_instance_of_a_worker_is_disturbed(case: Case) -> No
     assert set(disturbed.values()) <= {1}
 
 
+@unhurried
 @given(cases())
 def test_nothing_new_starts_before_what_it_depends_on(case: Case) -> None:
     for action in case.plan().actions:
         if action.kind in (ActionKind.CREATE, ActionKind.START) and action.wanted == "running":
             needed = case.want.workers[action.worker_id].spec.depends_on
-            unmet = [name for name, what in needed.items() if why_awaited(picture(case.want, case.have, name), what)]
+            want = with_keeps(case.want, case.intents, NOW)
+            unmet = [name for name, what in needed.items() if why_awaited(picture(want, case.have, name), what)]
             assert unmet == []
 
 
+@unhurried
 @given(cases())
 def test_what_runs_already_waits_for_nobody(case: Case) -> None:
     """Where nothing new is to be started, dependencies make no difference."""
@@ -233,6 +257,7 @@ def without_dependencies(of: DesiredWorker) -> DesiredWorker:
     return replace(of, spec=of.spec.model_copy(update={"depends_on": {}}))
 
 
+@unhurried
 @given(cases())
 def test_nothing_starts_under_a_limit_that_its_host_cannot_enforce(case: Case) -> None:
     for action in case.plan().actions:
@@ -240,6 +265,30 @@ def test_nothing_starts_under_a_limit_that_its_host_cannot_enforce(case: Case) -
         if is_new and action.wanted == "running":
             limits = case.want.workers[action.worker_id].spec.limits
             assert limits is None or set(limits.names) <= (case.have.hosts[action.host].enforceable or frozenset())
+
+
+@unhurried
+@given(cases())
+def test_what_is_kept_is_as_if_its_spec_said_so_until_its_time_is_over(case: Case) -> None:
+    """The same actions, and the next look is due when the first keep ends."""
+    live = {name: keep for name, keep in case.intents.keeps.items() if keep.until > NOW}
+    saying = {
+        name: replace(of, spec=of.spec.model_copy(update={"desired_state": live[name].wanted}))
+        for name, of in case.want.workers.items()
+        if name in live
+    }
+    said = Case(
+        want=replace(case.want, workers={**case.want.workers, **saying}),
+        have=case.have,
+        intents=Intents(runs=case.intents.runs),
+    )
+    kept = case.plan()
+    assert [(one.kind, one.instance, one.wanted, one.run_request) for one in kept.actions] == [
+        (one.kind, one.instance, one.wanted, one.run_request) for one in said.plan().actions
+    ]
+    told = {hold.worker_id: hold.until for hold in kept.holds if hold.reason in ("KeptStopped", "KeptRunning")}
+    assert all(until == live[str(name)].until for name, until in told.items())
+    assert kept.next_wake is None or not told or kept.next_wake <= min(live[str(name)].until for name in told)
 
 
 # --- turns in a world that obeys -------------------------------------------------------------------------------------

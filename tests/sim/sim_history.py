@@ -13,19 +13,25 @@ from controller.core.desired import Removal
 from controller.core.intents import RunIntent
 from controller.core.problems import Source
 from controller.core.spec import WorkerSpec
-from tests.sim.sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World
+from tests.sim.sim_world import BROKEN, DEAF, LOOPING, WORKERS, Broken, World, telling
 
 STEPS = 30
+KEEP_SHARE = 0.1
 SETTLE_S = 400.0
 """Longer than any back-off, grace and budget of the specs below together."""
 
 
-def run(seed: int) -> None:
-    """Play one history. Raises Broken, with the story in its message."""
+def run(seed: int, *, with_keeps: bool = True) -> None:
+    """Play one history. Raises Broken, with the story in its message.
+
+    Keeps have dice of their own: without them a seed plays the history that it played before there were any.
+    """
     world = World(seed)
     try:
         for _ in range(STEPS):
             _EVENTS[world.dice.choices(range(len(_EVENTS)), weights=_WEIGHTS)[0]](world)
+            if with_keeps and world.keep_dice.random() < KEEP_SHARE:
+                keep(world)
             world.watch_single()
         settle(world)
     except Broken as broken:
@@ -33,9 +39,25 @@ def run(seed: int) -> None:
 
 
 def settle(world: World) -> None:
-    """No more faults: every message arrives in order, every process that was told to ends. Then all must be well."""
+    """No more faults: every message arrives in order, every process that was told to ends. Then all must be well.
+
+    Twice where somebody keeps a worker for longer: as it is kept, and when that is over.
+    """
     world.faults = False
     world.reachable = True
+    calm(world)
+    check_converged(world)
+    if world.keeps:
+        world.pass_time(max(world.keep_ends.values()) - world.mono + 3.0)
+        calm(world)
+        if world.keeps:
+            raise Broken(f"kept for ever: {world.keeps}")
+        check_converged(world)
+    check_quiet(world)
+
+
+def calm(world: World) -> None:
+    """Turns without faults, until nothing has a reason to move any more."""
     deadline = world.mono + SETTLE_S
     while world.mono < deadline:
         world.look()
@@ -44,8 +66,6 @@ def settle(world: World) -> None:
             world.deliver(0)
         world.pass_time(5.0)
     world.look()
-    check_converged(world)
-    check_quiet(world)
 
 
 def check_converged(world: World) -> None:
@@ -62,7 +82,7 @@ def check_converged(world: World) -> None:
         f"{spec.worker_id}/{ordinal}": spec
         for spec in world.specs.values()
         for ordinal in range(spec.replicas)
-        if spec.wanted == "running"
+        if world.wanted_of(spec) == "running"
     }
     for name in world.alive():
         if name not in wanted:
@@ -94,7 +114,7 @@ def check_instance(world: World, name: str, spec: WorkerSpec) -> None:
 
 def held(world: World, name: str) -> bool:
     worker_id = name.rpartition("/")[0]
-    return any(hold.worker_id == worker_id for hold in world.plan().holds)
+    return any(hold.worker_id == worker_id for hold in telling(world.plan()))
 
 
 def check_quiet(world: World) -> None:
@@ -152,6 +172,18 @@ def wish(world: World) -> None:
             worker_id=worker_id, kind="restart" if kind == "restart" else "start", number=number, at=world.wall
         )
         world.story.append(f"{world.mono:.1f} wish {kind} {worker_id}")
+
+
+def keep(world: World) -> None:
+    """A person keeps a worker stopped, or running, for a while; or ends that."""
+    dice = world.keep_dice
+    worker_id = dice.choice(WORKERS)
+    if worker_id in world.keeps and dice.random() < 0.3:
+        world.resume(worker_id)
+        world.story.append(f"{world.mono:.1f} resume {worker_id}")
+    elif worker_id in world.specs:
+        world.suspend(worker_id, dice.choice(["stopped", "stopped", "running"]), dice.choice([5.0, 60.0, 60.0, 3600.0]))
+        world.story.append(f"{world.mono:.1f} {worker_id} is {world.keeps[worker_id]}")
 
 
 def turn(world: World) -> None:

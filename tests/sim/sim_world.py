@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from controller.agent import machine
 from controller.agent.decisions import Dice
@@ -44,9 +44,10 @@ from controller.agent.states import (
     Wish,
 )
 from controller.core.desired import Desired, DesiredInstance, DesiredWorker, Launch, Removal
-from controller.core.intents import Intents, RunIntent
+from controller.core.intents import Intents, Keep, RunIntent
+from controller.core.keeps import SLACK_S, Clocks, bound, followed
 from controller.core.observed import HostView, LastExit, Observed, ObservedInstance, Refusal, Status
-from controller.core.plan import Action, ActionKind, Plan
+from controller.core.plan import Action, ActionKind, Hold, Plan
 from controller.core.planner import plan as make_plan
 from controller.core.problems import Source
 from controller.core.revision import revision as revision_of
@@ -159,6 +160,11 @@ class World:
         self.counter = 0
         self.story: list[str] = []
         self.faults = True
+        self.keep_dice = random.Random(f"keeps {seed}")
+        self.keeps: dict[str, Keep] = {}
+        self.keep_ends: dict[str, float] = {}
+        self.kept_down: dict[str, Keep] = {}
+        self.boots, self.booted_at = 1, self.mono
         self.completed: set[str] = set()
         self.newest_order: dict[str, int] = {}
         self.claim()
@@ -216,13 +222,56 @@ class World:
         )
         return Observed(hosts={HOST: view})
 
+    # --- what people keep for a while ---
+
+    def clocks(self) -> Clocks:
+        return Clocks(wall=self.wall, boot_id=f"boot {self.boots}", boot_s=self.mono - self.booted_at)
+
+    def suspend(self, worker_id: str, wanted: Literal["running", "stopped"], seconds: float) -> None:
+        keep = Keep(worker_id=worker_id, wanted=wanted, at=self.wall, until=self.wall + seconds)
+        self.resume(worker_id)
+        self.keeps[worker_id] = bound(keep, self.clocks())
+        self.keep_ends[worker_id] = self.mono + seconds
+
+    def resume(self, worker_id: str) -> None:
+        self.keeps.pop(worker_id, None)
+        self.keep_ends.pop(worker_id, None)
+        self.kept_down = {name: keep for name, keep in self.kept_down.items() if keep.worker_id != worker_id}
+
+    def follow_clocks(self) -> None:
+        """As the loop does with every turn; and then each keep must end when its time is over, no sooner, no later."""
+        self.keeps = {worker_id: followed(keep, self.clocks()) for worker_id, keep in self.keeps.items()}
+        for worker_id, keep in self.keeps.items():
+            left = self.keep_ends[worker_id] - self.mono
+            if abs((keep.until - self.wall) - left) > SLACK_S + 0.1:
+                raise Broken(f"{worker_id} is kept for {keep.until - self.wall:.1f} s more and not for {left:.1f} s")
+
+    def wanted_of(self, spec: WorkerSpec) -> str:
+        keep = self.keeps.get(spec.worker_id)
+        return keep.wanted if keep is not None and keep.until > self.wall else spec.wanted
+
+    def watch_kept(self, name: str, what: str) -> None:
+        """What was stopped for a while is not started before its time."""
+        keep = self.kept_down.get(name)
+        if keep is not None and self.mono < self.keep_ends[keep.worker_id] - SLACK_S:
+            raise Broken(f"{name} is kept stopped for {self.keep_ends[keep.worker_id] - self.mono:.1f} s more: {what}")
+
     def plan(self) -> Plan:
-        intents = Intents(runs=dict(self.runs))
+        self.follow_clocks()
+        intents = Intents(runs=dict(self.runs), keeps=dict(self.keeps))
         plan = make_plan(self.desired(), self.observed(), intents, now=self.wall)
         if confirmed := frozenset(hold.confirm for hold in plan.holds if hold.confirm):
             # A person confirms every guard at once: guards are tested elsewhere.
             intents = replace(intents, confirmed=confirmed)
             plan = make_plan(self.desired(), self.observed(), intents, now=self.wall)
+        for action in plan.actions:
+            keep = self.keeps.get(action.worker_id)
+            if keep is not None and keep.wanted != action.wanted and keep.until > self.wall and action.kind != "remove":
+                raise Broken(f"planned {action}, and it is {keep}")
+        for hold in plan.holds:
+            is_kept = hold.reason in ("KeptStopped", "KeptRunning")
+            if is_kept and hold.worker_id and self.keeps[hold.worker_id].until <= self.wall:
+                raise Broken(f"its time is over: {hold}")
         if not self.reachable and plan.actions:
             raise Broken(f"acted on unknown: {plan}")
         slots = [action.instance for action in plan.actions]
@@ -237,8 +286,12 @@ class World:
             self.story.append(f"{self.mono:.1f} plan {action}")
             self.network.append(Message(action.kind.value, self.epoch, action, self.order(action)))
         for worker_id, intent in list(self.runs.items()):
-            if self.reachable and not plan.actions and not plan.holds and self.is_served(intent):
+            if self.reachable and not plan.actions and not telling(plan) and self.is_served(intent):
                 del self.runs[worker_id]
+        for worker_id, keep in list(self.keeps.items()):
+            is_gone = worker_id in self.removed and not self.slots_of(worker_id)
+            if keep.until <= self.wall or is_gone:
+                self.resume(worker_id)
         for worker_id in list(self.removed):
             # As the loop does: forgotten when a fresh look shows no slot, and no order is still on its way.
             on_its_way = any(message.action.worker_id == worker_id for message in self.network)
@@ -302,6 +355,12 @@ class World:
             self.refusals[name] = Refusal(digest=message.order.digest, message="command not found", at=self.wall)
             return
         self.newest_order[name] = message.action.generation
+        keep = self.keeps.get(message.action.worker_id)
+        if message.order.wanted == "running":
+            self.watch_kept(name, "an order to run was taken")
+            self.kept_down.pop(name, None)
+        elif keep is not None and keep.wanted == "stopped":
+            self.kept_down[name] = keep
         self.refusals.pop(name, None)
         if slot is None:
             self.agent.slots[name] = Slot(name=name, wish=message.order)
@@ -436,6 +495,7 @@ class World:
                     self.feed(process.slot, ProbePassed(process.run, probe["kind"]))
 
     def keeper_spawns(self, name: str, run: str) -> None:
+        self.watch_kept(name, "a run begins")
         wish = self.agent.slots[name].wish
         command = wish.launch["command"]
         if "pre_start" in wish.launch.get("hooks", {}) and self.prepared.get(name) != wish.revision:
@@ -493,7 +553,16 @@ class World:
         self.agent_dies()
 
     def reboot(self) -> None:
-        """Everything dies and the runtime halves are void; the wishes stay, and what was wanted starts again."""
+        """Everything dies and the runtime halves are void; the wishes stay, and what was wanted starts again.
+
+        How long a keep lasts is the wall clock's to say then; never longer than was asked for.
+        """
+        self.boots, self.booted_at = self.boots + 1, self.mono
+        for worker_id, keep in self.keeps.items():
+            length = keep.until - keep.at
+            left = keep.until - self.wall if self.wall >= keep.at - SLACK_S else length
+            self.keep_ends[worker_id] = self.mono + min(left, length + SLACK_S)
+        self.follow_clocks()  # The controller comes up as well, and looks.
         for process in self.processes.values():
             process.alive, process.lingers_until = False, None
             self.reaped.add(process.run)
@@ -568,6 +637,11 @@ class World:
 
     def alive(self) -> dict[str, Process]:
         return {process.slot: process for process in self.processes.values() if process.alive}
+
+
+def telling(plan: Plan) -> list[Hold]:
+    """The holds that hold something up: a keep only tells."""
+    return [hold for hold in plan.holds if hold.reason not in ("KeptStopped", "KeptRunning")]
 
 
 def launch_fields(launch: Launch) -> dict[str, Any]:

@@ -58,6 +58,24 @@ BUGS = (
         "    if seen.revision != instance.revision or seen.status == Status.RUNNING:\n",
     ),
     Bug(
+        "a keep that is not laid over the spec",
+        "core/desired.py",
+        "        return self.spec.wanted if self.keep is None else self.keep.wanted\n",
+        "        return self.spec.wanted\n",
+    ),
+    Bug(
+        "a keep that ends by a clock that people set",
+        "core/keeps.py",
+        "    if keep.boot_id and keep.boot_id == clocks.boot_id:\n",
+        "    if not keep.boot_id:\n",
+    ),
+    Bug(
+        "a keep that ends late",
+        "core/keeps.py",
+        "if keep.until > now}",
+        "if keep.until > now - 30}",
+    ),
+    Bug(
         "a second process while the first may live",
         "agent/decisions.py",
         "        elif slot.phase not in BUSY:\n",
