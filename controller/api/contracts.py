@@ -329,7 +329,8 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             summary="Everything that changes, as server-sent events; see `workerctl help api`.",
             parameters=(
                 query("topics", TEXT, "Of `workers,events,logs,operations,batches,plan`; without: workers and events."),
-                query("worker", TEXT, "Only this worker. Logs need it."),
+                query("worker", TEXT, "Only this worker; several may be named.", repeated=True),
+                query("label", TEXT, "Only workers with this label, `key` or `key=value`.", repeated=True),
                 query("after", TEXT, "The id of the last event seen, where the header cannot be sent."),
                 _LAST_EVENT,
             ),

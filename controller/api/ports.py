@@ -51,10 +51,14 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One stored record with its cursor: a number that only grows in the order in which records become readable."""
+    """One stored record with its cursor: a number that only grows in the order in which records become readable.
+
+    `json`: the item as JSON, where somebody has it already.
+    """
 
     cursor: int
     item: Document
+    json: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +212,14 @@ class Records(Protocol):
     async def plan(self) -> Plan:
         """What the loop would do now."""
 
+    async def recent_plan(self) -> Plan:
+        """The same, made once for all who ask while nothing changes: then it is the same object."""
+
     async def logs(self, query: LogQuery) -> Batch | None:
         """Log lines; None when no worker of this name is known now and no line of it is stored."""
+
+    async def log_feed(self, after: int | None, limit: int) -> Batch:
+        """Lines of all workers in the order of their storing: the first beyond `after`. None: from where to go on."""
 
     async def events(self, query: EventQuery) -> Batch:
         """Events."""

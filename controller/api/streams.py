@@ -1,10 +1,10 @@
 """Following: one loop for every stream, in three notations (NDJSON, server-sent events, plain text).
 
 Level-based: a follower keeps a cursor and no queue. Woken by its bell, it reads what lies beyond its cursor, writes it,
-and waits again. So what a slow client costs is bounded by one batch; a client that does not take it within the limit
-is dropped. A stream that ends by our side ends with one final record that says why (`{"error": PROBLEM}`), so that a
-client can tell the end from a cut; records are items otherwise. Server-sent events carry the cursor as their id, and a
-browser resumes with Last-Event-ID.
+and waits again. So what a slow client costs is bounded by one batch, of which a piece at a time is written; a client
+that does not take a piece within the limit is dropped. A stream that ends by our side ends with one final record that
+says why (`{"error": PROBLEM}`), so that a client can tell the end from a cut; records are items otherwise. Server-sent
+events carry the cursor as their id, and a browser resumes with Last-Event-ID.
 
 The first reading happens before the response starts, so that its errors are real statuses.
 """
@@ -31,6 +31,15 @@ Reading = Callable[[], Awaitable[Batch]]
 """Reads what is new since the call before. It keeps the cursor."""
 
 
+PIECE = 100
+"""So many entries are written at a time, and taken by the client before the next ones."""
+
+
+def encoded(entry: Entry) -> bytes:
+    """The JSON of an item, from whoever has it already."""
+    return encode(entry.item) if entry.json is None else entry.json
+
+
 class Notation(Protocol):
     """How entries are written."""
 
@@ -53,7 +62,7 @@ class Ndjson:
 
     def entries(self, entries: Sequence[Entry]) -> bytes:
         """Items as they are."""
-        return lines(entry.item for entry in entries)
+        return b"".join(encoded(entry) + b"\n" for entry in entries)
 
     def sign_of_life(self) -> bytes:
         """None is needed: no proxy cuts what programs follow."""
@@ -72,7 +81,7 @@ class ServerSentEvents:
     def entries(self, entries: Sequence[Entry]) -> bytes:
         """`data` is the item; JSON on one line holds no line end that could break the frame."""
         return b"".join(
-            (b"id: %d\n" % entry.cursor if entry.cursor else b"") + b"data: " + encode(entry.item) + b"\n\n"
+            (b"id: %d\n" % entry.cursor if entry.cursor else b"") + b"data: " + encoded(entry) + b"\n\n"
             for entry in entries
         )
 
@@ -161,7 +170,8 @@ class _Stream:
         """The loop. What it returns ends the stream: None when nobody is there to hear it."""
         try:
             while True:
-                await self._write(self._notation.entries(batch.entries))
+                for start in range(0, len(batch.entries), PIECE):
+                    await self._write(self._notation.entries(batch.entries[start : start + PIECE]))
                 match await self._next_look(more=batch.more):
                     case Woken.GONE:
                         return None

@@ -99,12 +99,14 @@ class Watch:
 
     async def read(self) -> Batch:
         """The changes since the call before."""
-        await self._call.ports.snapshots.prepare()
-        now = {item["worker_id"]: item for item in self._call.ports.snapshots.workers() if self._selection.covers(item)}
+        snapshots = self._call.ports.snapshots
+        await snapshots.prepare()
+        now = {item["worker_id"]: item for item in snapshots.workers() if self._selection.covers(item)}
         changed = [item for name, item in now.items() if not _alike(item, self._seen.get(name))]
         gone = [{"worker_id": name, "gone": True} for name in self._seen if name not in now]
         self._seen = now
-        return Batch(entries=tuple(Entry(cursor=0, item=item) for item in (*changed, *gone)), cursor=0)
+        entries = [Entry(cursor=0, item=item, json=snapshots.encoded(item)) for item in changed]
+        return Batch(entries=(*entries, *(Entry(cursor=0, item=item) for item in gone)), cursor=0)
 
 
 def _alike(item: Document, seen: Document | None) -> bool:
@@ -129,6 +131,7 @@ async def show_status(call: Call) -> web.StreamResponse:
 async def show_overview(call: Call) -> web.StreamResponse:
     """`GET /api/v1/workers/stats/overview`: sums over all workers; null where no worker reported the figure."""
     Query(call.request)
+    await call.ports.snapshots.prepare()
     items = call.ports.snapshots.workers()
     by_status = {status.value: sum(item["status"] == status for item in items) for status in Status}
     counts = {

@@ -34,6 +34,7 @@ class Lookout:
         self._heartbeats, self._clock = parts.heartbeats, parts.clock
         self._tower, self._judge = tower, judge
         self.roster = Roster()
+        self.looks = 0
         self._changed: set[str] | None = set()
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -59,6 +60,7 @@ class Lookout:
 
     async def _look(self) -> None:
         changed, self._changed = self._changed, set()
+        self.looks += 1
         try:
             for _ in self.roster.refreshed(self.facts(), self._clock.now()):
                 await asyncio.sleep(0)

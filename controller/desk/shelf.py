@@ -43,6 +43,18 @@ class Shelf(ABC):
             return Batch(entries=entries, cursor=max(head, query.after, found.edge or 0))
         return Batch(entries=entries, cursor=max(head, entries[-1].cursor if entries else 0), start=found.edge)
 
+    async def log_feed(self, after: int | None, limit: int) -> Batch:
+        """See ports.Records."""
+        head, found = await self._read(self._feed, after, limit)
+        entries = tuple(Entry(cursor=line.id, item=log_item(line)) for line in found)
+        last = entries[-1].cursor if entries else 0
+        is_more = 0 < last < head
+        return Batch(entries=entries, cursor=last if is_more else max(head, last, after or 0), more=is_more)
+
+    def _feed(self, after: int | None, limit: int) -> tuple[int, Sequence[StoredLine]]:
+        head = self.store.reader.heads().log_id
+        return head, () if after is None else self.store.reader.log_feed(after_id=after, limit=limit)
+
     async def events(self, query: EventQuery) -> Batch:
         """See ports.Records."""
         head, found = await self._read(self._events, query)

@@ -48,6 +48,7 @@ class Desk(Shelf):
         self._operations = OperationBook()
         self._lookout = Lookout(parts, self.tower, self._judge)
         self._tickets: dict[str, int] = {}
+        self._recent: tuple[tuple[int, int], Plan] | None = None
 
     async def take_up(self) -> None:
         """Go on watching the operations that a controller before us did not see the end of."""
@@ -186,6 +187,7 @@ class Desk(Shelf):
             agent=all(view.reachable for view in views),
             draining=self._loop.draining,
             database=self.store.writer.healthy,
+            database_trouble=self.store.writer.trouble,
             workers=len(desired.workers.keys() | desired.broken.keys()),
             problems=len(desired.problems),
             holds=len(self._loop.all_holds()),
@@ -203,6 +205,13 @@ class Desk(Shelf):
     async def plan(self) -> Plan:
         """See ports.Records."""
         return self._loop.plan_now()
+
+    async def recent_plan(self) -> Plan:
+        """See ports.Records."""
+        state = (self._lookout.looks, self._loop.turns)
+        if self._recent is None or self._recent[0] != state:
+            self._recent = (state, self._loop.plan_now())
+        return self._recent[1]
 
     async def operation(self, operation_id: str) -> Document | None:
         """See ports.Records."""

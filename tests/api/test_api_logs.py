@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.api.ports import LogQuery
+from controller.api.streams import PIECE
 from tests.api.api_site import Site, fault, problem, told, until
 from tests.fakes.api_ports import line
 
@@ -169,13 +170,13 @@ async def test_followed_lines_from_now_on_miss_nothing(site: Site) -> None:
         assert await follower.chunk() == _ndjson(line("new"))
 
 
-async def test_a_long_backlog_is_sent_in_batches_without_waiting(site: Site) -> None:
+async def test_a_long_backlog_is_sent_in_pieces_without_waiting(site: Site) -> None:
     site.ports.say(*(line(f"line {n}") for n in range(1200)))
 
     async with site.follow(f"{PATH}?after=0&follow=1") as follower:
-        chunks = [await follower.items() for _ in range(3)]
+        chunks = [await follower.items() for _ in range(12)]
 
-    assert [len(chunk) for chunk in chunks] == [500, 500, 200]
+    assert [len(chunk) for chunk in chunks] == [PIECE] * 12
     assert [item["text"] for chunk in chunks for item in chunk] == [f"line {n}" for n in range(1200)]
 
 

@@ -296,6 +296,31 @@ async def test_a_guard_is_confirmed_by_an_intent(scene: Scene) -> None:
     assert "held" in scene.events()
 
 
+async def test_a_plan_that_many_follow_is_made_once_until_something_changes(scene: Scene) -> None:
+    await scene.start(web="")
+    await until(lambda: [item["status"] for item in scene.desk.workers()] == ["running"])
+    with closing(scene.desk.subscribe(Topic.WORKERS)) as bell:
+        scene.desk.changed(["web"])
+        await asyncio.wait_for(bell.wait(), 5)
+    first = await scene.desk.recent_plan()
+    assert await scene.desk.recent_plan() is first
+    with closing(scene.desk.subscribe(Topic.WORKERS)) as bell:
+        scene.desk.changed(["web"])
+        await asyncio.wait_for(bell.wait(), 5)
+    assert await scene.desk.recent_plan() is not first
+
+
+async def test_a_spec_that_changes_without_a_turn_of_its_own_is_told_to_followers(scene: Scene) -> None:
+    await scene.start(web="")
+    await until(lambda: [item["status"] for item in scene.desk.workers()] == ["running"])
+    with closing(scene.desk.subscribe(Topic.WORKERS, "web")) as bell:
+        (scene.root / "web.yaml").write_text(worker("web", "description: other words\n"))
+        scene.feed.look()
+        async with asyncio.timeout(5):
+            while (status := await scene.desk.status("web")) is None or status["description"] != "other words":
+                await bell.wait()
+
+
 async def test_lines_and_events_come_page_by_page(scene: Scene) -> None:
     await scene.start(web="")
     lines = [Line(at=1.0 + number, text=f"line {number}", byte_offset=number * 10) for number in range(10)]
@@ -316,6 +341,13 @@ async def test_lines_and_events_come_page_by_page(scene: Scene) -> None:
     assert nothing is not None
     assert (nothing.entries, nothing.cursor) == ((), newest.cursor)
     assert await scene.desk.logs(LogQuery(worker_id="nobody", limit=3)) is None
+    start = await scene.desk.log_feed(None, 0)
+    assert (start.entries, start.cursor) == ((), newest.cursor)
+    piece = await scene.desk.log_feed(page.cursor, 4)
+    assert (piece.entries[0].item["text"], len(piece.entries), piece.more) == ("line 4", 4, True)
+    rest = await scene.desk.log_feed(piece.cursor, 4)
+    assert ([entry.item["text"] for entry in rest.entries], rest.more) == (["line 8", "line 9"], False)
+    assert (await scene.desk.log_feed(rest.cursor, 4)).cursor == rest.cursor == newest.cursor
     odd = await scene.desk.events(EventQuery(limit=3, types=("kind1",)))
     assert [entry.item["type"] for entry in odd.entries] == ["kind1"] * 3
     ahead = await scene.desk.events(EventQuery(limit=2, after=0, types=("kind0", "kind1")))

@@ -6,6 +6,7 @@ application uses. `broken` makes reading fail with the given error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -221,6 +222,7 @@ class FakePorts:
         self.beats: list[tuple[Sender, Beat]] = []
         self.wait_s = 0.0
         self.begun: dict[str, Json] = {}
+        self.reads: Counter[str] = Counter()
         self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
         self.ports = Ports(
             snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self
@@ -327,6 +329,7 @@ class FakePorts:
 
     def workers(self) -> Sequence[Json]:
         self._check()
+        self.reads["workers"] += 1
         return [item for _, item in sorted(self.items.items())]
 
     async def prepare(self) -> None:
@@ -347,6 +350,11 @@ class FakePorts:
         self._check()
         item = self.items.get(worker_id)
         return None if item is None else status_of(item)
+
+    async def recent_plan(self) -> Plan:
+        """See ports.Records."""
+        self.reads["plan"] += 1
+        return self.next_plan
 
     async def plan(self) -> Plan:
         self._check()
@@ -369,7 +377,16 @@ class FakePorts:
         newest = self.lines[-1].cursor if self.lines else 0
         return replace(batch, start=start, cursor=batch.cursor if batch.more else newest) if known else None
 
+    async def log_feed(self, after: int | None, limit: int) -> Batch:
+        """See ports.Records."""
+        self._check()
+        self.reads["logs"] += 1
+        wanted = [entry for entry in self.lines if after is not None and entry.cursor > after]
+        cursor = wanted[limit - 1].cursor if len(wanted) > limit else len(self.lines)
+        return Batch(entries=tuple(wanted[:limit]), cursor=cursor, more=len(wanted) > limit)
+
     async def events(self, query: EventQuery) -> Batch:
+        self.reads["events"] += 1
         self._check()
         self.queries.append(query)
         matching = [entry for entry in self.happened if not query.types or entry.item["type"] in query.types]

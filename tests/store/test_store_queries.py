@@ -55,6 +55,15 @@ def test_a_follower_goes_on_and_a_page_goes_back(filled: Store) -> None:
     assert ids(filled, after_id=5, before_id=8) == [6, 7]
 
 
+def test_lines_of_all_workers_come_in_the_order_in_which_they_were_stored(filled: Store) -> None:
+    assert filled.writer.submit(log_batch(0, slot="db/0", run="other", lines=[line(text="x", at=1.0)]))
+    assert filled.writer.flush(10)
+    found = filled.reader.log_feed(after_id=28)
+    assert [(one.id, one.worker_id) for one in found] == [(29, "web"), (30, "web"), (31, "db")]
+    assert [one.id for one in filled.reader.log_feed(after_id=28, limit=1)] == [29]
+    assert filled.reader.log_feed(after_id=31) == ()
+
+
 def test_a_span_of_time_has_both_ends(filled: Store) -> None:
     assert ids(filled, since=1010.0, until=1012.0) == [10, 11, 12]
     assert ids(filled, since=1010.0, limit=2) == [29, 30]
