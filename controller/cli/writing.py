@@ -227,11 +227,8 @@ def _refused(answer: Answer, change: Change) -> CliError:
     if change.placed is not None:
         document = {**document, "errors": [change.placed(fault) for fault in document.get("errors") or ()]}
     error = from_problem(answer.status, document, doing=_doing(change))
-    code, name = answer.document.get("code"), change.worker_id
-    if code == "not_surgical":
+    if answer.document.get("code") == "not_surgical":
         error.hints = ("--rewrite writes this worker's document anew, without its comments; other documents stay",)
-    elif code == "exists":
-        error.hints = (f"`workerctl edit {name}`, `workerctl set {name} PATH=VALUE` and `workerctl apply` change it",)
     return error
 
 

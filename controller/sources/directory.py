@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from controller.core.desired import Desired, Removal
-from controller.core.problems import Problem
+from controller.core.problems import Problem, Source
 from controller.sources.assembly import Assembly, LastGood, Memo, Memory, assemble, in_order
 from controller.sources.claims import Snapshot
 from controller.sources.documents import SpecFile, read_spec_file
@@ -111,16 +111,16 @@ class DirectorySource:
         """No scan runs meanwhile: what is read, judged, written and told in it is one step."""
         return self._working
 
-    def home(self, worker_id: str) -> str | None:
-        """The file in which the worker stands, as far as the last scan knows."""
+    def home(self, worker_id: str) -> Source | None:
+        """Where the worker stands, as far as the last scan knows; of a broken one, where its first problem is."""
         last = self._last
         if last is None:
             return None
         worker = last.workers.get(worker_id)
         if worker is not None:
-            return worker.source.file
+            return worker.source
         broken = last.broken.get(worker_id)
-        return broken[0].file if broken else None
+        return Source(file=broken[0].file, line=broken[0].line or 1) if broken else None
 
     def problems_of(self, path: str) -> tuple[Problem, ...]:
         """What the last scan found wrong with a file."""

@@ -27,7 +27,7 @@ from controller.core.authorship import (
     SpecWish,
     SpecWritten,
 )
-from controller.core.problems import Problem
+from controller.core.problems import Problem, Source
 from controller.sources.assembly import Assembly
 from controller.sources.atomic import Conflict, FileChange
 from controller.sources.directory import DirectorySource
@@ -153,10 +153,7 @@ class SpecWriter:
         home = self._source.home(wish.worker_id)
         path = self._path(file)
         if home is not None or os.path.lexists(path):
-            where = home or file
-            return SpecRefused(
-                reason="exists", message=f"{wish.worker_id} stands in {where} already", hint="PUT or PATCH changes it"
-            )
+            return _taken(wish.worker_id, file, home)
         self._check_body(wish.body, {})
         content = Speller().document({"worker_id": wish.worker_id, **wish.body}).encode()
         assembly = self._judged(wish, file, content)
@@ -170,9 +167,10 @@ class SpecWriter:
     # --- changing ---
 
     def _change(self, wish: SpecWish) -> SpecOutcome | _Step:
-        file = self._source.home(wish.worker_id)
-        if file is None:
+        home = self._source.home(wish.worker_id)
+        if home is None:
             return SpecUnknown()
+        file = home.file
         path = self._path(file)
         try:
             with open(path, "rb") as opened:
@@ -267,6 +265,15 @@ class SpecWriter:
         if not os.path.realpath(path).startswith(root + os.sep):
             raise _Ended(SpecRefused(reason="read_only_source", message=f"{file} leads out of the specs directory"))
         return path
+
+
+def _taken(worker_id: str, file: str, home: Source | None) -> SpecRefused:
+    """Why it cannot be created: who has its name, or its file, and what would change that."""
+    if home is None:
+        hint = f"put {worker_id} into it as one more document, after `---`, or rename that file"
+        return SpecRefused(reason="exists", message=f"{file} is there already, without {worker_id}", hint=hint)
+    hint = f"`workerctl set {worker_id} PATH=VALUE` or `workerctl edit {worker_id}` changes it, PATCH over the API"
+    return SpecRefused(reason="exists", message=f"{worker_id} stands in {home} already", hint=hint)
 
 
 def _of_body(problem: Problem) -> Problem:

@@ -50,7 +50,9 @@ class FakeSpecs:
         before = self.files.get(name)
         body.pop("worker_id", None)
         if method == "POST" and before is not None:
-            return 409, _problem(409, f"{name} stands in {name}.yaml already", "exists"), ""
+            detail = f"{name} stands in {name}.yaml:1 already"
+            hint = {"message": detail, "hint": f"`workerctl edit {name}` changes it"}
+            return 409, _problem(409, detail, "exists", [hint]), ""
         if method != "POST" and before is None:
             return self._unknown(name)
         if method == "PUT" and if_match is None:

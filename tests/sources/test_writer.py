@@ -182,10 +182,24 @@ def test_a_port_that_another_worker_has_is_told_before_anything_is_written(tmp_p
 
 def test_a_name_that_is_taken_is_refused_with_its_place(place: Place) -> None:
     (place.specs.root / "seen-by-nobody.yaml").write_text("# not read yet")
-    for worker_id in ("web", "seen-by-nobody"):
-        outcome = place.write("create", worker_id)
+    place.specs.write("shop.yaml", "# two\nworker_id: api\n---\n\nworker_id: db\ncommand: [db]\n")
+    place.specs.settled()
+    told: dict[str, str] = {}
+    for worker_id in ("web", "db", "seen-by-nobody"):
+        outcome = place.write("create", worker_id, {"command": ["x"]})
         assert isinstance(outcome, SpecRefused)
-        assert (outcome.reason, outcome.message) == ("exists", f"{worker_id} stands in {worker_id}.yaml already")
+        assert outcome.reason == "exists"
+        told[outcome.message] = outcome.hint
+    assert told == {
+        f"{name} stands in {where} already": (
+            f"`workerctl set {name} PATH=VALUE` or `workerctl edit {name}` changes it, PATCH over the API"
+        )
+        for name, where in (("web", "web.yaml:2"), ("db", "shop.yaml:5"))
+    } | {
+        "seen-by-nobody.yaml is there already, without seen-by-nobody": (
+            "put seen-by-nobody into it as one more document, after `---`, or rename that file"
+        )
+    }
 
 
 def test_what_cannot_be_cut_is_refused_and_can_be_written_anew(tmp_path: Path) -> None:
