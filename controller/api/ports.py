@@ -161,7 +161,8 @@ class Health:
     """How the controller itself is. All from memory; asking must not block.
 
     `ticking`: the loop made its last turn in time. `first_turn`, `agent`: the two things readiness waits for.
-    `holds` and `problems` are counts; they never make the controller unready.
+    `holds` and `problems` are counts; they never make the controller unready. `database_trouble`: why the database is
+    away, in words that name nothing, for strangers read them.
     """
 
     ticking: bool
@@ -172,6 +173,7 @@ class Health:
     workers: int
     problems: int
     holds: int
+    database_trouble: str = ""
 
 
 class Bell(Protocol):
