@@ -29,12 +29,15 @@ from controller.core.config_views import shown_spec
 from controller.desk.access import certificate_of, open_access, own_url
 from controller.desk.batch_files import BatchFiles
 from controller.desk.batches import BatchDesk
+from controller.desk.figures import FigureDesk
+from controller.desk.forwarding import TargetError, forwarders, targets_of
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
 from controller.desk.parts import Parts
 from controller.desk.specs import SpecDesk
 from controller.desk.tokens import TokenError
 from controller.desk.workers import Desk
 from controller.log import configure
+from controller.outlets.forward import Forwarder
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.ingest import LogIngest
@@ -53,7 +56,7 @@ from controller.sources.launching import Surroundings
 from controller.sources.watch import hints
 from controller.sources.writer import SpecWriter
 from controller.store import Store, StoreError, locate, open_store
-from controller.store.records import Heads
+from controller.store.records import Event, Heads
 
 HOST = "localhost"
 SETTLE_S = 10.0
@@ -67,7 +70,8 @@ def serve(settings: Settings) -> int:
     try:
         certificate_of(settings)
         locate(settings.db)
-    except (ListenError, TlsError, StoreError) as error:
+        targets_of(settings)
+    except (ListenError, TlsError, StoreError, TargetError) as error:
         log.error("%s", error)  # noqa: TRY400 - a setting that cannot be used, said before anything is made
         return 2
     if settings.specs.is_file():
@@ -110,6 +114,7 @@ class _Program:
     archive: Archive
     desk: Desk
     batches: BatchDesk
+    forwarders: list[Forwarder]
     api: ApiServer
 
 
@@ -140,18 +145,21 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))
     specs.tell_trouble(loop.cannot_read)
-    loop.publish_to(lambda turn: _published(turn, desk, specs))
+    figures = FigureDesk(parts, ingest, desk.health)
+    loop.publish_to(lambda turn: _published(turn, desk, specs, figures))
     configs = SpecDesk(parts, source, writer)
     batches = BatchDesk(parts, desk, BatchFiles(state.path))
     ports = Ports(
         snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats,
-        batches=batches,
+        batches=batches, figures=figures,
     )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)
+    figures.guests = lambda: (api.follower_count, api.connection_count)
+    sending = forwarders(targets_of(settings), parts, desk, state.path)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
-        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches, api=api,
+        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches, forwarders=sending, api=api,
     )  # fmt: skip
 
 
@@ -181,8 +189,9 @@ def _store_rates(specs: SpecFeed) -> Callable[[str], int]:
     return rate
 
 
-def _published(turn: Turn, desk: Desk, specs: SpecFeed) -> None:
+def _published(turn: Turn, desk: Desk, specs: SpecFeed, figures: FigureDesk) -> None:
     desk.published(turn)
+    figures.turned(turn)
     for worker_id in desk.without_slots(specs.desired.removed):
         specs.source.forget(worker_id)
         specs.look()
@@ -239,6 +248,8 @@ async def _run(program: _Program) -> None:
             group.create_task(program.batches.run(), name="batches")
             group.create_task(program.ingest.run(), name="logs")
             group.create_task(_set_aside(program.specs), name="memory")
+            for forwarder in program.forwarders:
+                group.create_task(forwarder.run(), name=f"forward to {forwarder.target}")
             group.create_task(keep_house(program.store, program.specs, program.clock), name="upkeep")
     finally:
         stop.set()
@@ -276,21 +287,32 @@ def _ring_on_commit(program: _Program) -> None:
 
 
 def _begin_anew_with(program: _Program) -> None:
-    """A database file that was deleted under us is made anew: fill it with what is known."""
+    """Another database than before (deleted, damaged, restored, recreated): fill it with what is known."""
     loop = asyncio.get_running_loop()
 
     def fill() -> None:
-        log.warning("the database was made anew; its history is lost, the rest is told again")
+        program.archive.keep_own(
+            Event(at=program.clock.now(), type="database_replaced", actor="controller", message=program.store.story)
+        )
         program.ingest.begin_anew()
         program.archive.begin_anew()
         for worker in program.specs.desired.workers.values():
             program.archive.keep_spec(worker)
 
-    def recreated() -> None:
-        with suppress(RuntimeError):  # the event loop has ended
-            loop.call_soon_threadsafe(fill)
+    def returned(away_s: float, why: str) -> None:
+        message = f"the database could not be written to for {away_s:.0f} s: {why}"
+        event = Event(at=program.clock.now(), type="database_returned", actor="controller", message=message)
+        program.archive.keep_own(event)
 
-    program.store.on_recreated(recreated)
+    def in_loop(work: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            with suppress(RuntimeError):  # the event loop has ended
+                loop.call_soon_threadsafe(work, *arguments)
+
+        return call
+
+    program.store.on_recreated(in_loop(fill))
+    program.store.on_returned(in_loop(returned))
 
 
 def _story(ended: asyncio.Task[None]) -> int:

@@ -29,11 +29,12 @@ async def readyz(call: Call) -> web.StreamResponse:
 
 def waiting_for(health: Health) -> list[str]:
     """What keeps the controller from being ready, in words."""
+    why = f": {health.database_trouble}" if health.database_trouble else ""
     reasons = {
         "the loop has not ended its first turn": not health.first_turn,
         "the agent has not answered": not health.agent,
         "the controller ends": health.draining,
-        "the database is away": not health.database,
+        f"the database is away{why}": not health.database,
     }
     return [reason for reason, holds in reasons.items() if holds]
 

@@ -14,6 +14,7 @@ from controller.cli import checks
 from controller.cli.checks import Check
 from controller.cli.client import Address, Client
 from controller.cli.common import echo_json, echo_lines, examples, output_option, server_address, server_option
+from controller.cli.database_check import database
 from controller.cli.errors import CliError, Exit
 from controller.cli.human import count
 from controller.cli.table import hanging
@@ -80,11 +81,13 @@ def _all(state_dir: str | None, address: Address) -> Iterator[Check]:
     yield checks.processes(mountinfo, uid)
     yield checks.inotify(Path("/proc/sys/fs/inotify"))
     try:
-        state = load({"state_dir": state_dir}, os.environ).state_dir
+        settings = load({"state_dir": state_dir}, os.environ)
+        state = settings.state_dir
     except ConfigError as error:
         yield Check(name="settings", level="fail", message=str(error), advice="serve would refuse them too")
         return
     yield from checks.state_dir(state, uid)
+    yield from database(settings.db)
     try:
         paths = AgentPaths(str(state / "agent"))
     except PathsError as error:

@@ -8,18 +8,24 @@ database's absence by itself; see writer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from controller.store import migrate as migrations
 from controller.store.backlog import Limits
 from controller.store.engine import ANSWER_TIMEOUT_S, BUSY_TIMEOUT_S, Database, locate, reader_engine
-from controller.store.opening import Opening, open_first
+from controller.store.errors import explained
+from controller.store.opening import Opening, call_all, open_first
 from controller.store.presence import FileOpening
 from controller.store.queries import Reader
 from controller.store.retention import Policy, Swept, sweep
 from controller.store.sessions import ServerOpening
 from controller.store.writer import Writer
+
+TOLD_S = 1.0
+"""An absence that was shorter is not told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,8 @@ class Store:
         self._opening = opening
         opening.on_reopened(lambda: self.reader.reopen(reader_engine(database, settings.readers)))
         self.writer = Writer(opening, name=str(database), limits=settings.limits, probe_s=settings.probe_s)
-        self.writer.tell_attempts(opening.attempted)
+        self._absence = _Absence()
+        self.writer.tell_attempts(self._attempted)
         # Not only with the first row: the right to write is held from now on, and readiness means something.
         self.writer.probe()
 
@@ -70,6 +77,17 @@ class Store:
         """
         self._opening.on_recreated(callback)
 
+    def on_returned(self, callback: Callable[[float, str], None]) -> None:
+        """Call `callback` when it can be written to again: how many seconds it could not be, and why at the last.
+
+        In the writer's thread; it must return at once. Nothing is said of less than a second.
+        """
+        self._absence.listeners.append(callback)
+
+    def _attempted(self, error: Exception | None) -> None:
+        self._opening.attempted(error)
+        self._absence.attempted(error)
+
     def sweep(self, policy: Policy, now: float) -> Swept:
         """Delete what `policy` no longer keeps. Blocks for as long as that takes; see retention."""
         return sweep(self.writer, self.reader, policy, now)
@@ -80,6 +98,26 @@ class Store:
         self.reader.close()
         self._opening.close()
         return complete
+
+
+@dataclass(slots=True)
+class _Absence:
+    """For how long nothing could be written, and why. Used in the writer's thread, but for adding listeners."""
+
+    since: float | None = None
+    why: str = ""
+    listeners: list[Callable[[float, str], None]] = field(default_factory=list)
+
+    def attempted(self, error: Exception | None) -> None:
+        """How the last attempt to write went."""
+        now = time.monotonic()
+        if error is not None:
+            self.since = now if self.since is None else self.since
+            self.why = explained(error, "write to", "the database").in_short
+            return
+        away_s, self.since = (0.0 if self.since is None else now - self.since), None
+        if away_s >= TOLD_S:
+            call_all([partial(one, away_s, self.why) for one in self.listeners])
 
 
 def open_store(

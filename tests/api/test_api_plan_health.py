@@ -96,6 +96,12 @@ BODY = {
         ),
         ({"draining": True}, 200, 503, {"waiting_for": ["the controller ends"], "draining": True}),
         ({"database": False}, 200, 503, {"waiting_for": ["the database is away"], "database": "unavailable"}),
+        (
+            {"database": False, "database_trouble": "the disk is full"},
+            200,
+            503,
+            {"waiting_for": ["the database is away: the disk is full"], "database": "unavailable"},
+        ),
     ],
 )
 async def test_both_probes_have_one_body_and_the_status_is_the_verdict(

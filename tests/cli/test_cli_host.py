@@ -154,8 +154,8 @@ def test_doctor_asks_everything_and_tells_of_the_controller(api: FakeApi, tmp_pa
     api.ready = (200, {"ready": True, "waiting_for": [], "workers": 5, "problems": 1, "holds": 0})
     code, found = diagnosis(api, tmp_path)
     assert list(found) == [
-        "system", "pidfd", "python", "user", "/proc", "inotify", "state directory", "runtime directory", "agent",
-        "controller", "boot",
+        "system", "pidfd", "python", "user", "/proc", "inotify", "state directory", "database", "runtime directory",
+        "agent", "controller", "boot",
     ]  # fmt: skip
     assert (code, found["controller"]["message"]) == (0, f"ready at {api.url}, 5 workers, 1 problem, 0 holds")
 

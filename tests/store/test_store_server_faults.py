@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,10 +123,18 @@ def test_a_server_that_was_away_gets_everything_in_order_and_once(store: Store, 
 
 
 def test_a_quiet_writer_notices_too_that_the_server_is_away(store: Store, server: Server) -> None:
+    told: list[tuple[float, str]] = []
+    store.on_returned(lambda away_s, why: told.append((away_s, why)))
     server.stop()
     unwell(store, "cannot be reached", "closed the connection")
+    threading.Event().wait(1.1)  # shorter absences are not told
     server.start()
-    until(lambda: store.writer.healthy, "healthy again")
+    until(lambda: told, "the absence is told")
+    assert store.writer.healthy
+    assert (told[0][0] >= 1.0, told[0][1]) in [
+        (True, "the server cannot be reached"),
+        (True, "the server is starting up or shutting down"),
+    ]
 
 
 def test_a_long_absence_costs_no_more_memory_than_agreed_and_says_what_was_dropped(
