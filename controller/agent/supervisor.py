@@ -54,6 +54,7 @@ from .states import Now, Slot
 
 LOCK_WAIT_S = 10.0
 LOCK_RETRY_S = 0.05
+CLOCK_SET_S = 1.0
 
 LOG_BYTES = 1024 * 1024
 _log = logging.getLogger("agent")
@@ -79,7 +80,8 @@ class Agent:
     def __init__(
         self, paths: AgentPaths, keeper_fd: int, keeper_lost: Callable[[], None], limiter: Optional[Limiter] = None
     ) -> None:
-        boot = boot_id() or ""
+        boot, now = boot_id() or "", read_clock()
+        self._offset = now.wall - now.mono
         self.ended = asyncio.Event()
         self._keeper_lost = keeper_lost
         self._sweeper = Sweeper()
@@ -250,6 +252,7 @@ class Agent:
     async def look_after(self) -> None:
         """One round of what nobody waits for: figures, folded events, leftovers."""
         now = read_clock()
+        self._look_at_clock(now)
         leaders = {name: slot.pid for name, slot in self._fleet.slots.items() if slot.pid is not None}
         figures = await asyncio.get_running_loop().run_in_executor(None, self._sweeper.sweep, leaders, now.mono)
         self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
@@ -267,6 +270,15 @@ class Agent:
         self._probes.tidy()
         self._fleet.look_if_quiet()
         await self._fleet.tidy()
+
+    def _look_at_clock(self, now: Now) -> None:
+        """When the next try is due is shown by the wall clock: it is shown anew when that was set."""
+        offset = now.wall - now.mono
+        if abs(offset - self._offset) > CLOCK_SET_S:
+            for name, slot in self._fleet.slots.items():
+                if slot.retry_at is not None:
+                    self._fleet.show(name)
+        self._offset = offset
 
     def _degraded(self) -> list[str]:
         texts = (

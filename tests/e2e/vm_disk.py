@@ -1,4 +1,4 @@
-"""What programs inside a machine of e2e_vm have in common: disk, loopback, strangers, the moment the power goes."""
+"""What programs inside a machine of e2e_vm have in common: disk, loopback, the moment the power goes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 MNT = Path("/mnt")
-MOST_FORKS = 3000
 
 
 def mounted(folder: Path) -> Path:
@@ -53,26 +52,3 @@ def power_cut(answer: dict[str, Any]) -> NoReturn:
     (MNT / "cut").touch()
     while True:
         select.select([], [], [], 60)
-
-
-def taken(pids: set[int]) -> list[int]:
-    """Processes that have these pids now: children of ours, forked until it is their turn."""
-    found: list[int] = []
-    for _ in range(MOST_FORKS):
-        if not pids:
-            return found
-        pid = os.fork()
-        if pid == 0:
-            while os.getpid() in pids:
-                select.select([], [], [], 60)
-            os._exit(0)
-        if pid in pids:
-            pids.discard(pid)
-            found.append(pid)
-        else:
-            os.waitpid(pid, 0)
-    raise AssertionError(f"the pids {pids} did not come round")
-
-
-def has_ended(pid: int) -> bool:
-    return os.waitpid(pid, os.WNOHANG) != (0, 0)

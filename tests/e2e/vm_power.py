@@ -19,7 +19,8 @@ import yaml
 
 from tests.e2e.e2e_installation import Installation
 from tests.e2e.e2e_processes import eventually
-from tests.e2e.vm_disk import MNT, answered, has_ended, loopback, mounted, power_cut, taken
+from tests.e2e.e2e_strangers import strangers
+from tests.e2e.vm_disk import MNT, answered, loopback, mounted, power_cut
 
 PATIENCE_S = 90.0
 AN_HOUR_MS = 3_600_000
@@ -92,10 +93,9 @@ def first(site: Site) -> None:
 
 def second(site: Site, *pids: str) -> None:
     """Strangers have the old pids; everything is started once; the power goes again in the middle of an end."""
-    strangers = taken({int(pid) for pid in pids})
-    site.begin()
-    facts = site.settled()
-    facts = {**facts, "strangers": len(strangers), "harmed": [pid for pid in strangers if has_ended(pid)]}
+    with strangers(map(int, pids)) as harmed:
+        site.begin()
+        facts = {**site.settled(), "harmed": harmed}
     site.tell()
     eventually(lambda: "api/0" not in site.living(), PATIENCE_S, told="some have ended")
     power_cut({**facts, "left": sorted(site.living())})
