@@ -35,11 +35,11 @@ def test_whatever_dies_no_worker_dies_of_it_and_nothing_is_lost(
     try:
         played.run()
     except Exception as error:  # whatever it is: it is told with its seed
-        failure = played.told(error)
+        failure = f"{played.told(error)}\n{played.ground.story()}"  # before the file system of the state is taken away
     wrong = played.ground.close()
     print(played.figures())
     if failure or wrong:
-        story = played.ground.story()
+        story = "" if failure else played.ground.story()
         if "WORKERCTL_E2E_KEEP" not in os.environ:
             played.ground.remove()
         pytest.fail("\n".join([failure or played.told(AssertionError("; ".join(wrong))), *wrong, story]), pytrace=False)
