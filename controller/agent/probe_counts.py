@@ -44,6 +44,14 @@ def due_probes(slot: Optional[Slot]) -> list[Probe]:
     return [_as_told(probe, slot) for probe in probes if probe["kind"] != "startup" and not _is_off(probe, slot)]
 
 
+def heartbeat_limit(slot: Slot) -> Optional[int]:
+    """How many ms the slot's run may be silent; None where it need not beat."""
+    probe = next((probe for probe in slot.wish.launch.get("probes") or () if probe["check"] == "heartbeat"), None)
+    if probe is None or _is_off(probe, slot):
+        return None
+    return int(_as_told(probe, slot)["timeout_ms"])
+
+
 def _is_off(probe: Probe, slot: Slot) -> bool:
     return probe["check"] == "heartbeat" and slot.watchdog_ms == 0
 

@@ -59,9 +59,10 @@ SLOT       {slot, generation, revision, digest, run_request, wanted: running|sto
 LAUNCH     the fields of controller.core.desired.Launch, as JSON; what is not there has its default
 SLOT VIEW  {slot, generation, revision, digest, run_request, wanted, fields, status, reason, message, since, run,
             run_number, running_revision, pid, started_at, restart_count, last_exit: {cause, code, signal, at, run},
-            next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}, ready, notify_status}
+            next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}, ready, notify_status,
+            heartbeat_ms}
             `ready` is null where nothing says anything: no readiness probe, and no READY=1. `notify_status` is the
-            STATUS= of the run, one line.
+            STATUS= of the run, one line. `heartbeat_ms`: so long its run may be silent; null: it need not beat.
 EVENT      {seq, journal_id, boot_id, at, type, slot, run, cause, message, data}; slot and run may be null.
            type `gap`: events that are no longer kept, data {from, to}, seq = to. type `repeated`: a slot's further
            events of one minute, folded, data {counts: {type: n}}. Events are sent once they are durable.

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from .probe_counts import heartbeat_limit
 from .shapes import exit_value
 from .states import Now, Phase, Slot
 
@@ -74,6 +75,7 @@ def view(slot: Slot, now: Now, figures: Figures, remark: str = "") -> dict[str, 
         "removing": wish.removed,
         "ready": slot.ready,
         "notify_status": slot.notify_status,
+        "heartbeat_ms": heartbeat_limit(slot),
         "cpu_percent": figures[0],
         "memory_bytes": figures[1],
         "logs": {} if run is None else {"stdout": run, "stderr": run},

@@ -187,6 +187,7 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             error_count=or_null(COUNT),
             metrics=_METRICS,
             status=TEXT,
+            due_at=or_null(TIME),
         ),
         "WorkerHealth": record(
             worker_id=TEXT,

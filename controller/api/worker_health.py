@@ -89,6 +89,11 @@ def _words(instance: Mapping[str, Any]) -> list[str]:
 
 
 def _heartbeat(heartbeat: Mapping[str, Any]) -> str:
-    at = datetime.fromisoformat(heartbeat["at"]).strftime("%H:%M:%S UTC")
     own = f", which said: {heartbeat['status']}" if heartbeat["status"] else ""
-    return f"its last heartbeat came at {at}{own}"
+    due = heartbeat.get("due_at")
+    by = "" if due is None else f"; without another one by {_clock(due)} it is ended"
+    return f"its last heartbeat came at {_clock(heartbeat['at'])}{own}{by}"
+
+
+def _clock(at: str) -> str:
+    return datetime.fromisoformat(at).strftime("%H:%M:%S UTC")

@@ -109,6 +109,5 @@ def _now() -> float:
 
 
 def must_beat(instance: ObservedInstance) -> bool:
-    """Whether the agent asks its run for heartbeats, by what it was told last."""
-    liveness = instance.fields.get("liveness")
-    return instance.run is not None and isinstance(liveness, Mapping) and liveness.get("heartbeat") is not None
+    """Whether the agent asks its run for heartbeats, as far as it has told."""
+    return instance.run is not None and instance.heartbeat_ms is not None

@@ -78,6 +78,7 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
             removing=bool(view.get("removing")),
             ready=_or_none(view.get("ready"), bool),
             notify_status=str(view.get("notify_status") or ""),
+            heartbeat_ms=_or_none(view.get("heartbeat_ms"), int),
         )
 
 

@@ -89,9 +89,18 @@ def _facts(item: Item, now: float) -> list[tuple[str, str]]:
         ("Memory", memory(item.get("memory_bytes"))),
         ("Accounts", item.get("assigned_accounts")),
         ("Tasks", item.get("active_tasks")),
-        ("Heartbeat", None if heartbeat is None else f"{age(now - heartbeat)} ago"),
+        ("Heartbeat", None if heartbeat is None else f"{age(now - heartbeat)} ago{_next_heartbeat(item, now)}"),
     ]
     return [(label, "" if value is None else one_line(str(value))) for label, value in rows]
+
+
+def _next_heartbeat(item: Item, now: float) -> str:
+    """When one has to be there, where liveness asks for it: of the instance that has the least time left."""
+    told = [instance.get("heartbeat") or {} for instance in item.get("instances") or ()]
+    due = min((at for at in (seconds_of(one.get("due_at")) for one in told) if at is not None), default=None)
+    if due is None:
+        return ""
+    return f"; the next one is due within {age(due - now)}" if due > now else f"; one was due {age(now - due)} ago"
 
 
 def _dependencies(item: Item, fleet_items: list[Item]) -> list[tuple[str, str]]:

@@ -58,6 +58,8 @@ _EXAMPLES: Mapping[str, str] = MappingProxyType(
         "PROBE.tcp.port": "4001",
         "PROBE.exec": "[./check.sh]",
         "PROBE.log_line": "'listening on \\d+'",
+        "PROBE.heartbeat": "{timeout_ms: 60000}",
+        "PROBE.heartbeat.timeout_ms": "60000",
         "PROBE.period_ms": "5000",
         "PROBE.timeout_ms": "1000",
         "PROBE.failures": "5",

@@ -17,7 +17,7 @@ import click
 
 from controller.core.expansion import NAMES
 from controller.core.fields import GROUP, Field, find, whole_spec
-from controller.core.spec import KINDS_NOT_YET, NOT_YET, WITHIN_NOT_YET
+from controller.core.spec import KINDS_NOT_YET, NOT_YET
 from controller.core.spec_processes import PROBES
 
 _PREFACE = """\
@@ -80,7 +80,8 @@ Units stand in the names: `_ms` milliseconds, `_days` days, `_bytes` bytes. A gr
 _PROBES = """\
 ## Probes
 
-`startup`, `readiness` and `liveness` are written alike, with exactly one of `http`, `tcp`, `exec` and `log_line`:
+`startup`, `readiness` and `liveness` are written alike, with exactly one of `http`, `tcp`, `exec` and `log_line`;
+`liveness` also knows `heartbeat`, alone:
 
 ```yaml
 worker_id: web
@@ -107,6 +108,7 @@ _NOTES = {
     "deployment_type": "Only `local` is supported yet.",
     "host": "Only `localhost` is supported yet.",
     "user": "Another user than that of the agent needs an agent that runs as root.",
+    "liveness.heartbeat.timeout_ms": "`liveness` only, and without the numbers of the other checks.",
     "limits.memory_bytes": "Needs a control group.",
     "limits.cpu": "Needs a control group.",
     "limits.pids": "Needs a control group.",
@@ -215,7 +217,7 @@ A process never gets the controller's own environment. It gets, later lines winn
 | `secrets` | read at each start |
 | us | `WORKER_ID`, `WORKER_INSTANCE` (`mailer/0`), `WORKER_ORDINAL`, `WORKER_REVISION`, \
 `WORKER_RUN` (the run's random id), `PORT` where the spec has a port, `WORKERCTL_URL` where the API listens on TCP, \
-`NOTIFY_SOCKET` |
+`WORKERCTL_HEARTBEAT_TOKEN`, `NOTIFY_SOCKET`, and `WATCHDOG_USEC` where `liveness` asks for heartbeats |
 
 `env` cannot set a `WORKER_...` of the last row, nor `PORT` in a spec with a port: validation says so.
 
@@ -240,12 +242,12 @@ These names are reserved. A spec that uses one is refused with `not yet supporte
 def page() -> str:
     """The whole page."""
     spec = whole_spec()
-    probe, hook = find("readiness", spec), find("hooks.pre_start", spec)
+    probe, hook = find("liveness", spec), find("hooks.pre_start", spec)
     assert probe is not None
     assert hook is not None
     fields = "\n".join(["| Field | Type | Default | Effect | Meaning |", "|---|---|---|---|---|", *_rows(spec)])
     names = "".join(f"| `${{{name}}}` | {_MEANINGS[name]} |\n" for name in NAMES)
-    reserved = {**NOT_YET, **WITHIN_NOT_YET, "depends_on: completed": "jobs"}
+    reserved = {**NOT_YET, "depends_on: completed": "jobs"}
     not_yet = "".join(f"| `{name}` | {part} |\n" for name, part in sorted(reserved.items()))
     kinds = "".join(f"| `kind: {name}` | {part} |\n" for name, part in sorted(KINDS_NOT_YET.items()))
     return "\n".join(

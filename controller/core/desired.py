@@ -14,17 +14,20 @@ from typing import Literal
 from controller.core.intents import Keep
 from controller.core.problems import Problem, Source
 from controller.core.spec import WorkerSpec
+from controller.core.spec_processes import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """One question put to an instance again and again; at 127.0.0.1 where it is `http` or `tcp`.
 
-    Set are: `port` of http and tcp; `path` and `status` (from, to) of http; `argv` of exec; `pattern` of log_line.
+    `check` is `http`, `tcp`, `exec`, `log_line`, or `heartbeat`, which is not asked: within
+    `timeout_ms` the instance must tell. Set are: `port` of http and tcp; `path` and `status` (from, to) of http; `argv`
+    of exec; `pattern` of log_line.
     """
 
     kind: Literal["startup", "readiness", "liveness"]
-    check: Literal["http", "tcp", "exec", "log_line"]
+    check: Check
     port: int | None = None
     path: str | None = None
     status: tuple[int, int] | None = None

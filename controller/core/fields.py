@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.core.effects import effect_of
-from controller.core.schema import KINDS, SUPPORTED, Schema, narrowed, reserved_within, worker_schema
-from controller.core.spec import NOT_YET, WITHIN_NOT_YET, WorkerSpec
+from controller.core.schema import KINDS, SUPPORTED, Schema, narrowed, worker_schema
+from controller.core.spec import NOT_YET, WorkerSpec
 
 GROUP = "group"
 
@@ -110,17 +110,14 @@ def _field(path: str, node: Schema, required: bool = False) -> Field:
 
 
 def _fields_of(path: str, group: Schema) -> tuple[Field, ...]:
-    """Those of the group at `path`, reserved ones last; none where it is no group."""
+    """Those of the group at `path`; none where it is no group."""
     needed = frozenset(group.get("required", ()))
-    known = [_field(f"{path}.{name}", inner, name in needed) for name, inner in group.get("properties", {}).items()]
-    names = [f"{path}.{name}" for name in reserved_within(path)]
-    return (*known, *(_reserved(name, WITHIN_NOT_YET[name]) for name in names))
+    return tuple(_field(f"{path}.{name}", inner, name in needed) for name, inner in group.get("properties", {}).items())
 
 
 def _leaves(fields: tuple[Field, ...]) -> Iterator[Field]:
     for field in fields:
-        if not field.comes_with:
-            yield from _leaves(field.fields) if field.fields else (field,)
+        yield from _leaves(field.fields) if field.fields else (field,)
 
 
 def _choices(node: Schema) -> list[Schema]:

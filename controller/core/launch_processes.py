@@ -20,12 +20,12 @@ from controller.core.desired import Hook, Limits, Probe
 from controller.core.expansion import Reference, Template
 from controller.core.problems import Fault
 from controller.core.spec import WorkerSpec
-from controller.core.spec_processes import HOOKS, HTTP_PATH, LIMITS, HookSpec, ProbeSpec
+from controller.core.spec_processes import HOOKS, HTTP_PATH, LIMITS, HookSpec, LivenessSpec, ProbeSpec
 
 OURS = frozenset(
     {
         "WORKER_ID", "WORKER_INSTANCE", "WORKER_ORDINAL", "WORKER_REVISION", "WORKER_RUN", "PORT", "NOTIFY_SOCKET",
-        "WORKERCTL_URL", "WORKERCTL_HEARTBEAT_TOKEN",
+        "WATCHDOG_USEC", "WORKERCTL_URL", "WORKERCTL_HEARTBEAT_TOKEN",
     }
 )  # fmt: skip
 """Variables that we set: no secret can be called so."""
@@ -181,6 +181,10 @@ def _probe(
     port: int | None,
 ) -> Probe:  # fmt: skip
     check = probe.http or probe.tcp
+    heartbeat = probe.heartbeat if isinstance(probe, LivenessSpec) else None
+    if heartbeat is not None:
+        limit = heartbeat.timeout_ms
+        return Probe(kind=kind, check="heartbeat", period_ms=limit, timeout_ms=limit, failures=1, successes=1)
     return Probe(
         kind=kind,
         check=probe.check,

@@ -39,7 +39,8 @@ class ObservedInstance:
     are those it was last given, `fields` the explicit spec fields that came with them (what a plan diffs against);
     `running_revision` is that of the live run (None without one). `removing`: a remove was accepted and is under way.
     `ready`: whether a running instance can do its work, None where nothing says so (then it counts as ready).
-    `notify_status` is what the process last said of itself, at most 200 characters.
+    `notify_status` is what the process last said of itself, at most 200 characters. `heartbeat_ms`: so long it may be
+    silent, None where no heartbeat is asked for.
     """
 
     worker_id: str
@@ -67,6 +68,7 @@ class ObservedInstance:
     removing: bool = False
     ready: bool | None = None
     notify_status: str = ""
+    heartbeat_ms: int | None = None
 
     @property
     def instance(self) -> str:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core.effects import Effect, effect_of
-from controller.core.spec import NOT_YET, WITHIN_NOT_YET, WorkerSpec
+from controller.core.spec import NOT_YET, WorkerSpec
 
 Schema = dict[str, Any]
 
@@ -131,7 +131,7 @@ def _for_editors(path: str, node: Schema) -> Schema:
     if "properties" in found:
         found["properties"] = {
             name: _for_editors(f"{path}.{name}", inner) for name, inner in found["properties"].items()
-        } | {name: _reserved(f"{path}.{name}") for name in reserved_within(path)}
+        }
     elif "anyOf" in found:
         found["anyOf"] = [_for_editors(path, part) for part in found["anyOf"]]
     is_group = any("properties" in part for part in found.get("anyOf", [found]))
@@ -150,11 +150,6 @@ def narrowed(path: str, node: Schema) -> Schema:
         return node
     patterns = {pattern: {**inner, "enum": list(values)} for pattern, inner in node["patternProperties"].items()}
     return {**node, "patternProperties": patterns}
-
-
-def reserved_within(path: str) -> tuple[str, ...]:
-    """The names that the language reserves within the group at `path`."""
-    return tuple(name.rpartition(".")[2] for name in WITHIN_NOT_YET if name.rpartition(".")[0] == path)
 
 
 def _plain_union(node: Schema) -> Schema:

@@ -18,7 +18,16 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from controller.agent.backoff import base_delay_ms
 from controller.core.spec_model import DAY_MS, DNS_LABEL, ENV_NAME, EnvName, Model, Text, WorkerId
-from controller.core.spec_processes import Account, Awaited, HooksSpec, LimitsSpec, ProbeSpec, SecretSource, Umask
+from controller.core.spec_processes import (
+    Account,
+    Awaited,
+    HooksSpec,
+    LimitsSpec,
+    LivenessSpec,
+    ProbeSpec,
+    SecretSource,
+    Umask,
+)
 
 __all__ = [
     "DAY_MS",
@@ -26,7 +35,6 @@ __all__ = [
     "ENV_NAME",
     "KINDS_NOT_YET",
     "NOT_YET",
-    "WITHIN_NOT_YET",
     "Backoff",
     "Logs",
     "Model",
@@ -49,9 +57,6 @@ NOT_YET: dict[str, str] = {
     "docker": "docker",
     "kubernetes": "kubernetes",
 }
-
-# The same within fields that are there, by their dotted path.
-WITHIN_NOT_YET: dict[str, str] = {"liveness.heartbeat": "monitoring"}
 
 # Kinds that the language reserves but this version cannot honour yet.
 KINDS_NOT_YET: dict[str, str] = {"Host": "hosts", "Channel": "alerts"}
@@ -176,10 +181,10 @@ class WorkerSpec(Model):
         description="Whether it can do its work now. While it cannot, it goes on running, with the condition Ready "
         "False.",
     )
-    liveness: ProbeSpec | None = Field(
+    liveness: LivenessSpec | None = Field(
         None,
-        description="Whether it still works. After `failures` failures in a row it is stopped, which counts as a "
-        "crash.",
+        description="Whether it still works. After `failures` failures in a row, or without a `heartbeat`, it is "
+        "stopped, which counts as a crash.",
     )
     hooks: HooksSpec | None = Field(None, description="Commands at moments of an instance's life.")
     limits: LimitsSpec | None = Field(None, description="What an instance may use at most.")

@@ -10,7 +10,7 @@ the other way is no change.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +25,9 @@ from pydantic import (
 from controller.core.patterns import fault_of_pattern
 from controller.core.spec_model import DAY_MS, ENV_NAME, Model, Text
 
-CHECKS = ("http", "tcp", "exec", "log_line")
+Check = Literal["http", "tcp", "exec", "log_line", "heartbeat"]
+CHECKS: tuple[Check, ...] = ("http", "tcp", "exec", "log_line")
+COUNTS = ("period_ms", "timeout_ms", "failures", "successes")
 PROBES = ("startup", "readiness", "liveness")
 HOOKS = ("pre_start", "post_start", "pre_stop", "post_stop")
 LIMITS = ("memory_bytes", "cpu", "nofile", "pids", "nice")
@@ -113,8 +115,22 @@ class TcpCheck(Model):
     port: Port | None = Field(None, description="The instance's own port unless set.")
 
 
+class HeartbeatCheck(Model):
+    """The worker must tell that it lives: by the API's heartbeat, or by `WATCHDOG=1` over NOTIFY_SOCKET."""
+
+    timeout_ms: int = Field(
+        30_000,
+        ge=1000,
+        le=DAY_MS,
+        description="Silent for so long, it has failed. Its process is told so as WATCHDOG_USEC, and less than before "
+        "counts from its next start on.",
+    )
+
+
 class ProbeSpec(Model):
     """One question that is put to an instance again and again. Exactly one of `http`, `tcp`, `exec`, `log_line`."""
+
+    checks: ClassVar[tuple[Check, ...]] = CHECKS
 
     http: HttpCheck | None = Field(None, description="Succeeds when a GET on 127.0.0.1 is answered as expected.")
     tcp: TcpCheck | None = Field(None, description="Succeeds when 127.0.0.1 accepts a connection.")
@@ -139,18 +155,36 @@ class ProbeSpec(Model):
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> ProbeSpec:
-        if len([name for name in CHECKS if getattr(self, name) is not None]) != 1:
-            raise ValueError("needs exactly one of `http`, `tcp`, `exec` and `log_line`; as in `http: {path: /}`")
+        if len([name for name in self.checks if getattr(self, name) is not None]) != 1:
+            names = [f"`{name}`" for name in self.checks]
+            words = f"{', '.join(names[:-1])} and {names[-1]}"
+            raise ValueError(f"needs exactly one of {words}; as in `http: {{path: /}}`")
         return self
 
     @property
-    def check(self) -> Literal["http", "tcp", "exec", "log_line"]:
-        """Which of the four it is."""
-        if self.http is not None:
-            return "http"
-        if self.tcp is not None:
-            return "tcp"
-        return "exec" if self.exec is not None else "log_line"
+    def check(self) -> Check:
+        """Which of its checks it is."""
+        return next(name for name in self.checks if getattr(self, name) is not None)
+
+
+class LivenessSpec(ProbeSpec):
+    """A probe that may also wait for heartbeats instead of asking. Exactly one of the five."""
+
+    checks: ClassVar[tuple[Check, ...]] = (*CHECKS, "heartbeat")
+
+    heartbeat: HeartbeatCheck | None = Field(
+        None, description="Succeeds as long as the worker tells by itself that it lives. `liveness` only."
+    )
+
+    @model_validator(mode="after")
+    def _is_asked_or_waits(self) -> LivenessSpec:
+        beside = [name for name in COUNTS if name in self.model_fields_set]
+        if self.heartbeat is not None and beside:
+            raise ValueError(
+                f"`{beside[0]}` means nothing beside `heartbeat`, which is not asked; "
+                "leave it out: `heartbeat.timeout_ms` alone decides"
+            )
+        return self
 
 
 class HookSpec(Model):

@@ -96,7 +96,8 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
         instance["run_number"] = 0 if told is None else told.run_number
         instance["ready"] = slot.seen.ready if slot is not None and slot.reachable else None
         instance["notify_status"] = "" if told is None else told.notify_status
-        instance["heartbeat"] = _heartbeat_view(also.reported.get("told", {}).get(instance["instance"]))
+        limit_ms = None if told is None else told.heartbeat_ms
+        instance["heartbeat"] = _heartbeat_view(also.reported.get("told", {}).get(instance["instance"]), limit_ms)
     lead = next((instance for instance in instances if instance["pid"] is not None), None)
     exits = [instance["last_exit"] for instance in instances if instance["last_exit"] is not None]
     retries = [instance["next_retry_at"] for instance in instances if instance["next_retry_at"] is not None]
@@ -206,13 +207,15 @@ def _exit_view(last_exit: LastExit | None) -> Item | None:
     }  # fmt: skip
 
 
-def _heartbeat_view(told: Told | None) -> Item | None:
+def _heartbeat_view(told: Told | None, limit_ms: int | None) -> Item | None:
+    """`due_at`: when the next one has to be there, null where liveness does not ask for any."""
     if told is None:
         return None
     beat = told.beat
     return {
         "at": rfc3339(told.at), "active_tasks": beat.active_tasks, "assigned_accounts": beat.assigned_accounts,
         "error_count": beat.error_count, "metrics": dict(beat.metrics), "status": beat.status,
+        "due_at": rfc3339(None if limit_ms is None else told.at + limit_ms / 1000),
     }  # fmt: skip
 
 

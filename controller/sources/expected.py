@@ -238,6 +238,8 @@ def _probe_hint(path: Path, value: object) -> str:
             return "write `tcp: {port: 4000}`, or `tcp: {}` for the instance's own port"
         case (_, "exec") if isinstance(value, str):
             return EXEC_HINT
+        case (_, "heartbeat"):
+            return "write `heartbeat: {timeout_ms: 30000}`"
     return ""
 
 

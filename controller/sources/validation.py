@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from controller.core.launch_processes import OURS
 from controller.core.problems import Problem
 from controller.core.redaction import HIDDEN, names_a_secret
-from controller.core.spec import KINDS_NOT_YET, NOT_YET, WITHIN_NOT_YET, WorkerSpec
+from controller.core.spec import KINDS_NOT_YET, NOT_YET, WorkerSpec
 from controller.sources.accidents import accident
 from controller.sources.documents import DEFAULTS, WORKER, Document, SpecFile, in_words, layered, pointer
 from controller.sources.expected import (
@@ -44,7 +44,6 @@ LEAVE_OUT = "leave it out; `workerctl help not-yet` tells what there is meanwhil
 
 INSTEAD: Mapping[str, str] = MappingProxyType(
     {
-        "liveness.heartbeat": "ask with `http`, `tcp`, `exec` or `log_line` instead",
         "run": "leave it out; a command that ends with 0 is not run again unless `auto_restart: always`",
         "watch": "leave it out; `workerctl restart NAME` when files have changed",
         "schedule": "leave it out; let cron call `workerctl restart NAME`",
@@ -53,7 +52,7 @@ INSTEAD: Mapping[str, str] = MappingProxyType(
 )
 
 
-_SOMETIMES_OURS = frozenset({"PORT", "NOTIFY_SOCKET", "WORKERCTL_URL", "WORKERCTL_HEARTBEAT_TOKEN"})
+_SOMETIMES_OURS = frozenset({"PORT", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WORKERCTL_URL", "WORKERCTL_HEARTBEAT_TOKEN"})
 """Set only where the spec or the settings ask for it."""
 
 
@@ -192,11 +191,10 @@ def _judge(data: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[WorkerSpec 
 
 
 def _not_yet(data: Mapping[str, Any]) -> Iterator[Finding]:
-    for name in (*NOT_YET, *WITHIN_NOT_YET):
-        path = tuple(name.split("."))
-        if _has(data, path):
+    for name in NOT_YET:
+        if name in data:
             message = f"`{name}` is not yet supported"
-            yield Finding(path=path, message=message, hint=INSTEAD.get(name, LEAVE_OUT), at_key=True, code="not_yet")
+            yield Finding(path=(name,), message=message, hint=INSTEAD.get(name, LEAVE_OUT), at_key=True, code="not_yet")
     deployment, host = data.get("deployment_type"), data.get("host")
     if isinstance(deployment, str) and deployment in {"ssh", "docker", "kubernetes"}:
         message = f"`deployment_type: {deployment}` is not yet supported"

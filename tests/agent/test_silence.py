@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.agent.heartbeats import Heartbeats
-from controller.agent.probe_counts import due_probes
+from controller.agent.probe_counts import due_probes, heartbeat_limit
 from controller.agent.shapes import slot_from, state_value
 from controller.agent.states import Exited, Found, GroupEmptied, Notified, Phase, ProbeFailed
 from tests.agent.agent_builders import probe
@@ -139,7 +139,10 @@ def beating(timeout_ms: int = 30_000) -> dict[str, Any]:
 
 
 def due(life: Life) -> list[int]:
-    return [found["timeout_ms"] for found in due_probes(life.slot)]
+    """The time that a run has, as it is watched and as it is shown."""
+    found = [found["timeout_ms"] for found in due_probes(life.slot)]
+    assert found == [limit for limit in [heartbeat_limit(life.slot)] if limit is not None]
+    return found
 
 
 def test_a_missed_heartbeat_ends_the_run_and_counts_as_a_crash_of_its_own_kind() -> None:

@@ -173,6 +173,15 @@ def test_heartbeat_and_own_words_are_told() -> None:
     ]
 
 
+def test_when_the_next_heartbeat_has_to_be_there_is_told_where_liveness_asks_for_it() -> None:
+    beat = {"at": "2026-01-31T12:00:00.000Z", "status": "", "due_at": "2026-01-31T12:00:30.000Z"}
+
+    assert health({"heartbeat": beat})["instances"][0]["says"] == [
+        "runs",
+        "its last heartbeat came at 12:00:00 UTC; without another one by 12:00:30 UTC it is ended",
+    ]
+
+
 @pytest.mark.parametrize("status", ["starting", "stopping", "stopped", "crashed", "error", "unknown"])
 async def test_what_does_not_run_is_503(site: Site, status: str) -> None:
     one = instance("web/0", status=status, reason="Because")

@@ -9,8 +9,6 @@ from controller.backends.base import SlotOrder
 from controller.backends.beats import Box
 from tests.backends.backends_site import Connected, FakePlace, order, runner, until
 
-MUST_BEAT = {"liveness": {"heartbeat": {"timeout_ms": 30_000}}}
-
 
 def test_the_box_holds_the_last_time_of_one_run_for_each_instance() -> None:
     box = Box()
@@ -52,7 +50,7 @@ def quick(fake: FakePlace) -> AgentBackend:
 
 
 def must_beat(ordinal: int = 0, generation: int = 1) -> SlotOrder:
-    return order(runner(), generation, instance=f"web/{ordinal}", fields=MUST_BEAT)
+    return order(runner(liveness={"heartbeat": {}}), generation, instance=f"web/{ordinal}")
 
 
 async def test_nothing_is_told_while_nobody_must_beat_and_each_period_as_soon_as_somebody_must(fake: FakePlace) -> None:

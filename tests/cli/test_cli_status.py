@@ -138,6 +138,17 @@ def test_a_description_holds_everything(api: FakeApi) -> None:
         assert fact in text
 
 
+@pytest.mark.parametrize(
+    ("due", "words"), [(-3600, "; the next one is due within 59m"), (3600, "; one was due 1h ago"), (None, "")]
+)
+def test_a_description_tells_when_the_next_heartbeat_is_due(api: FakeApi, due: int | None, words: str) -> None:
+    beats = [{"due_at": None if due is None else ago(due)}, {"due_at": None}, None]
+    instances = [instance(f"web/{ordinal}", heartbeat=beat) for ordinal, beat in enumerate(beats)]
+    api.workers = [worker("web", last_heartbeat_at=ago(3), instances=instances)]
+    [line] = [line for line in shown(api, "describe", "web").splitlines() if line.strip().startswith("Heartbeat")]
+    assert line.partition(" ago")[2].rstrip() == words
+
+
 def test_a_description_without_events_says_why_there_are_none(api: FakeApi) -> None:
     api.workers = [worker("web")]
     api.answers["GET", "/api/v1/events"] = refusal(503, "the database cannot be read now")

@@ -57,7 +57,8 @@ def test_a_field_is_told_in_full() -> None:
         ("startup", "group"),
         ("startup.http", "group"),
         ("readiness.http.status", "integer or list of integers"),
-        ("liveness.heartbeat", "not yet supported"),
+        ("liveness.heartbeat", "group"),
+        ("schedule", "not yet supported"),
         ("hooks.pre_start.exec", "list of strings"),
         ("limits.cpu", "number or null"),
         ("depends_on", "mapping of started or ready"),
@@ -102,7 +103,7 @@ def test_a_group_may_lack_and_its_fields_have_the_effect_of_the_whole() -> None:
     assert [one.name for one in startup.fields] == [
         "http", "tcp", "exec", "log_line", "period_ms", "timeout_ms", "failures", "successes",
     ]  # fmt: skip
-    assert (field("liveness.heartbeat").comes_with, field("liveness").effect) == ("monitoring", "in_place")
+    assert ([one.name for one in field("liveness").fields][-1], field("liveness").effect) == ("heartbeat", "in_place")
     assert field("limits").effect == ""
     assert (field("secrets").effect, [one.path for one in field("secrets").fields]) == (
         "restart",

@@ -67,6 +67,13 @@ def test_probes_have_the_port_of_their_instance_unless_they_name_one() -> None:
     ]  # fmt: skip
 
 
+def test_a_heartbeat_is_one_time_after_which_it_has_failed() -> None:
+    made = launch(liveness={"heartbeat": {}})
+    assert made.probes == (
+        Probe(kind="liveness", check="heartbeat", period_ms=30_000, timeout_ms=30_000, failures=1, successes=1),
+    )
+
+
 def test_an_exec_probe_and_hooks_are_expanded() -> None:
     made = launch(
         startup={"exec": ["check", "${instance}"]},

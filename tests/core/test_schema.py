@@ -103,7 +103,8 @@ def test_what_is_valid_passes(tmp_path: Path, text: str) -> None:
         (BASE + "readiness: {tcp: 80}\n", "/readiness/tcp: type"),
         (BASE + "readiness: {http: {port: 1, status: 99}}\n", "/readiness/http/status: anyOf"),
         (BASE + "readiness: {http: {port: 1, status: [200]}}\n", "/readiness/http/status: anyOf"),
-        (BASE + "liveness: {tcp: {port: 1}, heartbeat: {timeout_ms: 5}}\n", "/liveness/heartbeat: not"),
+        (BASE + "liveness: {heartbeat: {timeout_ms: 5}}\n", "/liveness/heartbeat/timeout_ms: minimum"),
+        (BASE + "readiness: {heartbeat: {}}\n", "/readiness/heartbeat: false"),
         (BASE + "hooks: {pre_start: [a]}\n", "/hooks/pre_start: type"),
         (BASE + "hooks: {prestart: {exec: [a]}}\n", "/hooks/prestart: false"),
         (BASE + "limits: {cpu: 0}\n", "/limits/cpu: exclusiveMinimum"),
@@ -150,9 +151,7 @@ def test_every_field_has_a_description_and_the_effect_of_a_change() -> None:
     assert properties["desired_state"]["description"].endswith("\n\nA change starts or stops it.")
     assert properties["stop"]["description"] == "How it is asked to end."
     assert properties["startup"]["properties"]["http"]["type"] == ["object", "null"]
-    assert properties["liveness"]["properties"]["heartbeat"]["errorMessage"] == (
-        "`liveness.heartbeat` is not yet supported: leave it out."
-    )
+    assert properties["schedule"]["errorMessage"] == "`schedule` is not yet supported: leave it out."
     assert properties["stop"]["properties"]["grace_ms"]["description"].endswith(
         "\n\nA change counts from the next decision on; the process is not touched."
     )

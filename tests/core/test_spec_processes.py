@@ -53,7 +53,14 @@ def test_all_of_them_at_once() -> None:
         ({"startup": {"exec": []}}, "at least 1 item"),
         ({"startup": {"log_line": "(a+)+"}}, "a choice or repetition is repeated"),
         ({"startup": {"tcp": {}, "period_ms": 0}}, "greater than or equal to 100"),
-        ({"liveness": {"heartbeat": {}}}, "Extra inputs"),
+        ({"startup": {"heartbeat": {}}}, "Extra inputs"),
+        ({"liveness": {}}, "needs exactly one of `http`, `tcp`, `exec`, `log_line` and `heartbeat`"),
+        ({"liveness": {"tcp": {}, "heartbeat": {}}}, "needs exactly one of"),
+        ({"liveness": {"heartbeat": {"timeout_ms": 999}}}, "greater than or equal to 1000"),
+        *(
+            ({"liveness": {"heartbeat": {}, name: 100}}, f"`{name}` means nothing beside `heartbeat`")
+            for name in ("period_ms", "timeout_ms", "failures", "successes")
+        ),
         ({"readiness": {"http": {"path": "ready"}}}, "begins with `/`"),
         ({"readiness": {"http": {"path": "/a b"}}}, "visible ASCII"),
         ({"readiness": {"http": {"path": "/ä"}}}, "visible ASCII"),

@@ -204,13 +204,14 @@ def test_a_status_adds_the_explanation_and_one_process_figures() -> None:
 def test_a_status_shows_the_heartbeat_of_each_instance_and_the_sums() -> None:
     beat = Beat(active_tasks=2, metrics={"lag": 0.5}, status="busy")
     told = Beside(reported=reported([Told(instance="web/1", run="r", at=NOW, beat=beat)]))
-    shown = status_view(picture(desired(WEB), observed(seen(WEB, 0), seen(WEB, 1))), told, now=NOW)
+    slots = observed(seen(WEB, 0), seen(WEB, 1, heartbeat_ms=30_000))
+    shown = status_view(picture(desired(WEB), slots), told, now=NOW)
     assert (shown["active_tasks"], shown["metrics"], shown["last_heartbeat_at"]) == (2, {"lag": 0.5}, rfc3339(NOW))
     assert [instance["heartbeat"] for instance in shown["instances"]] == [
         None,
         {
             "at": rfc3339(NOW), "active_tasks": 2, "assigned_accounts": None, "error_count": None,
-            "metrics": {"lag": 0.5}, "status": "busy",
+            "metrics": {"lag": 0.5}, "status": "busy", "due_at": rfc3339(NOW + 30),
         },
     ]  # fmt: skip
 

@@ -250,12 +250,14 @@ class FakeAgent:
             self._runs += 1
         run = known["run"] if keeps and known else f"run{self._runs}" if runs else None
         told = ("slot", "generation", "revision", "digest", "run_request", "wanted", "fields")
+        limits = [probe["timeout_ms"] for probe in order["launch"]["probes"] if probe["check"] == "heartbeat"]
         self.slots[name] = {
             **{key: order[key] for key in told},
             "status": "running" if runs else "stopped", "reason": "", "message": "", "since": 5000.0, "run": run,
             "run_number": self._runs, "running_revision": order["revision"] if runs else None,
             "pid": 1000 + self._runs if runs else None, "started_at": 5000.0 if runs else None, "restart_count": 0,
             "last_exit": None, "next_retry_at": None, "removing": False, "cpu_percent": None, "memory_bytes": None,
+            "heartbeat_ms": min(limits, default=None),
         }  # fmt: skip
         self.emit("started" if runs and not keeps else "updated", name, run=run)
         self.change(name)

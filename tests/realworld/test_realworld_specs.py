@@ -157,8 +157,10 @@ def test_a_systemd_service_says_when_it_is_ready_and_is_given_up_after_its_burst
     instance = eventually(lambda: _with(here.instance("reports/0"), "notify_status"), told="it says its status")
     assert (instance["ready"], instance["notify_status"]) == (True, "waiting for jobs")
     values = here.environ("reports/0")
-    assert {name: values[name] for name in ("QUEUE", "PAGE_SIZE", "MODE", "REGION", "SMTP_PASSWORD")} == {
+    names = ("QUEUE", "PAGE_SIZE", "MODE", "REGION", "SMTP_PASSWORD", "WATCHDOG_USEC")
+    assert {name: values[name] for name in names} == {
         "QUEUE": "reports", "PAGE_SIZE": "A4", "MODE": "batch", "REGION": "eu", "SMTP_PASSWORD": "hunter2",
+        "WATCHDOG_USEC": "30000000",
     }  # fmt: skip
     assert here.proc_status("reports/0")["Umask"] == "0077"
     pid = here.process("reports/0").pid

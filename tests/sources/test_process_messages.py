@@ -166,12 +166,23 @@ def judged(text: str, *defaults: str) -> list[str]:
             ),
         ),
         (
-            "liveness: {heartbeat: {timeout_ms: 5}}",
-            "2:12: `liveness.heartbeat` is not yet supported (ask with `http`, `tcp`, `exec` or `log_line` instead)",
+            "liveness: {heartbeat: 30s}",
+            '2:23: expected a mapping, got "30s" (a string) (write `heartbeat: {timeout_ms: 30000}`)',
         ),
         (
-            "liveness: {tcp: {}, heartbeat: {timeout_ms: 5}}",
-            "2:21: `liveness.heartbeat` is not yet supported (ask with `http`, `tcp`, `exec` or `log_line` instead)",
+            "liveness: {heartbeat: {timeout_ms: 30s}}",
+            '2:36: expected an integer, got "30s" (a string) (write `timeout_ms: 30000`)',
+        ),
+        (
+            "liveness: {heartbeat: {}, failures: 3}",
+            (
+                "2:11: `failures` means nothing beside `heartbeat`, which is not asked (leave it out: "
+                "`heartbeat.timeout_ms` alone decides)"
+            ),
+        ),
+        (
+            "liveness: {tcp: {port: 1}, heartbeat: {}}",
+            ("2:11: needs exactly one of `http`, `tcp`, `exec`, `log_line` and `heartbeat` (as in `http: {path: /}`)"),
         ),
         (
             "startup: {heartbeat: {}}",

@@ -61,6 +61,8 @@ def main() -> None:
             break
         working.wait(options.job_s)
         print(f"{queue}: job {number} done", flush=True)
+        if options.notify:
+            notify("WATCHDOG=1")
     sys.exit(options.exit_code)
 
 
