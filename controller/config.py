@@ -39,6 +39,7 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure_http: bool = False
+    forward: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,6 +86,7 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None 
         tls_cert=tls_cert,
         tls_key=tls_key,
         insecure_http=picked.value("insecure_http", _switch, lambda: False),
+        forward=picked.value("forward", _urls, lambda: ()),
         origins=picked.origins,
     )
 
@@ -183,6 +185,10 @@ def _hosts(raw: Any) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[A-Za-z0-9._:\[\]-]+", name) for name in names):
         raise ValueError("expected host names, separated by commas")
     return names
+
+
+def _urls(raw: Any) -> tuple[str, ...]:
+    return _list(raw, "URLs")
 
 
 def _names(raw: Any) -> tuple[str, ...]:

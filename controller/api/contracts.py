@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
 from controller.api.batches import BATCH_SCHEMA
 from controller.api.heartbeat import HeartbeatBody
+from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.shapes import (
@@ -165,6 +166,11 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
     {
         ("GET", "/healthz"): _probe("Whether the controller's loop ticks."),
         ("GET", "/readyz"): _probe("Whether the controller does its work."),
+        ("GET", "/metrics"): Contract(
+            summary="Figures of workers and controller, for Prometheus.",
+            answers={200: Answer(description="OpenMetrics 1.0.", content={OPENMETRICS: TEXT, PLAIN: TEXT})},
+            problems=(406,),
+        ),
         ("GET", "/api/v1/worker-configs"): Contract(
             summary="All specs as accepted.",
             parameters=(

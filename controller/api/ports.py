@@ -348,6 +348,13 @@ class Batches(Protocol):
         """Begin a new one, of those that failed."""
 
 
+class Figures(Protocol):
+    """What the program measures of itself."""
+
+    def exposition(self, items: Sequence[Document]) -> bytes:
+        """The answer to a scrape, in OpenMetrics: of `items`, the workers, and of the controller. Synchronous."""
+
+
 class Changes(Protocol):
     """What wakes followers."""
 
@@ -366,3 +373,4 @@ class Ports:
     changes: Changes
     heartbeats: Heartbeats
     batches: Batches
+    figures: Figures

@@ -22,6 +22,7 @@ from controller.api import (
     health,
     heartbeat,
     logs,
+    metrics,
     plan,
     stream,
     worker_health,
@@ -70,6 +71,7 @@ async def show_openapi(call: Call) -> web.StreamResponse:
 TABLE: tuple[Route, ...] = (
     _route("GET", "/healthz", health.healthz, "public"),
     _route("GET", "/readyz", health.readyz, "public"),
+    _route("GET", "/metrics", metrics.show_metrics, "viewer"),
     _route("GET", "/api/v1/worker-configs", configs.list_configs, "viewer"),
     _route("POST", "/api/v1/worker-configs", configs.create_config, "operator"),
     _route("GET", "/api/v1/worker-configs/stats/summary", configs.show_summary, "viewer"),

@@ -57,6 +57,11 @@ from controller.cli.common import examples
     type=click.Choice(["file", "commit", "push", "readonly"]),
     help="How the API writes specs: the file only, with a git commit, pushed too, or not.  [default: file]",
 )
+@click.option(
+    "--forward",
+    metavar="URL,...",
+    help="Send log lines on too: loki+http://HOST:3100, otlp+http://HOST:4318, syslog+tcp://HOST:601. See `operations`.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="The format of our own log.  [default: text]")
 def serve(**flags: Any) -> None:
     """Run the controller on a directory of specs.

@@ -114,7 +114,7 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
         "/api/v1/x/../workers", "/api/v1/%77orkers", "/api/v1/workers/%2e%2e/status", "/api/v1/workers/../status",
         "/api/v1/workers/a%2Fb/status", "/api/v1/workers/-rf/status", "/api/v1/workers/web%00/status",
         "/api/v1/workers//status", "/api/v1/workers/.git/status", "/api/v1/workers/" + "a" * 129 + "/status",
-        "/api/v1/worker-configs/", "/api/v1/workers;x", "/metrics",
+        "/api/v1/worker-configs/", "/api/v1/workers;x", "/metrics/",
         "/API/V1/WORKERS", "/healthz/", "/api/v1/workers/web", "/api/v1/workers/bulk", "/api/v1/batches/",
     ],
 )  # fmt: skip

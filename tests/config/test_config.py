@@ -13,7 +13,7 @@ from controller.config import ConfigError, Settings, load
 SETTINGS = (
     "specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host",
     "writes",
-    "auth", "tls_cert", "tls_key", "insecure_http",
+    "auth", "tls_cert", "tls_key", "insecure_http", "forward",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path
         "specs": "default", "state_dir": "default", "db": "default", "listen": "--listen",
         "on_exit": "WORKERCTL_ON_EXIT", "stop_timeout": file, "allow_env": file, "log_format": file,
         "allowed_host": "default", "writes": "default", "auth": "default", "tls_cert": "default",
-        "tls_key": "default", "insecure_http": "default",
+        "tls_key": "default", "insecure_http": "default", "forward": "default",
     }  # fmt: skip
 
 
@@ -72,6 +72,12 @@ def test_how_specs_are_written_is_a_setting_like_the_others(tmp_path: Path) -> N
     assert with_file(tmp_path, 'writes = "readonly"', {"writes": "push"}).writes == "push"
     with pytest.raises(ConfigError, match="expected file or commit or push or readonly"):
         loaded(env={"WORKERCTL_WRITES": "force"})
+
+
+def test_targets_of_logs_are_a_list_in_the_file_and_a_text_with_commas_elsewhere(tmp_path: Path) -> None:
+    both = ("loki+http://a", "syslog+udp://b")
+    assert with_file(tmp_path, 'forward = ["loki+http://a", "syslog+udp://b"]').forward == both
+    assert loaded(env={"WORKERCTL_FORWARD": "loki+http://a, syslog+udp://b"}).forward == both
 
 
 def test_the_file_is_looked_for_where_such_files_are(tmp_path: Path) -> None:

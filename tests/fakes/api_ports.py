@@ -225,8 +225,13 @@ class FakePorts:
         self.reads: Counter[str] = Counter()
         self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
         self.ports = Ports(
-            snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self
-        )
+            snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self,
+            figures=self,
+        )  # fmt: skip
+
+    def exposition(self, items: Sequence[Mapping[str, Any]]) -> bytes:
+        """See ports.Figures."""
+        return f"workers {len(items)}\n# EOF\n".encode()
 
     # --- batches: `begun` by id, in the order of their beginnings -----------------------------------------------
 
