@@ -58,7 +58,7 @@ async def read_body(call: Call, model: type[_Body]) -> _Body:
             detail="send the body with Content-Type: application/json",
             close=True,
         )
-    return _fitting(_parse(await _read(call)), model)
+    return _fitting(_parse(await read_content(call)), model)
 
 
 def _fitting(value: Any, model: type[_Body]) -> _Body:
@@ -80,7 +80,7 @@ async def read_object(call: Call, *types: str) -> dict[str, Any]:
     if call.request.content_type not in types:
         detail = f"send the body with Content-Type: {' or '.join(types)}"
         raise ApiProblem(status=415, code="wrong_content_type", detail=detail, close=call.request.body_exists)
-    value = _parse(await _read(call))
+    value = _parse(await read_content(call))
     if not isinstance(value, dict):
         fault = Fault(message="expected an object", pointer="")
         raise ApiProblem(status=422, code="invalid_body", detail="the body is not a JSON object", errors=(fault,))
@@ -92,8 +92,10 @@ def too_large(limit: int) -> ApiProblem:
     return ApiProblem(status=413, code="body_too_large", detail=f"a body may have {limit} bytes", close=True)
 
 
-async def _read(call: Call) -> bytes:
-    """The body's bytes, within the limits."""
+async def read_content(call: Call) -> bytes:
+    """The body's bytes, within the limits. Raises ApiProblem."""
+    if call.content is not None:
+        return call.content
     request, limits = call.request, call.connection.limits
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(_CONTINUE)

@@ -15,7 +15,10 @@ from controller.api.ports import Ports
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One admitted request. `params` are the named parts of the path, checked by the router."""
+    """One admitted request. `params` are the named parts of the path, checked by the router.
+
+    `content`: its body, where it was read before the handler was called.
+    """
 
     request: web.BaseRequest
     connection: Connection
@@ -24,6 +27,7 @@ class Call:
     principal: Principal
     request_id: str
     params: Mapping[str, str]
+    content: bytes | None = None
 
     @property
     def path(self) -> str:

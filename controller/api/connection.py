@@ -35,7 +35,7 @@ class Limits:
     `idle_s` cuts connections that send no complete request head; `body_s` bodies that trickle; `write_s` readers that
     do not read. `open` bounds the descriptors that clients hold, `followers` the streams among them. Of failed logins a
     peer has `failed_logins`, then one each `failed_login_s`; a token writes `write_burst` times, then `writes_per_s`.
-    `recheck_s`: how soon a revoked token's running request is cut.
+    `recheck_s`: how soon a revoked token's running request is cut. `replays`: answers kept for who asks again.
     """
 
     open: int = 512
@@ -52,6 +52,7 @@ class Limits:
     write_burst: int = 500
     writes_per_s: float = 50.0
     recheck_s: float = 2.0
+    replays: int = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from controller.api.doorkeeper import Doorkeeper, Write
 from controller.api.followers import Followers
 from controller.api.ports import NotRead, Ports, StoreUnavailable
 from controller.api.problem import ApiProblem, internal_error, not_read, store_unavailable, unknown_route
+from controller.api.replays import Replays
 from controller.api.responses import problem_response
 from controller.api.routes import Found, Route, find
 
@@ -57,11 +58,14 @@ class _Visit:
 class Dispatcher:
     """Answers every request of one server. `hosts`: further names it goes by, in lower case."""
 
-    def __init__(self, ports: Ports, followers: Followers, hosts: Collection[str], door: Doorkeeper) -> None:
+    def __init__(
+        self, ports: Ports, followers: Followers, hosts: Collection[str], door: Doorkeeper, replays: Replays
+    ) -> None:
         self._ports = ports
         self._followers = followers
         self._hosts = frozenset(hosts)
         self._door = door
+        self._replays = replays
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Called by aiohttp for each request, one at a time per connection."""
@@ -119,6 +123,8 @@ class Dispatcher:
         )
         connection.is_busy = visit.principal is not admission.NOBODY
         async with self._door.watch(connection, visit.principal):
+            if route.method == "POST" and route.role not in admission.OPEN:
+                return await self._replays.answer(call, route.handler)
             return await route.handler(call)
 
     def _audit(self, visit: _Visit, status: int | None) -> None:

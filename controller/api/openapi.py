@@ -15,6 +15,13 @@ from controller.api.responses import PROBLEM
 from controller.api.shapes import SHAPES, named
 
 _PROBLEM = {"content": {PROBLEM: {"schema": named("Problem")}}}
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A text of your own: the same request with it is done once, and answered the same again.",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
 _WORDS = {
     400: "Malformed, or a wrong parameter.",
     401: "The token is wrong, or its time is over.",
@@ -60,6 +67,8 @@ def document(table: Iterable[Row]) -> dict[str, Any]:
         contract = CONTRACTS[route.method, route.path]
         found = _operation(contract, route.path, route.role)
         found["operationId"] = route.handler.__name__
+        if route.method == "POST" and route.role != "worker":
+            found["parameters"].append(_IDEMPOTENCY)
         paths.setdefault(route.path, {})[route.method.lower()] = found
     return {
         "openapi": "3.1.0",

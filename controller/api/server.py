@@ -24,6 +24,7 @@ from controller.api.doorkeeper import Access, Doorkeeper
 from controller.api.followers import Followers
 from controller.api.listen import Listen, TcpListen, UnixListen, file_identity, open_tcp, open_unix, remove_own
 from controller.api.ports import Ports
+from controller.api.replays import Replays
 
 _GRACE_S = 1.0
 _FLUSH_S = 0.5
@@ -93,7 +94,8 @@ class ApiServer:
             case other:
                 assert_never(other)
         door = Doorkeeper(self._access, self._limits)
-        dispatcher = Dispatcher(self._ports, self._followers, self._hosts | names, door)
+        replays = Replays(self._limits.replays, self._access.now)
+        dispatcher = Dispatcher(self._ports, self._followers, self._hosts | names, door, replays)
         self._web = web.Server(dispatcher)
         if listener.family == socket.AF_UNIX:
             self._server = await loop.create_unix_server(self._connect, sock=listener)
