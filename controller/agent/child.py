@@ -37,6 +37,7 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _SIG_SETMASK = 2
 _NO_SIGNALS = bytes(128)  # an empty sigset_t, of every libc's size
 _PR_SET_CHILD_SUBREAPER = 36
+_OOM_SCORE = "/proc/self/oom_score_adj"
 _LOOK_ON = (*NOT_THERE, errno.EACCES)
 
 
@@ -51,11 +52,16 @@ IGNORED = (
 
 
 class ChildSetup(NamedTuple):
-    """What children get back that the keeper changed: signals to reset, RLIMIT_NOFILE as it was. And our own build."""
+    """What children get back that the keeper changed: signals to reset, RLIMIT_NOFILE as it was. And our own build.
+
+    `is_spared`: the kernel is told to kill others before us when memory is short (a unit's OOMScoreAdjust). That is for
+    us, not for workers: they are to be killed before the rest of the host.
+    """
 
     signals: tuple[int, ...]
     nofile: tuple[int, int]
     build: str = ""
+    is_spared: bool = False
 
 
 def close_from(lowest: int) -> None:
@@ -97,7 +103,15 @@ def prepare_keeper() -> ChildSetup:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if not become_subreaper():
         log("degraded: this kernel gives us no subreaper; children that outlive their leader are not found")
-    return ChildSetup(signals, nofile, build.fingerprint())
+    return ChildSetup(signals, nofile, build.fingerprint(), is_spared=_oom_score() < 0)
+
+
+def _oom_score() -> int:
+    try:
+        with open(_OOM_SCORE, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
 
 
 def noticed(_number: int, _frame: object) -> None:
@@ -136,6 +150,9 @@ class _Setup:
         self.stage = "nofile"
         if request.nofile is not None:
             _limit_files((request.nofile, request.nofile))
+        if self.setup.is_spared:
+            with contextlib.suppress(OSError):
+                _write(_OOM_SCORE, b"0")
         self.stage = "nice"
         if request.nice is not None:
             os.setpriority(os.PRIO_PROCESS, 0, request.nice)
@@ -173,6 +190,14 @@ def _report(errors: int, stage: str, number: int, path: str) -> None:
     # A reader that is gone means a keeper that is gone.
     with contextlib.suppress(OSError):
         os.write(errors, data)
+
+
+def _write(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _limit_files(limits: tuple[int, int]) -> None:

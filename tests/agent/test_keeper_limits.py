@@ -199,3 +199,19 @@ def test_a_keeper_that_cannot_be_started_is_an_error_with_its_reason(bench: Benc
     os.chmod(bench.state, 0o777)
     with pytest.raises(PathsError, match="others may write to it"):
         start_keeper(bench.paths)
+
+
+def spare_ourselves() -> None:
+    Path("/proc/self/oom_score_adj").write_text("-100")
+
+
+def test_who_is_spared_when_memory_is_short_spares_no_worker(bench: Bench) -> None:
+    """As under a unit with OOMScoreAdjust: keeper and agent keep it, workers do not get it."""
+    if subprocess.run(["sh", "-c", "echo -100 >/proc/self/oom_score_adj"], capture_output=True, check=False).returncode:
+        pytest.skip("the kernel lets nobody be spared here; tests/e2e/test_e2e_systemd.py has a kernel of its own")
+    keeper = bench.start(preexec_fn=spare_ourselves)
+    agent = bench.agent()
+    agent.spawn("r1", "sh", "-c", "cat /proc/self/oom_score_adj")
+    agent.expect("exited", run="r1")
+    scores = [Path(f"/proc/{pid}/oom_score_adj").read_text().strip() for pid in (keeper.pid, agent.pid)]
+    assert (bench.output("r1").strip(), scores) == ("0", ["-100", "-100"])

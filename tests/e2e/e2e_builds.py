@@ -28,12 +28,17 @@ def other_build(folder: Path, change: dict[str, tuple[str, str]]) -> list[str]:
         text, count = re.subn(pattern, new, path.read_text(), flags=re.MULTILINE)
         assert count == 1, f"{pattern} is {count} times in {name}"
         path.write_text(text)
-    venv.create(folder / "venv", symlinks=True)
+    return [make_environment(folder / "venv", folder), "-m", "controller"]
+
+
+def make_environment(place: Path, package: Path) -> str:
+    """A virtual environment with the `controller` that lies in `package`; its interpreter."""
+    venv.create(place, symlinks=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    site_packages = folder / "venv/lib" / version / "site-packages"
     dependency = importlib.util.find_spec("pydantic")
     assert dependency is not None
     assert dependency.origin is not None
     others = {str(Path(dependency.origin).parents[1]), sysconfig.get_path("platlib"), sysconfig.get_path("purelib")}
-    (site_packages / "build.pth").write_text("\n".join([str(folder), *sorted(others), ""]))
-    return [str(folder / "venv/bin/python"), "-m", "controller"]
+    lines = [str(package), *sorted(others), ""]
+    (place / "lib" / version / "site-packages/build.pth").write_text("\n".join(lines))
+    return str(place / "bin/python")

@@ -57,9 +57,10 @@ def missing() -> str:
 
 
 class Machine:
-    """See the module. `disk_mb`: the size of its disk, none where 0. To be closed."""
+    """See the module. `disk_mb`: the size of its disk, none where 0; `text`: what its PID 1 does. To be closed."""
 
-    def __init__(self, disk_mb: int = 0) -> None:
+    def __init__(self, disk_mb: int = 0, text: str = _INIT) -> None:
+        self._text = text
         self.folder = Path(tempfile.mkdtemp(prefix="we-vm-", dir="/tmp"))
         self.disk = self.folder / "disk" if disk_mb else None
         if self.disk is not None:
@@ -74,7 +75,7 @@ class Machine:
         answer.unlink(missing_ok=True)
         cut.unlink(missing_ok=True)
         init = self.folder / "init"
-        init.write_text(_init(self.folder, program, arguments))
+        init.write_text(_init(self._text, self.folder, program, arguments))
         init.chmod(0o755)
         with open(self.folder / "console", "wb") as console:
             kernel = subprocess.Popen(
@@ -110,9 +111,9 @@ def run(program: str, patience_s: float) -> dict[str, Any]:
         return machine.boot(program, patience_s)
 
 
-def _init(back: Path, program: str, arguments: Sequence[str]) -> str:
+def _init(text: str, back: Path, program: str, arguments: Sequence[str]) -> str:
     needed = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), REPOSITORY}
-    return _INIT.format(
+    return text.format(
         back=back,
         under_tmp=" ".join(shlex.quote(path) for path in sorted(needed) if path.startswith("/tmp/")),
         repository=shlex.quote(REPOSITORY),
