@@ -1,8 +1,11 @@
-"""Workers that tell of themselves: by curl, by controller/client.py, by the demonstration; and who may not."""
+"""Workers that tell of themselves: by curl, by controller/client.py, by the demonstration; who may, and who must."""
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,22 @@ with heartbeat:
 """
 
 
+BEATS_AT_WORK = """
+import os, signal, socket, sys, time
+sys.path.insert(0, sys.argv[1])
+from client import Heartbeat
+heartbeat = Heartbeat()
+told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+while not os.path.exists(f"{sys.argv[1]}/hang.{os.getpid()}"):
+    if sys.argv[2] == "api":
+        heartbeat.beat()
+    else:
+        told.sendto(b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"])
+    time.sleep(0.3)
+signal.pause()
+"""
+
+
 def token_of(site: Installation, worker_id: str) -> str:
     """The token that its first instance was started with."""
     pid = site.until_running(worker_id)[f"{worker_id}/0"]
@@ -46,6 +65,11 @@ def until_told(site: Installation, worker_id: str, **figures: object) -> Item:
         return item if {name: item[name] for name in figures} == figures else None
 
     return eventually(told, told=f"{worker_id} told {figures}")
+
+
+def restarted(site: Installation, worker_id: str) -> Item | None:
+    item = site.worker(worker_id)
+    return item if item["status"] == "running" and item["restart_count"] else None
 
 
 def beat(site: Installation, worker_id: str, token: str, body: object = None) -> int:
@@ -126,3 +150,33 @@ def test_a_run_that_the_agent_starts_while_no_controller_is_there_has_a_good_tok
 
     assert beat(site, "web", token_of(site, "web"), {"active_tasks": 1}) == 204
     assert token_of(site, "web") not in site.log()
+
+
+def test_who_must_beat_is_restarted_when_it_does_not_and_never_because_the_controller_was_away(
+    site: Installation,
+) -> None:
+    shutil.copy(CLIENT, site.root / "client.py")
+    for way in ("api", "socket"):
+        command = [PYTHON, "-I", "-c", BEATS_AT_WORK, str(site.root), way]
+        liveness = {"heartbeat": {"timeout_ms": 3000}}
+        site.add(f"by-{way}", command=command, liveness=liveness, restart_delay_ms=100, stop={"grace_ms": 500})
+    site.serve()
+    pids = site.until_running("by-api", "by-socket")
+    eventually(lambda: site.worker("by-api")["last_heartbeat_at"] or None, told="it beats")
+    assert "; without another one by " in str(site.ask("/api/v1/workers/by-api/health").body)
+
+    site.kill("controller")
+    signal.sigtimedwait([], 7.0)  # more than twice the time that each of them has
+    site.serve()
+    eventually(lambda: site.worker("by-api")["last_heartbeat_at"] or None, told="it beats again")
+    assert site.pids("by-api", "by-socket") == pids
+
+    for pid in pids.values():
+        (site.root / f"hang.{pid}").touch()
+    for worker_id in ("by-api", "by-socket"):
+        item = eventually(partial(restarted, site, worker_id), told=f"{worker_id} is restarted")
+        assert (item["restart_count"], item["last_exit"]["cause"]) == (1, "liveness")
+        [event] = site.events(worker_id, "liveness_lost")
+        assert re.fullmatch(
+            r"the liveness probe failed: no heartbeat for \d+\.\d s, asked for every 3 s", event["message"]
+        )
