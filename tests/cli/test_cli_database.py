@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.checks import Check
 from controller.cli.database_check import database
 
 
@@ -39,9 +38,3 @@ def test_a_server_that_does_not_answer_is_a_failure_without_its_password() -> No
 
 def test_a_url_that_serve_would_refuse_is_a_failure() -> None:
     assert [check.level for check in database("mysql://h/db")] == ["fail"]
-
-
-def test_all_is_one_line_each() -> None:
-    assert all(
-        isinstance(check, Check) and "\n" not in check.message for check in database("postgresql://127.0.0.1:1/d")
-    )
