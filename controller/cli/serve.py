@@ -24,7 +24,11 @@ from controller.cli.common import examples
 )
 @click.argument("specs", required=False, type=click.Path())
 @click.option("--state-dir", metavar="DIR", help="Where we keep what must survive.  [default: /var/lib/workerctl, XDG]")
-@click.option("--db", metavar="URL", help="The database.  [default: STATE_DIR/workerctl.db]")
+@click.option(
+    "--db",
+    metavar="URL",
+    help="The database: a file, or postgresql://USER@HOST/NAME.  [default: STATE_DIR/workerctl.db]",
+)
 @click.option("--listen", metavar="HOST:PORT|unix:PATH", help="Where the API listens.  [default: 127.0.0.1:3000]")
 @click.option(
     "--on-exit",
