@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from controller.cli import checks
+from controller.cli.agent_build import agent_build
 from controller.cli.checks import Check
 from controller.cli.client import Address, Client
 from controller.cli.common import echo_json, echo_lines, examples, output_option, server_address, server_option
@@ -97,6 +98,7 @@ def _all(state_dir: str | None, address: Address) -> Iterator[Check]:
         answering = checks.agent(paths.socket)
         yield answering
         if answering.message == "running":
+            yield agent_build(paths.socket)
             yield checks.limits(Path(paths.agent_lock))
     yield from controller(address)
     yield checks.boot_entry(Path("/"), Path.home())

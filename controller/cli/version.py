@@ -1,4 +1,4 @@
-"""`workerctl version`: ours, Python's, and the platform's."""
+"""`workerctl version`: ours, our agent's, Python's, and the platform's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.metadata import version as metadata_version
 
 import click
 
+from controller.agent import build
 from controller.cli.common import echo_json, examples, output_option
 
 
@@ -22,13 +23,19 @@ def package_version() -> str:
 @click.command(epilog=examples(("workerctl version", ""), ("workerctl version -o json", "for scripts")))
 @output_option("text", "json", default="text")
 def version(output: str) -> None:
-    """Show the version."""
+    """Show the version.
+
+    `agent` is the build of the agent that this installation brings; `workerctl doctor` says which one runs.
+    """
     facts = {
         "version": package_version(),
+        "agent": build.fingerprint(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
     if output == "json":
         echo_json(facts)
     else:
-        click.echo(f"workerctl {facts['version']}  (Python {facts['python']}, {facts['platform']})")
+        click.echo(
+            f"workerctl {facts['version']}  (agent {facts['agent']}, Python {facts['python']}, {facts['platform']})"
+        )
