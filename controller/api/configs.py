@@ -19,7 +19,7 @@ from controller.api.plan import plan_document
 from controller.api.ports import ConfigWritten, Document
 from controller.api.problem import ApiProblem, Fault, from_problem, refused
 from controller.api.query import Query
-from controller.api.responses import JSON, head, json_response, page
+from controller.api.responses import JSON, body_response, encoded_page, head, json_response
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
 from controller.core.spec import is_worker_id
 
@@ -51,10 +51,13 @@ async def list_configs(call: Call) -> web.StreamResponse:
             and any(text in word.casefold() for word in words)
         )
 
-    matching = [item for item in call.ports.configs.configs() if item["worker_id"] > start and covers(item)]
+    configs = call.ports.configs
+    await configs.prepare()
+    matching = [item for item in configs.configs() if item["worker_id"] > start and covers(item)]
     items = matching[:limit]
     more = len(matching) > limit
-    return json_response(page(items, items[-1]["worker_id"] if more else None), call.request_id)
+    cursor = items[-1]["worker_id"] if more else None
+    return body_response(encoded_page([configs.encoded(item) for item in items], cursor), JSON, call.request_id)
 
 
 def _state(spec: Mapping[str, Any]) -> str | None:

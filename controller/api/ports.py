@@ -114,7 +114,6 @@ class ActionWish:
     """A person's start, stop or restart. `actor` names who asks, `for_ms` asks for an intent that ends by itself.
 
     `number`: of the intent, given where the same wish may come twice and is to be served once (0: a new number).
-    `number`: of the intent, given where the same wish may come twice and is to be served once (0: a new number).
     `request_id`: the request that it came with, for the commit of a write; no part of what is wished.
     """
 
@@ -266,6 +265,12 @@ class Configs(Protocol):
 
     def configs(self) -> Sequence[Document]:
         """All items of `GET /api/v1/worker-configs`, sorted by worker_id."""
+
+    async def prepare(self) -> None:
+        """Make `configs` cheap: what has changed since is made in slices, between which others run."""
+
+    def encoded(self, item: Document) -> bytes:
+        """The JSON of one of `configs`."""
 
     def config(self, worker_id: str) -> Config | None:
         """One of them."""

@@ -31,28 +31,28 @@ def _shown(path: str, value: Any) -> Any:
     return redacted(path, value)
 
 
-def config_view(worker: DesiredWorker) -> Item:
-    """One item of `GET /api/v1/worker-configs`."""
+def config_view(worker: DesiredWorker, commit: str | None = None) -> Item:
+    """One item of `GET /api/v1/worker-configs`; `commit` is that at which its file is."""
     return {
         "worker_id": worker.worker_id,
         "spec": shown_spec(worker.spec),
         "explicit": sorted(worker.spec.model_fields_set),
         "revision": worker.revision,
-        "source": source_view(worker.source),
+        "source": source_view(worker.source, commit),
         "valid": not worker.problems,
         "problems": [problem_view(problem) for problem in worker.problems],
     }
 
 
-def broken_view(worker_id: str, problems: tuple[Problem, ...]) -> Item:
+def broken_view(worker_id: str, problems: tuple[Problem, ...], commit: str | None = None) -> Item:
     """The item of a worker of which no good spec is known."""
-    first = problems[0] if problems else None
+    source = Source(file=problems[0].file, line=problems[0].line or 1) if problems else None
     return {
         "worker_id": worker_id,
         "spec": None,
         "explicit": [],
         "revision": None,
-        "source": source_view(None if first is None else Source(file=first.file, line=first.line or 1)),
+        "source": source_view(source, commit),
         "valid": False,
         "problems": [problem_view(problem) for problem in problems],
     }

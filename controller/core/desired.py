@@ -159,12 +159,14 @@ class Desired:
 
     `hold_reason` is set when the source cannot be trusted now (directory missing, empty, replaced, a rebase in
     progress): workers are then the last good ones, and nothing may be removed. `broken` are workers of which no good
-    spec is known at all, with their problems. `problems` are all problems of all files, sorted.
+    spec is known at all, with their problems. `problems` are all problems of all files, sorted. `commits` are those at
+    which the files are, by file; one that is not as committed has none.
     """
 
     workers: Mapping[str, DesiredWorker] = field(default_factory=dict)
     removed: Mapping[str, Removal] = field(default_factory=dict)
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
     hold_reason: str = ""
     hold_digest: str = ""

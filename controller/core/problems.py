@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where a document stands: file relative to the specs directory, first line (from 1), commit where one is known."""
+    """Where a document stands: file relative to the specs directory, first line (from 1)."""
 
     file: str
     line: int = 1
-    commit: str | None = None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

@@ -31,12 +31,13 @@ class Beside:
     """What a view of one worker needs beside its picture.
 
     `holds`: the plan's, of this worker. `conditions`: its own, None where they are to be made as at a first look.
-    `reported`: what it told of itself, as heartbeats.py has it.
+    `reported`: what it told of itself, as heartbeats.py has it. `commit`: that at which its file is, None for none.
     """
 
     holds: Sequence[Hold] = ()
     conditions: Sequence[Condition] | None = None
     reported: Mapping[str, Any] = field(default_factory=dict)
+    commit: str | None = None
 
 
 def worker_views(desired: Desired, observed: Observed, around: Mapping[str, Beside], *, now: float) -> list[Item]:
@@ -64,7 +65,7 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
         "deployment_type": None if spec is None else spec.deployment_type,
         "labels": {} if spec is None else dict(sorted(spec.labels.items())),
         "depends_on": {} if spec is None else dict(sorted(spec.depends_on.items())),
-        "source": source_view(_source(picture)),
+        "source": source_view(source_of(picture), also.commit),
         "conditions": [_condition_view(entry) for entry in stand],
         "restart_count": sum(instance["restart_count"] for instance in instances),
         "error_count": also.reported.get("error_count"),
@@ -240,7 +241,8 @@ def _problems(picture: Picture) -> Sequence[Problem]:
     return picture.broken or ()
 
 
-def _source(picture: Picture) -> Source | None:
+def source_of(picture: Picture) -> Source | None:
+    """Where its spec stands, stood, or is broken; None where nothing is known of one."""
     if picture.desired is not None:
         return picture.desired.source
     if picture.removal is not None:
@@ -249,11 +251,11 @@ def _source(picture: Picture) -> Source | None:
     return None if first is None else Source(file=first.file, line=first.line or 1)
 
 
-def source_view(source: Source | None) -> Item:
-    """Where a spec stands."""
+def source_view(source: Source | None, commit: str | None = None) -> Item:
+    """Where a spec stands, and the commit at which it stands there unchanged."""
     if source is None:
         return {"file": None, "line": None, "commit": None}
-    return {"file": source.file, "line": source.line, "commit": source.commit}
+    return {"file": source.file, "line": source.line, "commit": commit}
 
 
 def _sum(values: Iterable[Any]) -> Any:

@@ -24,7 +24,7 @@ from controller.core.observed import HostView, Observed
 from controller.core.picture import Album, Picture
 from controller.core.plan import Hold
 from controller.core.status import conditions
-from controller.core.views import Beside, worker_view
+from controller.core.views import Beside, source_of, worker_view
 
 LOOKS, SLICE = 200, 50
 """So many workers are looked at, and so many items made, while others wait: some milliseconds of work."""
@@ -85,6 +85,9 @@ class Roster:
         found |= _differing(before.desired.broken, facts.desired.broken)
         found |= {worker_id for worker_id in _differing(before.holds, facts.holds) if worker_id is not None}
         found.update(facts.told)
+        if files := _differing(before.desired.commits, facts.desired.commits):
+            found |= {name for name, worker in facts.desired.workers.items() if worker.source.file in files}
+            found |= facts.desired.broken.keys()
         is_moved, seen = _differing_slots(before.observed, facts.observed)
         if seen or is_moved or found:
             self._album = Album(facts.desired, facts.observed)
@@ -116,13 +119,15 @@ class Roster:
                 self._news.add(worker_id)
             return
         holds, reported = self._facts.holds.get(worker_id, ()), self._facts.reported(worker_id)
-        facts = (*_facts(picture), holds, reported)
+        source = source_of(picture)
+        commit = None if source is None else self._facts.desired.commits.get(source.file)
+        facts = (*_facts(picture), holds, reported, commit)
         if before is not None and before.facts == facts:
             return
         self.looks += 1
         previous = None if before is None else {one.type: one for one in before.also.conditions or ()}
         found = conditions(picture, holds, now=now, previous=previous)
-        also = Beside(holds=holds, conditions=found, reported=reported)
+        also = Beside(holds=holds, conditions=found, reported=reported, commit=commit)
         if before is None:
             self._rows[worker_id], self._order = _Row(facts=facts, picture=picture, also=also), None
         else:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from controller.agent.failpoints import failpoint
 from controller.api.ports import Config, ConfigWritten, Document, NotRead
+from controller.api.responses import encode
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish, SpecWritten
 from controller.core.config_views import broken_view, config_summary, config_view
-from controller.core.desired import Desired, Removal
+from controller.core.desired import Desired, DesiredWorker, Removal
+from controller.core.problems import Problem
 from controller.desk.parts import Parts
 from controller.sources.directory import DirectorySource
 from controller.sources.writer import SpecWriter, etag_of
@@ -27,20 +29,66 @@ READ_S = 3.0
 _PAST = {"create": "created", "replace": "replaced", "patch": "changed", "delete": "deleted"}
 
 
+SLICE = 20
+"""So many items are made while others wait: some milliseconds of work."""
+
+Shown = DesiredWorker | tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """An item of the list with its JSON, as long as what it was made of is what there is."""
+
+    of: Shown
+    commit: str | None
+    item: Document
+    json: bytes
+
+
 class SpecDesk:
     """Implements api.ports.Configs. Used from the event loop."""
 
     def __init__(self, parts: Parts, source: DirectorySource, writer: SpecWriter) -> None:
         self._source, self._writer = source, writer
         self._feed, self._loop, self._archive, self._clock = parts.specs, parts.loop, parts.archive, parts.clock
+        self.made = 0
+        self._kept: dict[str, _Kept] = {}
 
     def configs(self) -> Sequence[Document]:
         """See ports.Configs."""
         self._check_read()
-        desired = self._feed.desired
-        items = {worker_id: config_view(worker) for worker_id, worker in desired.workers.items() if not worker.absent}
-        items |= {worker_id: broken_view(worker_id, problems) for worker_id, problems in desired.broken.items()}
-        return [items[worker_id] for worker_id in sorted(items)]
+        for _ in self._refreshed():
+            pass
+        return [self._kept[worker_id].item for worker_id in sorted(self._kept)]
+
+    async def prepare(self) -> None:
+        """See ports.Configs."""
+        for _ in self._refreshed():
+            await asyncio.sleep(0)
+
+    def encoded(self, item: Document) -> bytes:
+        """See ports.Configs."""
+        kept = self._kept.get(item["worker_id"])
+        return kept.json if kept is not None and kept.item is item else encode(item)
+
+    def _refreshed(self) -> Iterator[None]:
+        """Make the items of those whose spec or problems are others than before, in slices; forget who is gone."""
+        desired, since = self._feed.desired, 0
+        shown: dict[str, Shown] = {name: worker for name, worker in desired.workers.items() if not worker.absent}
+        shown |= desired.broken
+        for name in self._kept.keys() - shown.keys():
+            del self._kept[name]
+        for name, of in shown.items():
+            file = of.source.file if isinstance(of, DesiredWorker) else of[0].file if of else ""
+            commit, kept = desired.commits.get(file), self._kept.get(name)
+            if kept is not None and kept.of is of and kept.commit == commit:
+                continue
+            item = config_view(of, commit) if isinstance(of, DesiredWorker) else broken_view(name, of, commit)
+            self._kept[name] = _Kept(of=of, commit=commit, item=item, json=encode(item))
+            self.made += 1
+            since += 1
+            if since % SLICE == 0:
+                yield
 
     def config(self, worker_id: str) -> Config | None:
         """See ports.Configs."""
@@ -48,11 +96,12 @@ class SpecDesk:
         desired = self._feed.desired
         worker = desired.workers.get(worker_id)
         if worker is not None and not worker.absent:
-            return Config(item=config_view(worker), etag=self._etag(worker.source.file))
+            file = worker.source.file
+            return Config(item=config_view(worker, desired.commits.get(file)), etag=self._etag(file))
         problems = desired.broken.get(worker_id)
         if problems is None:
             return None
-        item = broken_view(worker_id, problems)
+        item = broken_view(worker_id, problems, desired.commits.get(problems[0].file) if problems else None)
         return Config(item=item, etag=self._etag(item["source"]["file"] or ""))
 
     def summary(self) -> Document:
@@ -68,7 +117,6 @@ class SpecDesk:
         if not isinstance(outcome, SpecWritten):
             return outcome
         failpoint("controller.after_config_write")
-        item = None if outcome.worker is None else config_view(outcome.worker)
         plan = self._loop.plan_for(self._with(wish, outcome), wish.worker_id)
         if outcome.is_changed and not wish.dry_run:
             self._archive.keep_own(
@@ -78,6 +126,7 @@ class SpecDesk:
                 )
             )  # fmt: skip
             await self._be_read()
+        item = None if outcome.worker is None else config_view(outcome.worker, self._commit(outcome.worker))
         return ConfigWritten(item=item, etag=outcome.etag, is_changed=outcome.is_changed, plan=plan)
 
     async def _be_read(self) -> None:
@@ -102,6 +151,12 @@ class SpecDesk:
             )
         broken = {worker_id: one for worker_id, one in desired.broken.items() if worker_id != wish.worker_id}
         return replace(desired, workers=dict(sorted(workers.items())), removed=removed, broken=broken)
+
+    def _commit(self, worker: DesiredWorker) -> str | None:
+        """The commit of its file, where that is known to hold this very spec."""
+        desired = self._feed.desired
+        known = desired.workers.get(worker.worker_id)
+        return desired.commits.get(worker.source.file) if known is not None and known.spec == worker.spec else None
 
     def _check_read(self) -> None:
         if self._loop.desired is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -213,7 +213,7 @@ class SpecFeed:
         elif before.hold_reason and not desired.hold_reason:
             log.info("specs are no longer held")
         for count, worker_id in enumerate(sorted(found.accepted), 1):
-            self._tell_accepted(before.workers.get(worker_id), desired.workers[worker_id])
+            self._tell_accepted(before.workers.get(worker_id), desired.workers[worker_id], desired)
             if count % TOLD == 0:
                 await asyncio.sleep(0)
         for count, worker_id in enumerate(sorted(found.gone), 1):
@@ -235,7 +235,7 @@ class SpecFeed:
             log.info("spec removed", extra={"fields": {"worker": worker_id, "proof": removal.proof}})
             self._event("spec_removed", worker_id, removal.proof)
 
-    def _tell_accepted(self, before: DesiredWorker | None, worker: DesiredWorker) -> None:
+    def _tell_accepted(self, before: DesiredWorker | None, worker: DesiredWorker, desired: Desired) -> None:
         if worker.absent:
             return  # It is about to be gone.
         self._archive.keep_spec(worker)
@@ -245,7 +245,9 @@ class SpecFeed:
             return  # Accepted before this start.
         fields = {"worker": worker.worker_id, "file": str(worker.source), "revision": worker.revision}
         log.info("spec accepted", extra={"fields": fields})
-        self._event("spec_accepted", worker.worker_id, f"{worker.source} at revision {worker.revision}")
+        source = worker.source
+        data = {"file": source.file, "line": source.line, "commit": desired.commits.get(source.file)}
+        self._event("spec_accepted", worker.worker_id, f"{source} at revision {worker.revision}", data)
 
     def _tell_problems(self, before: tuple[Problem, ...], after: tuple[Problem, ...]) -> None:
         known = set(before)
@@ -256,7 +258,9 @@ class SpecFeed:
         for file in sorted({problem.file for problem in before} - {problem.file for problem in after}):
             log.info("problems solved", extra={"fields": {"file": file}})
 
-    def _event(self, kind: str, worker_id: str | None, message: str) -> None:
+    def _event(
+        self, kind: str, worker_id: str | None, message: str, data: Mapping[str, object] | None = None
+    ) -> None:  # fmt: skip
         self._archive.keep_own(
-            Event(at=self._clock.now(), type=kind, worker_id=worker_id, actor="specs", message=message)
+            Event(at=self._clock.now(), type=kind, worker_id=worker_id, actor="specs", message=message, data=data or {})
         )

@@ -25,6 +25,7 @@ from controller.core.desired import Desired, Removal
 from controller.core.problems import Problem, Source
 from controller.sources.assembly import Assembly, LastGood, Memo, Memory, assemble, in_order
 from controller.sources.claims import Snapshot
+from controller.sources.commits import Commits
 from controller.sources.documents import SpecFile, read_spec_file
 from controller.sources.env_files import EnvFile
 from controller.sources.files import FileReader, ReadTree
@@ -77,6 +78,7 @@ class DirectorySource:
         self._reader = FileReader(self._settle_s)
         self._removals = Removals(self._settle_s)
         self._memo = Memo()
+        self._commits = Commits(surroundings.environment or {})
         self._records = LastGoodFiles(os.path.join(state_dir, "last_good"))
         self._memory, self._accepted_root = self._records.load()
         self._last: Desired | None = None
@@ -205,7 +207,9 @@ class DirectorySource:
             raise _Held(f"the specs directory {self._root} {top.message}")
         if read.is_empty:
             self._hold_unless_confirmed("empty", f"the specs directory {self._root} is empty", tree.real_root)
-        return self._conclude(tree, read, now)
+        result = self._conclude(tree, read, now)
+        commits = self._commits.of(tree.real_root, before.stamp, read.files)
+        return replace(result, desired=replace(result.desired, commits=commits))
 
     def _conclude(self, tree: Tree | None, read: ReadTree, now: float) -> ScanResult:
         """Assembles what was read, and lets only what is certain count."""

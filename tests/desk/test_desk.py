@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,11 @@ from controller.api.ports import (
     UnknownWorker,
 )
 from controller.core.config_views import shown_spec
+from controller.core.desired import Desired
 from controller.core.observed import Status
 from controller.desk.heartbeats import HeartbeatDesk
 from controller.desk.parts import Parts
+from controller.desk.specs import SLICE, SpecDesk
 from controller.desk.workers import Desk
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
@@ -36,6 +40,8 @@ from controller.sources.directory import DirectorySource
 from controller.sources.writer import SpecWriter
 from controller.store import Store, open_store
 from controller.store.records import Event, EventRows, Line, LogBatch
+from tests.core.core_builders import problem
+from tests.core.core_builders import worker as core_worker
 from tests.reconcile.reconcile_site import HOST, MemoryHost, read_anew, until
 from tests.sources.specs_builder import SURROUNDINGS, worker
 from tests.store.store_builders import QUICK
@@ -66,18 +72,12 @@ class Scene:
         source = DirectorySource(str(self.root), str(folder), SURROUNDINGS, settle_ms=0)
         self.feed = SpecFeed(source, clock=self.clock, archive=archive, accept=self.loop.accept)
         self.heartbeats = HeartbeatDesk("key", self.loop, self.clock)
-        self.desk = Desk(
-            Parts(
-                store=self.store,
-                loop=self.loop,
-                specs=self.feed,
-                wishes=self.wishes,
-                archive=archive,
-                clock=self.clock,
-                heartbeats=self.heartbeats,
-            ),
-            SpecWriter(source, shown=shown_spec, now=self.clock.now),
-        )
+        parts = Parts(
+            store=self.store, loop=self.loop, specs=self.feed, wishes=self.wishes, archive=archive, clock=self.clock,
+            heartbeats=self.heartbeats,
+        )  # fmt: skip
+        writer = SpecWriter(source, shown=shown_spec, now=self.clock.now)
+        self.desk, self.configs = Desk(parts, writer), SpecDesk(parts, source, writer)
         self.host.observer = Observer(
             backends={HOST: self.host}, queue=queue, keeper=archive, log_grew=lambda *_: None, changed=self.desk.changed
         )
@@ -294,6 +294,28 @@ async def test_a_guard_is_confirmed_by_an_intent(scene: Scene) -> None:
     assert isinstance(await scene.desk.reconcile(digest, "ann"), Accepted)
     await until(lambda: len(scene.host.orders) == orders + 5)
     assert "held" in scene.events()
+
+
+async def test_the_list_of_specs_is_made_in_slices_and_then_only_what_changed(scene: Scene) -> None:
+    many = {f"w{number:03}": core_worker(f"w{number:03}") for number in range(5 * SLICE)}
+    want = scene.loop.desired = scene.feed.desired = Desired(
+        workers=many, broken={"zed": (problem("zed"),)}, commits={"w007.yaml": "c1", "zed.yaml": "c1"}
+    )
+    turns = sum(1 for _ in scene.configs._refreshed())
+    items = scene.configs.configs()
+    assert (turns, scene.configs.made) == (5, 5 * SLICE + 1)
+    assert [item["worker_id"] for item in items] == [*many, "zed"]
+    assert {item["worker_id"]: item["source"]["commit"] for item in items if item["source"]["commit"]} == {
+        "w007": "c1", "zed": "c1",
+    }  # fmt: skip
+    assert [json.loads(scene.configs.encoded(item)) for item in items] == items
+
+    left = {**many, "w001": core_worker("w001", replicas=2)}
+    del left["w002"]
+    scene.feed.desired = replace(want, workers=left, commits={"w007.yaml": "c2"})
+    again = {item["worker_id"]: item for item in scene.configs.configs()}
+    assert scene.configs.made == 5 * SLICE + 4, "w001, w007 and zed"
+    assert (again["w001"]["spec"]["replicas"], again["w007"]["source"]["commit"], "w002" in again) == (2, "c2", False)
 
 
 async def test_a_plan_that_many_follow_is_made_once_until_something_changes(scene: Scene) -> None:

@@ -95,6 +95,18 @@ def test_a_condition_that_stays_keeps_its_time_through_other_changes() -> None:
     assert (since["Ready"], since["Valid"]) == (NOW + 1, None)
 
 
+def test_a_commit_is_shown_where_the_file_is_at_it_and_only_those_whose_own_changed_are_made_anew() -> None:
+    roster = Roster()
+    facts = Facts(desired=replace(desired(*WORKERS), commits={"api.yaml": "c1", "web.yaml": "c1"}))
+    before = roster.items(facts, NOW)
+    assert [item["source"]["commit"] for item in before] == ["c1", None, "c1"]
+
+    after = roster.items(Facts(desired=replace(facts.desired, commits={"api.yaml": "c1"})), NOW)
+
+    assert [item["source"]["commit"] for item in after] == ["c1", None, None]
+    assert [old is new for old, new in zip(before, after, strict=True)] == [True, True, False]
+
+
 def test_an_item_of_somebody_else_is_encoded_as_it_is() -> None:
     roster = Roster()
 
