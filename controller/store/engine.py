@@ -24,7 +24,7 @@ import stat
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -149,7 +149,8 @@ def writer_engine(database: Database, prepare: postgres.Prepare = lambda _connec
 def reader_engine(database: Database, size: int) -> Engine:
     """An engine with up to `size` connections that cannot write."""
     if database.path is None:
-        engine = _server(database, size=size)
+        # Somebody waits for the answer, and there are only so many who can ask at once.
+        engine = _server(replace(database, answer_timeout_s=database.answer_timeout_s / 3), size=size)
         # A question has nobody who would ask it again; the writer finds out by writing, and tries again.
         postgres.ask_before_use(engine)
         return engine.execution_options(postgresql_readonly=True)

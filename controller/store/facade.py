@@ -33,7 +33,8 @@ class Settings:
     """How the store behaves.
 
     `busy_timeout_s`: how long one statement waits for another's lock. `answer_timeout_s`: how long a server may take
-    for one statement. `probe_s`: how often a writer that has nothing to write looks whether it could.
+    to write, and a third of it to answer a question. `probe_s`: how often a writer that has nothing to write looks
+    whether it could.
     """
 
     busy_timeout_s: float = BUSY_TIMEOUT_S
