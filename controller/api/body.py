@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +21,7 @@ from controller.api.call import Call
 from controller.api.problem import ApiProblem, Fault, suggestion
 
 MAX_VALUES = 10_000
+MAX_DEPTH = 100
 MAX_FAULTS = 100
 
 _Body = TypeVar("_Body", bound=BaseModel)
@@ -44,6 +45,7 @@ _BOUNDS: Mapping[str, str] = MappingProxyType(
         "too_long": "expected at most {max_length} of them",
     }
 )
+_TOO_DEEP = "it is nested too deeply"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -115,11 +117,23 @@ async def read_content(call: Call) -> bytes:
 
 
 def _parse(body: bytes) -> Any:
-    """Strict JSON of not too many values."""
+    """Strict JSON of not too many values and levels."""
     value = _loaded(body)
-    if _is_crowded(value):
-        raise ApiProblem(status=413, code="too_many_values", detail=f"a body may have {MAX_VALUES} values")
+    left, depth, level = MAX_VALUES, 0, [value]
+    while level:
+        left, depth = left - len(level), depth + 1
+        if left < 0:
+            raise ApiProblem(status=413, code="too_many_values", detail=f"a body may have {MAX_VALUES} values")
+        if depth > MAX_DEPTH:  # how deep Python's own parser goes differs by its version
+            raise _no_json(_TOO_DEEP)
+        level = [inner for one in level for inner in _within(one)]
     return value
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _loaded(body: bytes) -> Any:
@@ -129,12 +143,17 @@ def _loaded(body: bytes) -> Any:
     except UnicodeDecodeError:
         message = "it is not UTF-8"
     except RecursionError:
-        message = "it is nested too deeply"
+        message = _TOO_DEEP
     except json.JSONDecodeError as error:
         message = f"{error.msg} (line {error.lineno}, column {error.colno})"
     except ValueError as error:
         message = str(error)
-    raise ApiProblem(status=400, code="not_json", detail=f"the body is not JSON: {message}")
+    raise _no_json(message)
+
+
+def _no_json(why: str) -> ApiProblem:
+    """400."""
+    return ApiProblem(status=400, code="not_json", detail=f"the body is not JSON: {why}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -143,18 +162,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         raise ValueError("a key is repeated")
     return value
-
-
-def _is_crowded(value: Any) -> bool:
-    """Whether it has more values than are looked at. Stops counting there."""
-    left, level = MAX_VALUES, [value]
-    while level:
-        left -= len(level)
-        if left < 0:
-            return True
-        inner = (list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
-        level = [value for values in inner for value in values]
-    return False
 
 
 def _no_constant(name: str) -> NoReturn:

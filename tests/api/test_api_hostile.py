@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from controller.api.body import MAX_FAULTS, MAX_VALUES
+from controller.api.body import MAX_DEPTH, MAX_FAULTS, MAX_VALUES
 from controller.api.connection import Limits
 from controller.api.doorkeeper import Write
 from controller.api.tokens import TokenRole
@@ -220,11 +220,22 @@ async def test_as_many_values_as_are_allowed_reach_the_writer(site: Site) -> Non
     assert len(site.ports.spec_wishes) == 1
 
 
-@pytest.mark.parametrize("levels", [50, 400, 900])
-async def test_a_deep_body_costs_nothing_where_it_does_not_fit(site: Site, levels: int) -> None:
-    answer = await send(site, "POST", STOP, {"reason": nested(levels)})
+async def test_a_deep_body_costs_nothing_where_it_does_not_fit(site: Site) -> None:
+    answer = await send(site, "POST", STOP, {"reason": nested(50)})
 
     assert told(answer)["errors"] == [fault("expected a string", pointer="/reason")]
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH, 900, 5000, 200_000])
+@pytest.mark.parametrize(("opened", "closed"), [('{"a":', "}"), ("[", "]")])
+async def test_a_very_deep_body_is_refused_before_anybody_goes_into_it(
+    site: Site, levels: int, opened: str, closed: str
+) -> None:
+    body = f"{opened * levels}1{closed * levels}"
+    answer = await site.ask("PATCH", f"{CONFIGS}/web", body.encode()[: 1024 * 1024], Content_Type="application/json")
+
+    assert (answer.status, answer.json["code"]) == (400, "not_json")
+    assert site.ports.spec_wishes == []
 
 
 # --- crowds of connections --------------------------------------------------------------------------------------
@@ -275,7 +286,7 @@ async def test_writes_beyond_the_rate_leave_no_trace_but_one_line(
     open_site: OpenSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens, heard = FakeTokens(), list[Write]()
-    limits = replace(FAST, write_burst=3, writes_per_s=20.0)
+    limits = replace(FAST, write_burst=3, writes_per_s=2.0)
     site = await open_site(worker("web"), access=access(tokens, audit=heard.append), limits=limits)
 
     async def sent(role: TokenRole) -> list[int]:

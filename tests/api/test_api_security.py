@@ -27,6 +27,9 @@ async def test_our_own_names_are_answered(open_site: OpenSite, host: str) -> Non
     [
         "evil.example", "localhost.evil.example", "evil@localhost", "127.0.0.1.nip.io", "0.0.0.0:3000", "127.1", "",
         "localhost:", "localhost:123456", "[::1", "::1", "box", "localhost/", "2130706433", "127.0.0.2",
+        "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::1%25lo]", "localhost:80@evil.example", "localhost#",
+        "0x7f.1", "localhost\t.evil.example", "xn--localhost", "127.0.0.1:3000:3000",
+        "user:pass@127.0.0.1", "localhost,evil",
     ],
 )  # fmt: skip
 async def test_another_name_is_421(site: Site, host: str) -> None:

@@ -279,4 +279,7 @@ def test_where_others_can_reach_it_there_is_tls_and_a_first_token_that_only_its_
     told = command(site, "get", "-o", "name", **trusts)
     assert (told.code, told.out) == (0, "web\n")
     assert command(site, "get").code == 8, "an authority that is not ours"
+    key = (site.root / "tls.key").read_text().splitlines()[1]
+    held = [site.log(), told.text, *(path.read_text("latin-1") for path in site.state.rglob("*") if path.is_file())]
+    assert [text for text in held if key in text] == []
     assert token not in site.log()
