@@ -10,7 +10,8 @@ from aiohttp import web
 from controller.api.call import Call
 from controller.api.query import Query, negotiate
 from controller.api.responses import JSON, PLAIN, body_response, json_response
-from controller.core.plan import Action, FieldChange, Hold, Plan
+from controller.core.plan import Action, Hold, Plan
+from controller.core.views import change_view
 
 
 async def show_plan(call: Call) -> web.StreamResponse:
@@ -25,7 +26,7 @@ async def show_plan(call: Call) -> web.StreamResponse:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """A plan as API.md has it; a hold also tells the digest that confirms it, or null."""
+    """A plan as API.md has it; a hold also tells the digest that confirms it, or null, and the fields that wait."""
     return {
         "actions": [_action(action) for action in plan.actions],
         "holds": [_hold(hold) for hold in plan.holds],
@@ -39,12 +40,8 @@ def _action(action: Action) -> dict[str, Any]:
         "instance": action.instance,
         "action": action.kind.value,
         "cause": action.cause,
-        "fields": [_field(change) for change in action.fields],
+        "fields": [change_view(change) for change in action.fields],
     }
-
-
-def _field(change: FieldChange) -> dict[str, Any]:
-    return {"path": change.path, "from": change.before, "to": change.after, "effect": change.effect}
 
 
 def _hold(hold: Hold) -> dict[str, Any]:
@@ -54,6 +51,7 @@ def _hold(hold: Hold) -> dict[str, Any]:
         "message": hold.message,
         "until": _time(hold.until),
         "confirm": hold.confirm or None,
+        "fields": [change_view(change) for change in hold.fields],
     }
 
 

@@ -267,7 +267,14 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             data=ANYTHING,
         ),
         "Action": record(worker_id=TEXT, instance=TEXT, action=TEXT, cause=TEXT, fields=listed(_FIELD_CHANGE)),
-        "Hold": record(worker_id=or_null(TEXT), reason=TEXT, message=TEXT, until=or_null(TIME), confirm=or_null(TEXT)),
+        "Hold": record(
+            worker_id=or_null(TEXT),
+            reason=TEXT,
+            message=TEXT,
+            until=or_null(TIME),
+            confirm=or_null(TEXT),
+            fields=listed(_FIELD_CHANGE),
+        ),
         "Plan": record(actions=listed(named("Action")), holds=listed(named("Hold")), next_wake=or_null(TIME)),
         "Health": record(
             ready=FLAG,

@@ -97,17 +97,21 @@ def plan_lines(actions: list[Item], holds: list[Item], screen: Terminal) -> list
 
 
 def _action(entry: Item) -> tuple[str, str, str]:
-    changes = "".join(
-        f"; {field['path']}: {shown(field.get('from'))} -> {shown(field.get('to'))} ({field.get('effect')})"
-        for field in entry.get("fields") or ()
-    )
     subject = str(entry.get("instance") or entry.get("worker_id") or "")
-    return str(entry.get("action") or ""), subject, str(entry.get("cause") or "") + changes
+    return str(entry.get("action") or ""), subject, str(entry.get("cause") or "") + _changes(entry)
 
 
 def _hold(entry: Item) -> tuple[str, str, str]:
     confirm = f" [confirm {entry['confirm']}]" if entry.get("confirm") else ""
-    return "hold", str(entry.get("worker_id") or "*"), f"{entry.get('reason')}: {entry.get('message')}{confirm}"
+    text = f"{entry.get('reason')}: {entry.get('message')}{_changes(entry)}{confirm}"
+    return "hold", str(entry.get("worker_id") or "*"), text
+
+
+def _changes(entry: Item) -> str:
+    return "".join(
+        f"; {field['path']}: {shown(field.get('from'))} -> {shown(field.get('to'))} ({field.get('effect')})"
+        for field in entry.get("fields") or ()
+    )
 
 
 def _hung(kind: str, subject: str, text: str, screen: Terminal) -> Iterator[str]:

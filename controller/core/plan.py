@@ -5,7 +5,7 @@ One deterministic line per entry. The CLI, the API, serve's log and the tests sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -93,7 +93,8 @@ class Hold:
     """Something that is deliberately not done, and why. `until` in seconds since the epoch, None: until it changes.
 
     `confirm` is the digest that lets it happen (`workerctl reconcile --confirm DIGEST`), empty where none can.
-    `worker_id` is None for a hold that concerns the whole source or a host.
+    `worker_id` is None for a hold that concerns the whole source or a host. `fields` are those of the spec that its
+    instances do not have yet and no action of the plan brings: what waits is told like what is done.
     """
 
     worker_id: str | None
@@ -101,10 +102,12 @@ class Hold:
     message: str
     until: float | None = None
     confirm: str = ""
+    fields: tuple[FieldChange, ...] = field(default=(), hash=False)
 
     def __str__(self) -> str:
+        details = "".join(f"; {change}" for change in self.fields)
         confirm = f" [confirm {self.confirm}]" if self.confirm else ""
-        return f"hold     {self.worker_id or '*'}: {self.reason}: {self.message}{confirm}"
+        return f"hold     {self.worker_id or '*'}: {self.reason}: {self.message}{details}{confirm}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

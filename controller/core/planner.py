@@ -29,7 +29,7 @@ from functools import cached_property
 from typing import Any
 
 from controller.core.desired import Desired, DesiredWorker
-from controller.core.effects import Effect, changes
+from controller.core.effects import Effect
 from controller.core.guards import NO_SPEC, Guard, lost_guard, mass_restart_guard, prune_guard
 from controller.core.intents import Intents, RunIntent
 from controller.core.keeps import with_keeps
@@ -39,7 +39,7 @@ from controller.core.plan import Action, ActionKind, FieldChange, Hold, Plan
 from controller.core.problems import Problem
 from controller.core.rollout import decide
 from controller.core.spec import explicit_fields
-from controller.core.steps import Step
+from controller.core.steps import Step, brought_fields
 
 _ORDER = {
     ActionKind.REMOVE: 0,
@@ -209,7 +209,7 @@ class _Turn:
 
     def _action(self, worker: DesiredWorker, step: Step, fields: Mapping[str, Any]) -> Action:
         seen = None if step.slot is None else step.slot.seen
-        changed = _changes(seen, fields) if seen is not None and step.is_edit else ()
+        changed = brought_fields(step, fields)
         return Action(
             worker_id=worker.worker_id,
             ordinal=step.instance.ordinal,
@@ -262,13 +262,6 @@ class _Turn:
 def _action_order(action: Action) -> tuple[int, str, int]:
     is_removal = action.kind is ActionKind.REMOVE
     return _ORDER[action.kind], action.worker_id, -action.ordinal if is_removal else action.ordinal
-
-
-def _changes(seen: ObservedInstance, fields: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """What differs for the instance. Without a record of the former fields there is nothing to compare with."""
-    if not seen.fields:
-        return ()
-    return tuple(change for change in changes(seen.fields, fields) if change.effect != Effect.NONE)
 
 
 def _cause(worker: DesiredWorker, step: Step, changed: tuple[FieldChange, ...]) -> str:

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 from controller.core.dependencies import dependencies, why_awaited, why_down
 from controller.core.desired import DesiredWorker
@@ -28,8 +29,9 @@ from controller.core.guards import Guard
 from controller.core.intents import RunIntent
 from controller.core.observed import Status
 from controller.core.picture import Picture, Slot
-from controller.core.plan import ActionKind, Hold
-from controller.core.steps import THEN_ITS_SPEC, Step, is_pending, step_for
+from controller.core.plan import ActionKind, FieldChange, Hold
+from controller.core.spec import explicit_fields
+from controller.core.steps import THEN_ITS_SPEC, Step, brought_fields, is_pending, step_for
 
 REFUSAL_S = 30.0
 """A launch that the supervisor refused is offered again after this long: a missing file may have come."""
@@ -96,10 +98,22 @@ class _Decision:
         self._tell_of_ignored_limits()
         return Verdict(steps=tuple(steps), holds=tuple(self._holds))
 
-    def _hold(self, reason: str, message: str, *, until: float | None = None, confirm: str = "") -> None:
-        self._holds.append(
-            Hold(worker_id=self._worker.worker_id, reason=reason, message=message, until=until, confirm=confirm)
-        )
+    def _hold(self, reason: str, message: str, waiting: Sequence[Step] = (), **more: Any) -> None:
+        """`waiting`: the steps that are not taken; the hold tells what they would have brought."""
+        hold = Hold(worker_id=self._worker.worker_id, reason=reason, message=message, fields=self._fields(waiting))
+        self._holds.append(replace(hold, **more))
+
+    def _fields(self, waiting: Sequence[Step]) -> tuple[FieldChange, ...]:
+        """Each change once; not what is brought in place meanwhile, which an action tells."""
+        found: list[FieldChange] = []
+        for step in waiting:
+            if step.slot is not None and step.is_edit and not _in_place(step):
+                found += [one for one in brought_fields(step, self._explicit) if one not in found]
+        return tuple(sorted(found, key=lambda one: (one.path, repr(one.before))))
+
+    @cached_property
+    def _explicit(self) -> dict[str, Any]:
+        return explicit_fields(self._worker.spec)
 
     def _needed(self) -> list[Step]:
         steps: list[Step] = []
@@ -153,7 +167,7 @@ class _Decision:
             return steps
         message = f"one change would give {len(guard.worker_ids)} of {guard.total} workers another revision"
         message += " and restart what runs; all of them stay as they are until it is confirmed or undone"
-        self._hold(guard.reason, message, confirm=guard.digest)
+        self._hold(guard.reason, message, bringing, confirm=guard.digest)
         return [step for step in steps if not step.brings_revision]
 
     def _accepted(self, steps: list[Step]) -> list[Step]:
@@ -168,7 +182,7 @@ class _Decision:
                 continue
             self._is_refused = True
             message = f"{self._name(step)} stays as it is: {refusal.message}"
-            self._hold("CannotStart", message, until=refusal.at + REFUSAL_S)
+            self._hold("CannotStart", message, [step], until=refusal.at + REFUSAL_S)
             accepted += _in_place(step)
         return accepted
 
@@ -183,7 +197,7 @@ class _Decision:
             return steps
         names, host = self._listed(starting), self._worker.spec.host
         why = f"{host} cannot enforce {', '.join(lacking)}" if lacking else f"{host} has not said which it can enforce"
-        self._hold("LimitUnsupported", f"{names} not started: {why}")
+        self._hold("LimitUnsupported", f"{names} not started: {why}", starting)
         return [late for step in steps for late in (_in_place(step) if step.starts else [step])]
 
     def _enforced(self) -> tuple[frozenset[str] | None, list[str]]:
@@ -212,7 +226,7 @@ class _Decision:
         if not reasons:
             return steps
         who = "" if len(waiting) == len(self._worker.instances) else f"{self._listed(waiting)} "
-        self._hold("WaitsFor", f"{who}waits {' and '.join(reasons)}")
+        self._hold("WaitsFor", f"{who}waits {' and '.join(reasons)}", waiting)
         return [step for step in steps if step not in waiting]
 
     def _tell_of_lost_dependencies(self) -> None:
@@ -237,7 +251,7 @@ class _Decision:
                 allowed.append(step)
             else:
                 message = f"{self._name(step)} waits: {holder} has port {step.instance.launch.port}"
-                self._hold("PortBusy", message, until=self._around.now + PORT_LOOK_S)
+                self._hold("PortBusy", message, [step], until=self._around.now + PORT_LOOK_S)
         return allowed
 
     def _paced(self, steps: list[Step]) -> list[Step]:
@@ -253,7 +267,7 @@ class _Decision:
         if waiting:
             before = moving if first is None else [self._name(first)]
             message = f"one at a time: {self._listed(waiting)} after {_names(before)}"
-            self._hold("RolloutPaced", message)
+            self._hold("RolloutPaced", message, waiting)
         return calm + ([] if first is None else [first]) + [step for late in waiting for step in _in_place(late)]
 
     def _has_failed(self, steps: Sequence[Step]) -> bool:
@@ -263,8 +277,8 @@ class _Decision:
         for slot in failed[:1]:
             text = f"{slot.seen.instance} is in {slot.status} at {slot.seen.revision}"
             text += f": {slot.seen.message}" if slot.seen.message else ""
-            rest = self._listed([step for step in steps if step.disturbs])
-            self._hold("RolloutStalled", f"{text}; not touched meanwhile: {rest}")
+            rest = [step for step in steps if step.disturbs]
+            self._hold("RolloutStalled", f"{text}; not touched meanwhile: {self._listed(rest)}", rest)
         return bool(failed)
 
     def _moving(self, steps: Sequence[Step]) -> list[str]:

@@ -18,14 +18,16 @@ nobody took away would, much later, restart a worker that gave up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from controller.core.desired import DesiredInstance, DesiredWorker
+from controller.core.effects import Effect, changes
 from controller.core.intents import RunIntent
 from controller.core.observed import ObservedInstance, Status
 from controller.core.picture import Slot
-from controller.core.plan import ActionKind
+from controller.core.plan import ActionKind, FieldChange
 
 START_WISH_S = 5.0
 THEN_ITS_SPEC = "; then its spec decides again"
@@ -99,6 +101,16 @@ def step_for(
     if is_edit:
         return step(ActionKind.UPDATE, "spec changed")
     return None
+
+
+def brought_fields(step: Step, fields: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """Which of the spec's explicit `fields` the step brings to its instance, of those that an instance notices.
+
+    Without a record of the former ones there is nothing to compare with.
+    """
+    if step.slot is None or not step.is_edit or not step.slot.seen.fields:
+        return ()
+    return tuple(change for change in changes(step.slot.seen.fields, fields) if change.effect != Effect.NONE)
 
 
 def lacks_secrets(seen: ObservedInstance) -> bool:

@@ -19,7 +19,7 @@ from controller.core.explain import explain
 from controller.core.heartbeats import Told
 from controller.core.observed import LastExit, Observed, Status
 from controller.core.picture import Picture, Slot, pictures
-from controller.core.plan import Hold
+from controller.core.plan import FieldChange, Hold
 from controller.core.problems import Problem, Source
 from controller.core.status import Condition, conditions, slots_to_run, worker_status
 
@@ -142,8 +142,13 @@ def hold_view(hold: Hold) -> Item:
     """One hold as in API.md's plan."""
     return {
         "worker_id": hold.worker_id, "reason": hold.reason, "message": hold.message, "until": rfc3339(hold.until),
-        "confirm": hold.confirm or None,
+        "confirm": hold.confirm or None, "fields": [change_view(change) for change in hold.fields],
     }  # fmt: skip
+
+
+def change_view(change: FieldChange) -> Item:
+    """One changed field, as in API.md's plan."""
+    return {"path": change.path, "from": change.before, "to": change.after, "effect": change.effect}
 
 
 # --- parts --------------------------------------------------------------------------------------------------------

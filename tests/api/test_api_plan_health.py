@@ -10,6 +10,7 @@ from controller.core.plan import Action, ActionKind, FieldChange, Hold, Plan
 from tests.api.api_site import Site
 from tests.fakes.api_ports import healthy
 
+CHANGE = FieldChange(path="env.A", before=None, after="1", effect="restart")
 PLAN = Plan(
     actions=(
         Action(
@@ -19,12 +20,12 @@ PLAN = Plan(
             kind=ActionKind.REPLACE,
             cause="the spec changed",
             generation=4,
-            fields=(FieldChange(path="env.A", before=None, after="1", effect="restart"),),
+            fields=(CHANGE,),
         ),
     ),
     holds=(
         Hold(worker_id=None, reason="PruneGuard", message="4 of 5 workers would go", confirm="3f9a1c"),
-        Hold(worker_id="db", reason="Suspended", message="until noon", until=1769857200.25),
+        Hold(worker_id="db", reason="Suspended", message="until noon", until=1769857200.25, fields=(CHANGE,)),
     ),
     next_wake=1769857200.0,
 )
@@ -50,6 +51,7 @@ async def test_plan_is_a_document_with_its_holds_and_their_digests(site: Site) -
                 "message": "4 of 5 workers would go",
                 "until": None,
                 "confirm": "3f9a1c",
+                "fields": [],
             },
             {
                 "worker_id": "db",
@@ -57,6 +59,7 @@ async def test_plan_is_a_document_with_its_holds_and_their_digests(site: Site) -
                 "message": "until noon",
                 "until": "2026-01-31T11:00:00.250Z",
                 "confirm": None,
+                "fields": [{"path": "env.A", "from": None, "to": "1", "effect": "restart"}],
             },
         ],
         "next_wake": "2026-01-31T11:00:00.000Z",

@@ -17,7 +17,7 @@ from controller.api.ports import LogQuery, Refused, StoreUnavailable, Topic
 from controller.api.server import ApiServer
 from controller.cli.errors import Exit
 from controller.cli.main import root
-from controller.core.plan import Action, ActionKind, Hold, Plan
+from controller.core.plan import Action, ActionKind, FieldChange, Hold, Plan
 from controller.core.problems import Problem
 from tests.cli.cli_site import meanwhile
 from tests.fakes.api_ports import FakePorts, event, line, worker
@@ -122,6 +122,7 @@ def test_events_are_shown(site: Site) -> None:
 
 
 def test_a_plan_is_the_same_text_as_the_cores(site: Site) -> None:
+    change = FieldChange(path="env.A", before=["x"], after=None, effect="restart")
     action = Action(
         worker_id="web",
         ordinal=0,
@@ -131,7 +132,11 @@ def test_a_plan_is_the_same_text_as_the_cores(site: Site) -> None:
         generation=2,
     )
     site.ports.next_plan = Plan(
-        actions=(action,), holds=(Hold(worker_id=None, reason="PruneGuard", message="too many", confirm="3f9a"),)
+        actions=(action,),
+        holds=(
+            Hold(worker_id=None, reason="PruneGuard", message="too many", confirm="3f9a"),
+            Hold(worker_id="web", reason="RolloutPaced", message="web/1 after web/0", fields=(change,)),
+        ),
     )
     told = site.run("plan")
     assert (told.exit_code, told.stdout) == (Exit.FAILED, f"{site.ports.next_plan}\n")

@@ -134,7 +134,8 @@ def test_replacing_most_of_the_running_workers_waits_for_a_confirmation() -> Non
     assert guard is not None
     assert str(plan) == "\n".join(
         f"hold     {name}: MassRestartGuard: one change would give 6 of 6 workers another revision and restart what "
-        f"runs; all of them stay as they are until it is confirmed or undone [confirm {guard.digest}]"
+        f"runs; all of them stay as they are until it is confirmed or undone; env.A: unset -> '1' (restart) "
+        f"[confirm {guard.digest}]"
         for name in NAMES
     )
     assert kinds(planned(want, have, confirm(plan))) == [f"replace {name}/0" for name in NAMES]

@@ -141,7 +141,8 @@ def test_names_labels_and_descriptions_plan_nothing() -> None:
 def test_a_restart_relevant_change_replaces_one_at_a_time() -> None:
     plan = planned(desired(NEW), observed(*row(OLD)))
     assert str(plan) == (
-        f"replace  web/0: spec changed; {CHANGE}\nhold     web: RolloutPaced: one at a time: web/1, web/2 after web/0"
+        f"replace  web/0: spec changed; {CHANGE}\n"
+        f"hold     web: RolloutPaced: one at a time: web/1, web/2 after web/0; {CHANGE}"
     )
     assert plan.actions[0].generation == 2
 
@@ -149,11 +150,26 @@ def test_a_restart_relevant_change_replaces_one_at_a_time() -> None:
 def test_the_next_one_waits_until_the_one_before_runs() -> None:
     on_its_way = seen(NEW, 0, Status.STARTING)
     plan = planned(desired(NEW), observed(on_its_way, seen(OLD, 1), seen(OLD, 2)))
-    assert str(plan) == "hold     web: RolloutPaced: one at a time: web/1, web/2 after web/0"
+    assert str(plan) == f"hold     web: RolloutPaced: one at a time: web/1, web/2 after web/0; {CHANGE}"
     accepted = seen(NEW, 0, running_revision=OLD.revision)
     assert planned(desired(NEW), observed(accepted, seen(OLD, 1), seen(OLD, 2))) == plan
     arrived = planned(desired(NEW), observed(seen(NEW, 0), seen(OLD, 1), seen(OLD, 2)))
     assert [action.instance for action in arrived.actions] == ["web/1"]
+
+
+def test_what_waits_is_told_like_what_is_done_each_change_once_and_not_what_is_brought_meanwhile() -> None:
+    older = worker(command=["run", "v0"], replicas=3, env={"API_KEY": "hunter2"}, stop={"grace_ms": 5})
+    new = worker(command=["run", "v2"], replicas=3, env={"API_KEY": "hunter2"}, start_grace_ms=7)
+    plan = planned(desired(new), observed(seen(new, 0, Status.STARTING), seen(older, 1), seen(OLD, 2)))
+    assert str(plan) == (
+        "hold     web: RolloutPaced: one at a time: web/1, web/2 after web/0; command: ['run', 'v0'] -> ['run', 'v2'] "
+        "(restart); command: ['run', 'v1'] -> ['run', 'v2'] (restart); env.API_KEY: unset -> '***' (restart); "
+        "start_grace_ms: unset -> 7 (in_place); stop.grace_ms: 5 -> unset (in_place)"
+    )
+    tuned = worker(command=["run", "v1"], replicas=2, start_grace_ms=7)
+    plan = planned(desired(tuned), observed(seen(OLD, 0), seen(OLD, 1)), wish())
+    assert str(plan.holds[0]) == "hold     web: RolloutPaced: one at a time: web/1 after web/0"
+    assert [action.fields for action in plan.actions if action.instance == "web/1"] != [()]
 
 
 def test_what_is_out_of_service_is_replaced_at_once_and_tried_before_the_rest() -> None:
@@ -161,14 +177,15 @@ def test_what_is_out_of_service_is_replaced_at_once_and_tried_before_the_rest() 
     assert str(planned(desired(NEW), have)) == (
         f"replace  web/1: spec changed; {CHANGE}\n"
         f"replace  web/2: spec changed; {CHANGE}\n"
-        "hold     web: RolloutPaced: one at a time: web/0 after web/1, web/2"
+        f"hold     web: RolloutPaced: one at a time: web/0 after web/1, web/2; {CHANGE}"
     )
 
 
 def test_new_replicas_of_a_new_revision_are_tried_before_the_old_are_replaced() -> None:
     plan = planned(desired(NEW), observed(*row(OLD, 2)))
     assert str(plan) == (
-        "create   web/2: replicas 2 -> 3\nhold     web: RolloutPaced: one at a time: web/0, web/1 after web/2"
+        "create   web/2: replicas 2 -> 3\n"
+        f"hold     web: RolloutPaced: one at a time: web/0, web/1 after web/2; {CHANGE}"
     )
 
 
@@ -176,11 +193,12 @@ def test_a_revision_that_fails_stalls_the_rollout_and_names_the_instance() -> No
     failed = seen(NEW, 0, Status.ERROR, message="exited with code 1")
     assert str(planned(desired(NEW), observed(failed, seen(OLD, 1), seen(OLD, 2)))) == (
         f"hold     web: RolloutStalled: web/0 is in error at {NEW.revision}: exited with code 1; "
-        "not touched meanwhile: web/1, web/2"
+        f"not touched meanwhile: web/1, web/2; {CHANGE}"
     )
     silent = seen(NEW, 0, Status.CRASHED)
     assert str(planned(desired(NEW), observed(silent, seen(OLD, 1), seen(OLD, 2)))) == (
-        f"hold     web: RolloutStalled: web/0 is in crashed at {NEW.revision}; not touched meanwhile: web/1, web/2"
+        f"hold     web: RolloutStalled: web/0 is in crashed at {NEW.revision}; "
+        f"not touched meanwhile: web/1, web/2; {CHANGE}"
     )
 
 

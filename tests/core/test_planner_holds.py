@@ -25,6 +25,7 @@ from tests.core.core_builders import (
 
 OLD = worker(command=["run", "v1"], replicas=3)
 NEW = worker(command=["run", "v2"], replicas=3)
+CHANGE = "command: ['run', 'v1'] -> ['run', 'v2'] (restart)"
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -33,7 +34,7 @@ NEW = worker(command=["run", "v2"], replicas=3)
 def test_a_refused_launch_leaves_the_old_run_and_is_offered_again_later() -> None:
     have = observed(*row(OLD), **refusals(NEW, 0, at=NOW - 10))
     plan = planned(desired(NEW), have)
-    assert str(plan) == "hold     web: CannotStart: web/0 stays as it is: no such command: run"
+    assert str(plan) == f"hold     web: CannotStart: web/0 stays as it is: no such command: run; {CHANGE}"
     assert plan.next_wake == plan.holds[0].until == NOW + 20
     again = planned(desired(NEW), have, now=NOW + 20)
     assert [action.instance for action in again.actions] == ["web/0"]
@@ -75,7 +76,7 @@ def test_nothing_is_planned_on_a_host_that_has_told_nothing_yet() -> None:
 def test_a_slot_whose_state_is_not_known_is_left_alone_and_nothing_is_risked_beside_it() -> None:
     have = observed(seen(OLD, 0, Status.UNKNOWN, message="its record is unreadable"), seen(OLD, 1), seen(OLD, 2))
     assert str(planned(desired(NEW), have)) == (
-        "hold     web: RolloutPaced: one at a time: web/1, web/2 after web/0\n"
+        f"hold     web: RolloutPaced: one at a time: web/1, web/2 after web/0; {CHANGE}\n"
         "hold     web: StateUnknown: web/0 is left alone: its record is unreadable"
     )
     assert str(planned(desired(removed=["web"]), observed(seen(OLD, 0, Status.UNKNOWN)))) == (

@@ -162,7 +162,8 @@ def test_what_runs_already_stays_and_takes_new_settings() -> None:
     before = worker()
     after = worker(limits={"cpu": 1}, start_grace_ms=5)
     assert held(desired(after), seen(before), enforceable=frozenset({"nice"})) == (
-        "hold     web: LimitUnsupported: web/0 not started: localhost cannot enforce limits.cpu"
+        "hold     web: LimitUnsupported: web/0 not started: localhost cannot enforce limits.cpu; "
+        "limits.cpu: unset -> 1.0 (restart); start_grace_ms: unset -> 5 (in_place)"
     )
     tuned = worker(limits={"cpu": 1}, start_grace_ms=7)
     made = planned(desired(tuned), observed(seen(after), enforceable=frozenset()), wish())

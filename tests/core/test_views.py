@@ -7,7 +7,7 @@ from typing import Any
 from controller.core.desired import Desired
 from controller.core.heartbeats import Beat, Told, reported
 from controller.core.observed import HostView, LastExit, Observed, ObservedInstance, Status
-from controller.core.plan import Hold
+from controller.core.plan import FieldChange, Hold
 from controller.core.problems import Problem
 from controller.core.status import conditions
 from controller.core.views import (
@@ -251,8 +251,10 @@ def test_times_are_utc_with_a_z() -> None:
 
 
 def test_a_hold_is_shown_as_in_a_plan() -> None:
-    assert hold_view(Hold(worker_id=None, reason="SourceHeld", message="gone", confirm="abc")) == {
+    change = FieldChange(path="env.A", before=None, after="1", effect="restart")
+    assert hold_view(Hold(worker_id=None, reason="SourceHeld", message="gone", confirm="abc", fields=(change,))) == {
         "worker_id": None, "reason": "SourceHeld", "message": "gone", "until": None, "confirm": "abc",
+        "fields": [{"path": "env.A", "from": None, "to": "1", "effect": "restart"}],
     }  # fmt: skip
 
 
