@@ -166,6 +166,7 @@ class World:
         self.kept_down: dict[str, Keep] = {}
         self.boots, self.booted_at = 1, self.mono
         self.completed: set[str] = set()
+        self._workers: dict[str, DesiredWorker] = {}
         self.newest_order: dict[str, int] = {}
         self.claim()
 
@@ -210,7 +211,11 @@ class World:
         )
 
     def desired(self) -> Desired:
-        workers = {worker_id: desired_worker(spec) for worker_id, spec in self.specs.items()}
+        for worker_id, spec in self.specs.items():
+            known = self._workers.get(worker_id)
+            if known is None or known.spec is not spec:
+                self._workers[worker_id] = desired_worker(spec)
+        workers = {worker_id: self._workers[worker_id] for worker_id in self.specs}
         return Desired(workers=workers, removed=dict(self.removed))
 
     def observed(self) -> Observed:
