@@ -87,6 +87,7 @@ class Witness:
         self.ground, self.fleet = ground, fleet
         self.before: dict[str, list[Life]] = {}
         self._files: dict[str, _File] = {}
+        self._parsed: dict[Path, tuple[str, dict[str, Any]]] = {}
         self._log_id = self._event_seq = 0
         self._events: Counter[tuple[str, str]] = Counter()
         self._folded: set[str] = set()
@@ -247,6 +248,14 @@ class Witness:
         ]
         return waits + [f"I4: held: {one['worker_id']} {one['reason']}: {one['message']}" for one in plan["holds"]]
 
+    def _read(self, path: Path) -> dict[str, Any]:
+        """A spec file; parsed once for each text."""
+        text = path.read_text()
+        known = self._parsed.get(path)
+        if known is None or known[0] != text:
+            known = self._parsed[path] = text, yaml.load(text, yaml.CSafeLoader)
+        return known[1]
+
     def _specs(self) -> list[str]:
         """Every acknowledged write stands in its file, whole."""
         waits = []
@@ -257,8 +266,7 @@ class Witness:
         for name, wanted in self.fleet.workers.items():
             if f"{name}.yaml" not in names:
                 continue
-            text = (self.ground.specs / f"{name}.yaml").read_text()
-            found: dict[str, Any] = yaml.safe_load(text)
+            found = self._read(self.ground.specs / f"{name}.yaml")
             if found != self.fleet.fields(wanted):
                 differing = sorted(k for k, v in self.fleet.fields(wanted).items() if found.get(k) != v)
                 waits.append(f"I7: {name}.yaml differs in {differing} from what was acknowledged")
