@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +21,9 @@ from controller.reconcile.state import remove_leftovers, sync_directory, write_d
 
 FOLDER = "batches"
 KEPT = 100
+
+_BATCH_FIELDS = tuple(one.name for one in fields(Batch))
+_ITEM_FIELDS = tuple(one.name for one in fields(BatchItem))
 
 log = logging.getLogger("workerctl.batches")
 
@@ -44,7 +47,7 @@ class BatchFiles:
         """Durable before it returns. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         failpoint("controller.batch_before_write")
-        write_durably(self._path(batch.batch_id), json.dumps(asdict(batch), ensure_ascii=False).encode())
+        write_durably(self._path(batch.batch_id), json.dumps(_document(batch), ensure_ascii=False).encode())
         failpoint("controller.batch_after_write")
 
     def remove(self, batch_ids: Iterable[str]) -> None:
@@ -65,6 +68,12 @@ class BatchFiles:
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".bad"))
             return None
+
+
+def _document(batch: Batch) -> dict[str, Any]:
+    """All of it; asdict, which copies deeply, takes ten times as long for a thousand items."""
+    items = [{name: getattr(item, name) for name in _ITEM_FIELDS} for item in batch.items]
+    return {**{name: getattr(batch, name) for name in _BATCH_FIELDS}, "items": items}
 
 
 def read_batch(value: dict[str, Any], batch_id: str) -> Batch:

@@ -3,8 +3,8 @@
 What to do next is decided in core/batches.py; a worker is acted on through the desk of workers as for any request, and
 the end of an item is that of its operation. One task carries one batch out, woken by the changes of operations.
 
-Every step is in the batch's file before the next one is taken, so that a controller that is killed anywhere goes on
-where it was. In the order of one item:
+Every step is in the batch's file before the next one is taken (those of several workers at once, where they come
+together), so that a controller that is killed anywhere goes on where it was. In the order of one item:
 
 1. its number is drawn and noted: the item is `running`;
 2. it is asked for with that number. Killed here, it is asked for again: the number makes of both one restart, and a
@@ -24,6 +24,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from controller.agent.failpoints import failpoint
 from controller.api.ports import (
@@ -72,7 +73,7 @@ class BatchDesk:
         self._documents = {name: core.batch_view(batch) for name, batch in self._batches.items()}
         self._writing = asyncio.Lock()
         self._busy: dict[tuple[str, str], int] = {}
-        self._unsaved: dict[tuple[str, str], BatchItem] = {}
+        self._unsaved: dict[str, dict[str, BatchItem]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     # --- ports.Batches ---
@@ -235,22 +236,33 @@ class BatchDesk:
         self._tell_end(self._batches[batch_id])
 
     async def _round(self, batch_id: str) -> bool:
-        """Look at what is under way, ask for what is due; whether anything moved. Raises OSError and as the desk."""
+        """Look at what is under way, ask for what is due; whether anything moved. Raises OSError and as the desk.
+
+        What was asked for and cannot be noted is remembered, and noted before anything else is done.
+        """
         before = self._batches[batch_id]
         if self._loop.desired is None or self._loop.draining:
             return False
-        for item in [item for (one, _), item in self._unsaved.items() if one == batch_id]:
-            await self._move(batch_id, item)
+        news = dict(self._unsaved.get(batch_id, {}))
         for item in before.of("running"):
-            if item.operation_id:
-                await self._watch(batch_id, item)
-        numbers = {worker_id: self._number(worker_id) for worker_id in core.due(self._batches[batch_id])}
-        begun = await self._change(batch_id, lambda batch: core.begun(batch, numbers))
+            if item.operation_id and (found := await self._watched(before, item)) is not None:
+                news[item.worker_id] = found
+
+        def go_on(batch: Batch) -> Batch:
+            moved = core.moved(batch, news, self._clock.now())
+            return core.begun(moved, {worker_id: self._number(worker_id) for worker_id in core.due(moved)})
+
+        begun = await self._change(batch_id, go_on)
         failpoint("controller.batch_begun")
+        asked = self._unsaved[batch_id] = dict[str, BatchItem]()
         for item in begun.of("running"):
             # One that was given up meanwhile is not asked for.
-            if not item.operation_id and item in self._batches[batch_id].items:
-                await self._ask(batch_id, item)
+            if item.operation_id or item not in self._batches[batch_id].items:
+                continue
+            if (found := await self._asked(begun, item)) is not None:
+                asked[item.worker_id] = found
+        await self._change(batch_id, lambda batch: core.moved(batch, asked, self._clock.now()))
+        del self._unsaved[batch_id]
         return self._batches[batch_id] is not before
 
     def _number(self, worker_id: str) -> int:
@@ -258,63 +270,52 @@ class BatchDesk:
         picture = picture_of(worker_id, self._loop.desired, self._loop.observed())
         return self._wishes.next_number(worker_id, self._clock.now(), served=served(picture))
 
-    async def _watch(self, batch_id: str, item: BatchItem) -> None:
-        """Take over the end of an operation."""
+    async def _watched(self, batch: Batch, item: BatchItem) -> BatchItem | None:
+        """What became of an operation; None while it is under way."""
         operation = await self._desk.operation(item.operation_id)
         if operation is None:
-            await self._find_again(batch_id, item)
-        elif operation["state"] == "succeeded":
-            await self._move(batch_id, replace(item, state="succeeded", detail=str(operation["detail"])))
-        elif operation["state"] in ENDED_OPERATIONS:
-            detail = str(operation["detail"] or operation["state"])
-            await self._move(batch_id, replace(item, state="failed", detail=detail))
+            return self._found_again(batch, item)
+        if operation["state"] not in ENDED_OPERATIONS:
+            return None
+        detail = str(operation["detail"] or operation["state"])
+        return replace(item, state="succeeded" if operation["state"] == "succeeded" else "failed", detail=detail)
 
-    async def _find_again(self, batch_id: str, item: BatchItem) -> None:
+    def _found_again(self, batch: Batch, item: BatchItem) -> BatchItem:
         """Its operation is lost with the controller before us: ask again, unless the opposite is wanted by now."""
-        action = self._batches[batch_id].action
         worker = self._specs.desired.workers.get(item.worker_id)
         wanted = None if worker is None else worker.wanted
-        if (action == "stop" and wanted == "running") or (action == "start" and wanted == "stopped"):
-            detail = "how it ended is not known; by now its spec says otherwise"
-            await self._move(batch_id, replace(item, state="failed", detail=detail))
-        else:
-            await self._ask(batch_id, item)
+        if (batch.action == "stop" and wanted == "running") or (batch.action == "start" and wanted == "stopped"):
+            return replace(item, state="failed", detail="how it ended is not known; by now its spec says otherwise")
+        return replace(item, operation_id="")
 
-    async def _ask(self, batch_id: str, item: BatchItem) -> None:
-        """Ask the desk of workers, as for a request of its own."""
-        batch = self._batches[batch_id]
-        reason = f"{batch.reason}; batch {batch_id}" if batch.reason else f"batch {batch_id}"
+    async def _asked(self, batch: Batch, item: BatchItem) -> BatchItem | None:
+        """Ask the desk of workers, as for a request of its own; None where it must be asked again."""
+        because = f"{batch.reason}; batch {batch.batch_id}" if batch.reason else f"batch {batch.batch_id}"
         wish = ActionWish(
-            worker_id=item.worker_id, action=batch.action, actor=batch.actor, graceful=batch.graceful, reason=reason,
-            number=item.number, request_id=batch_id,
+            worker_id=item.worker_id, action=batch.action, actor=batch.actor, graceful=batch.graceful, reason=because,
+            number=item.number, request_id=batch.batch_id,
         )  # fmt: skip
         outcome = await self._desk.act(wish)
         failpoint("controller.batch_asked")
         match outcome:
             case UnknownWorker():
-                news = replace(item, state="not_found", detail="it is gone")
+                return replace(item, state="not_found", detail="it is gone")
             case Refused(code="draining"):
-                return
-            case Refused(code="busy") if self._is_tried_again(batch_id, item):
-                return
+                return None
+            case Refused(code="busy") if self._is_tried_again(batch.batch_id, item):
+                return None
             case Refused(message=message, hint=hint):
-                news = replace(item, state="failed", detail=f"{message}; {hint}" if hint else message)
+                return replace(item, state="failed", detail=f"{message}; {hint}" if hint else message)
             case Accepted(operation=operation):
-                news = replace(item, operation_id=str(operation["operation_id"]))
-        await self._move(batch_id, news)
+                self._busy.pop((batch.batch_id, item.worker_id), None)
+                return replace(item, operation_id=str(operation["operation_id"]))
+            case other:
+                assert_never(other)
 
     def _is_tried_again(self, batch_id: str, item: BatchItem) -> bool:
         key = (batch_id, item.worker_id)
         self._busy[key] = self._busy.get(key, 0) + 1
         return self._busy[key] < BUSY_TRIES
-
-    async def _move(self, batch_id: str, item: BatchItem) -> None:
-        """Note it. Raises OSError; then it is remembered, and noted before anything else is done."""
-        key = (batch_id, item.worker_id)
-        self._busy.pop(key, None)
-        self._unsaved[key] = item
-        await self._change(batch_id, lambda batch: core.moved(batch, {item.worker_id: item}, self._clock.now()))
-        del self._unsaved[key]
 
 
 def _unwritable(error: OSError) -> Refused:
