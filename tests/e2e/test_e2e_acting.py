@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.e2e_installation import Installation
@@ -30,32 +32,34 @@ def test_what_is_not_stopped_gracefully_is_killed_at_once_and_told_with_the_name
     assert told[0].endswith(": it hangs")
 
 
-def test_what_is_kept_stopped_stays_so_through_a_death_of_the_controller_and_starts_again_by_itself(
+def test_on_a_read_only_directory_a_worker_is_suspended_through_a_death_of_the_controller_resumed_and_ends_by_itself(
     site: Installation,
 ) -> None:
     site.add("web")
     file = site.specs / "web.yaml"
-    site.serve()
-    site.until_running()
     before = file.read_bytes()
-    kept = site.ask("/api/v1/workers/web/stop?wait_s=20", "POST", {"for_ms": 15000, "reason": "maintenance"})
-    assert (kept.status, kept.body["state"]) == (200, "succeeded")
-    site.kill("controller")
-    site.serve()
-    status = site.ask("/api/v1/workers/web/status").body
-    assert status["status"] == "stopped"
-    assert "it is kept stopped by " in status["why"]
-    assert "maintenance" in site.run("describe", "web").out
-    site.until_running("web", patience_s=40)
+    site.specs.chmod(0o555)
+    try:
+        site.serve("--writes", "readonly")
+        first = site.until_running()["web/0"]
+        refused = site.run("stop", "web")
+        assert (refused.code, "`workerctl suspend web --for 1h`" in refused.err) == (6, True)
+        told = site.run("suspend", "web", "--for", "1h", "--reason", "maintenance", "--wait", "20")
+        assert (told.code, "suspended until " in told.out) == (0, True)
+        site.kill("controller")
+        site.serve("--writes", "readonly")
+        status = site.worker("web")
+        assert (status["status"], status["desired_state"], site.living()) == ("stopped", "stopped", {})
+        for verb in ("get", "describe", "plan"):
+            told = site.run(verb, *(["web"] if verb != "plan" else []))
+            assert re.search(r"kept stopped until \S+Z \(maintenance, by \w+\)", " ".join(told.out.split())), told
+        assert site.run("resume", "web", "--wait", "20").code == 0
+        assert site.until_running()["web/0"] != first
+        assert site.run("resume", "web").code == 6
+        assert site.run("suspend", "web", "--for", "2s", "--wait", "20").code == 0
+        site.until_running("web", patience_s=40)
+        assert site.worker("web")["holds"] == []
+    finally:
+        site.specs.chmod(0o755)
     assert file.read_bytes() == before
-    assert site.ask("/api/v1/workers/web/status").body["holds"] == []
-
-
-def test_resume_ends_what_was_to_last_longer(site: Installation) -> None:
-    site.add("web")
-    site.serve()
-    site.until_running()
-    assert site.ask("/api/v1/workers/web/stop?wait_s=20", "POST", {"for_ms": 3600000}).status == 200
-    assert site.ask("/api/v1/workers/web/resume?wait_s=20", "POST", {}).status == 200
-    site.until_running("web")
-    assert site.ask("/api/v1/workers/web/resume", "POST", {}).status == 409
+    assert [path.name for path in site.specs.iterdir()] == ["web.yaml"]
