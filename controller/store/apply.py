@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 from controller.store import engine
 from controller.store.backlog import Barrier, ConfigGone, Dropped, Item, RuntimeGone
 from controller.store.dialect import ask, upsert
+from controller.store.history import keep_figures
 from controller.store.ingest import Mark, store_events, store_lines
 from controller.store.records import (
     Chore,
@@ -26,12 +27,16 @@ from controller.store.records import (
     OperationRow,
     Outcome,
     Reclaim,
+    RollUp,
     RuntimeRow,
+    Samples,
     Stored,
     TrimCursors,
     TrimEvents,
     TrimLogs,
     TrimOperations,
+    TrimSamples,
+    TrimSeries,
 )
 from controller.store.tables import events, log_cursors, operations, worker_configs, worker_logs, worker_runtime
 from controller.store.text import storable, to_json
@@ -68,10 +73,8 @@ def apply_group(connection: Connection, items: Sequence[Item], now: float, mark:
                 outcomes.append(Stored(rows=0))
             case RuntimeRow() | RuntimeGone() | ConfigRow() | ConfigGone() | OperationRow():
                 outcomes.append(Stored(rows=1))
-            case TrimLogs() | TrimEvents() | TrimOperations() | TrimCursors() | Reclaim():
+            case _:
                 outcomes.append(Stored(rows=_do_chore(connection, item)))
-            case _:  # pragma: no cover
-                assert_never(item)
     # What a first attempt has stored after all is news now.
     wrote = [mark.is_repeated or any(isinstance(one, Stored) and one.rows for one in some) for some in (
         line_outcomes, event_outcomes,
@@ -136,6 +139,8 @@ def _do_chore(connection: Connection, chore: Chore) -> int:
             return _trim_cursors(connection, chore)
         case Reclaim():
             return engine.reclaim(connection, chore.pages)
+        case Samples() | RollUp() | TrimSamples() | TrimSeries():
+            return keep_figures(connection, chore)
         case _:  # pragma: no cover
             assert_never(chore)
 

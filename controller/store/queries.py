@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Row, Sel
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.errors import explained
+from controller.store.history import HistoryQuery, Span, span_of, spans_of
 from controller.store.records import (
     ConfigRow,
     Heads,
@@ -173,6 +174,10 @@ class Reader:
             )
 
     # --- states -----------------------------------------------------------------------------------------------
+
+    def history(self, query: HistoryQuery) -> tuple[Span, ...]:
+        """Figures over time, by instance and time."""
+        return self._all(spans_of(query), span_of)
 
     def operation(self, operation_id: str) -> OperationRow | None:
         """One operation, or None."""

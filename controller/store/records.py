@@ -234,7 +234,55 @@ class Reclaim:
     pages: int
 
 
-Chore = TrimLogs | TrimEvents | TrimOperations | TrimCursors | Reclaim
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The figures of one instance at one moment; None where not known."""
+
+    instance: str
+    cpu_percent: float | None = None
+    memory_bytes: float | None = None
+    active_tasks: float | None = None
+    assigned_accounts: float | None = None
+    error_count: float | None = None
+    restart_count: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """The samples of all instances in the ten seconds from `at` (seconds since the epoch, a multiple of 10)."""
+
+    at: int
+    rows: Sequence[Sample]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollUp:
+    """Make the spans of `step` seconds between `since` and `until` from those of the next finer table, anew."""
+
+    step: int
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimSamples:
+    """Delete up to `limit` spans of `step` seconds that began before `before`."""
+
+    step: int
+    before: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimSeries:
+    """Forget up to `limit` instances of which no sample is kept any more."""
+
+    limit: int
+
+
+Figures = Samples | RollUp | TrimSamples | TrimSeries
+Trim = TrimLogs | TrimEvents | TrimOperations | TrimCursors | TrimSamples | TrimSeries
+Chore = Trim | Reclaim | Samples | RollUp
 Batch = LogBatch | EventRows | RuntimeRows | ConfigRows | OperationRow | Chore
 
 

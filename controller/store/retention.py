@@ -14,14 +14,16 @@ from typing import Literal
 
 from controller.store.queries import Reader
 from controller.store.records import (
-    Chore,
     Outcome,
     Reclaim,
     Stored,
+    Trim,
     TrimCursors,
     TrimEvents,
     TrimLogs,
     TrimOperations,
+    TrimSamples,
+    TrimSeries,
 )
 from controller.store.writer import Writer
 
@@ -42,6 +44,7 @@ class Policy:
     events_rows: int = 1_000_000
     operations_days: float = 30
     cursors_days: float = 7
+    samples_s: Mapping[int, float] = field(default_factory=lambda: {10: 7200, 60: 2 * DAY_S, 600: 60 * DAY_S})
     known_runs: frozenset[str] | None = None
     slice_rows: int = 5_000
     slice_wait_s: float = 60.0
@@ -55,6 +58,7 @@ class Swept:
     events: int = 0
     operations: int = 0
     cursors: int = 0
+    samples: int = 0
     pages: int = 0
     complete: bool = True
 
@@ -75,7 +79,7 @@ def sweep(writer: Writer, reader: Reader, policy: Policy, now: float) -> Swept:
 
 def _chores(
     reader: Reader, policy: Policy, now: float
-) -> Iterator[tuple[Literal["lines", "events", "operations", "cursors", "pages"], Chore]]:
+) -> Iterator[tuple[Literal["lines", "events", "operations", "cursors", "samples", "pages"], Trim | Reclaim]]:
     limit = policy.slice_rows
     for worker_id in reader.log_workers():
         before = now - policy.retain_days.get(worker_id, policy.default_days) * DAY_S
@@ -85,10 +89,13 @@ def _chores(
     if policy.known_runs is not None:
         before = now - policy.cursors_days * DAY_S
         yield "cursors", TrimCursors(known_runs=policy.known_runs, before=before, limit=limit)
+    for step, seconds in policy.samples_s.items():
+        yield "samples", TrimSamples(step=step, before=int(now - seconds), limit=limit)
+    yield "samples", TrimSeries(limit=limit)
     yield "pages", Reclaim(pages=limit)
 
 
-def _do(writer: Writer, chore: Chore, wait_s: float) -> int | None:
+def _do(writer: Writer, chore: Trim | Reclaim, wait_s: float) -> int | None:
     """How many rows one slice deleted; None when it was not done in time, not taken, or rejected."""
     finished = threading.Event()
     outcomes: list[Outcome] = []

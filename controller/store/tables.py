@@ -16,7 +16,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -175,3 +187,37 @@ operations = Table(
     Index("ix_operations_worker_id_created_at", "worker_id", "created_at"),
 )
 """What people asked for and how it went. `number` is that of the intent, where the operation made one."""
+
+metric_series = Table(
+    "metric_series",
+    metadata,
+    Column("series", _NUMBER, primary_key=True, autoincrement=True),
+    Column("worker_id", _TEXT, nullable=False),
+    Column("instance", _TEXT, nullable=False),
+    UniqueConstraint("instance", name="uq_metric_series_instance"),
+    Index("ix_metric_series_worker_id", "worker_id"),
+)
+"""One row per instance whose figures are kept: a short number for its name."""
+
+
+def _samples(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("series", BigInteger, primary_key=True, autoincrement=False),
+        Column("at", BigInteger, primary_key=True, autoincrement=False),
+        *[Column(figure, Double) for figure in FIGURES],
+        Index(f"ix_{name}_at", "at"),
+        sqlite_with_rowid=False,
+    )
+
+
+FIGURES = (
+    "cpu_percent", "cpu_max", "memory_bytes", "memory_max", "active_tasks", "assigned_accounts", "error_count",
+    "restart_count",
+)  # fmt: skip
+"""Columns of samples, all of them numbers or NULL where not known. `..._max`: the largest that went into the row."""
+
+SAMPLES = {step: _samples(name) for step, name in ((10, "samples_10s"), (60, "samples_1m"), (600, "samples_10m"))}
+"""By seconds: the figures of each instance in spans of so long, each finer one rolled up into the next. `at` is the
+begin of the span, in whole seconds since the epoch. Bounded by retention."""

@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import insert
 
 from controller.store import SchemaNewerError, Store, StoreError, StoreUnavailable, migrate, open_store
 from controller.store.engine import locate, prepare, writer_engine
 from controller.store.errors import StoreTakenError
-from controller.store.tables import metadata
+from controller.store.history import HistoryQuery
+from controller.store.records import JournalCursor
+from controller.store.tables import event_cursors, metadata
 from tests.store.store_builders import QUICK, until
 from tests.store.store_server import Server
 
@@ -61,6 +65,26 @@ def test_the_revision_is_known_before_and_after(path: str) -> None:
     engine.dispose()
 
 
+def test_a_former_schema_is_brought_up_to_date_with_what_is_in_it(path: str, server: Server, own: str) -> None:
+    for target in (path, server.url(own)):
+        from_the_first_schema(target)
+
+
+def from_the_first_schema(target: str) -> None:
+    prepare(locate(target))
+    engine = writer_engine(locate(target))
+    with engine.begin() as connection:
+        command.upgrade(migrate._config(connection=connection, on_step=lambda **_step: None), "0001")
+        connection.execute(insert(event_cursors).values(host="here", journal_id="j", seq=7))
+    engine.dispose()
+    assert stamp(target) == ["0001"]
+    store = open_store(target, settings=QUICK)
+    assert store.reader.event_cursor("here") == JournalCursor(host="here", journal_id="j", seq=7)
+    assert store.reader.history(HistoryQuery(worker_id="web", step=10, since=0, until=1)) == ()
+    store.close()
+    assert stamp(target) == [migrate.head()]
+
+
 def test_two_at_once_migrate_once(path: str) -> None:
     prepare(locate(path))
     both = threading.Barrier(2)
@@ -87,7 +111,7 @@ def test_a_newer_schema_is_refused_and_left_alone(store: Store, target: str, mig
     try:
         with pytest.raises(
             SchemaNewerError,
-            match=r"a newer workerctl made its schema \(9999\), this one knows up to 0001; use the newer",
+            match=rf"a newer workerctl made its schema \(9999\), this one knows up to {migrate.head()}; use the newer",
         ):
             # Waiting helps nobody here.
             open_store(target, migrate=migrates, settings=QUICK, waits=True)
@@ -124,7 +148,7 @@ def test_two_controllers_that_begin_together_on_an_empty_server_migrate_once(ser
 
 
 def test_without_migrating_an_older_schema_is_refused(path: str) -> None:
-    with pytest.raises(StoreUnavailable, match="its schema is empty, it must be migrated to 0001"):
+    with pytest.raises(StoreUnavailable, match=f"its schema is empty, it must be migrated to {migrate.head()}"):
         open_store(path, migrate=False, settings=QUICK)
     open_store(path, settings=QUICK).close()
     open_store(path, migrate=False, settings=QUICK).close()

@@ -8,6 +8,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from controller.store import migrate
+
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
@@ -32,4 +34,4 @@ def test_an_installed_wheel_migrates_by_itself(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert ran.stdout.splitlines() == [str(tmp_path / "site" / "controller" / "_migrations"), "0001"]
+    assert ran.stdout.splitlines() == [str(tmp_path / "site" / "controller" / "_migrations"), migrate.head()]
