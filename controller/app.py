@@ -60,6 +60,8 @@ from controller.store.records import Event, Heads
 
 HOST = "localhost"
 SETTLE_S = 10.0
+STARTED_S = 60.0
+"""By then the workers have been started, listed and looked at."""
 
 log = logging.getLogger("workerctl")
 
@@ -256,18 +258,18 @@ async def _run(program: _Program) -> None:
 
 
 async def _set_aside(specs: SpecFeed) -> None:
-    """What the first scan makes mostly lives as long as we do: collections are rare meanwhile, and pass it over later.
+    """What is made at the start mostly lives as long as we do: collections are rare meanwhile, and pass it over later.
 
-    Of the time that ten thousand specs take to load, they would else be a sixth.
+    Of the time that ten thousand specs take to load, they would else be a sixth. Later ones look through what came
+    since, and only what came last is looked through here: a look through everything keeps everybody waiting.
     """
-    usual = gc.get_threshold()
     gc.set_threshold(50_000, 50, 50)
-    try:
-        await specs.consistent()
-    finally:
-        gc.set_threshold(*usual)
-    gc.collect(0)  # What is older has been looked through once; to look through all of it would keep everybody waiting.
-    gc.freeze()
+    await specs.consistent()
+    gc.set_threshold(5_000, 20, 20)
+    for wait_s in (0.0, STARTED_S):
+        await asyncio.sleep(wait_s)
+        gc.collect(1 if wait_s else 0)
+        gc.freeze()
 
 
 def _hints(program: _Program, stop: asyncio.Event) -> AsyncIterator[None]:

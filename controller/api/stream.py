@@ -12,6 +12,7 @@ A topic is read when its bell rang, not whenever any did; the plan, which costs 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -139,6 +140,7 @@ class _Everything:
         for topic, source in self._sources.items():
             if topic not in wanted:
                 continue
+            await asyncio.sleep(0)
             batch = await source()
             if batch.more:
                 self._unread.add(topic)
