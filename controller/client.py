@@ -8,6 +8,9 @@
             ...
             heartbeat.metrics["jobs_done"] = done
 
+Where the spec asks for heartbeats (`liveness: {heartbeat: ...}`), do not `start` it, but call `beat()` from where the
+work is done: the thread goes on when the work hangs.
+
 Address and token come from the environment that workerctl gives: WORKERCTL_URL, WORKERCTL_HEARTBEAT_TOKEN, WORKER_ID.
 Without them (started by hand, or by something else) it does nothing at all.
 

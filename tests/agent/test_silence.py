@@ -122,6 +122,14 @@ def test_an_agent_that_was_stalled_reads_old_messages_and_begins_anew() -> None:
         assert scene.silence == max(0.0, second - 2.0)  # counted from the first of them on
 
 
+def test_one_that_begins_while_a_controller_is_there_has_all_its_time() -> None:
+    scene = Scene().passes(50)
+    scene.now += 0.5
+    scene.voice = scene.clocks.begin("r1", scene.now)
+    scene.now -= 0.5
+    assert scene.passes(5).silence == 3.5
+
+
 def test_what_is_over_is_forgotten_unless_it_has_begun_again() -> None:
     scene = Scene()
     again = scene.clocks.begin("r1", 101.0)
