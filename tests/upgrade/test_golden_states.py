@@ -117,7 +117,7 @@ def test_live_wishes_are_read(golden: Golden) -> None:
     keep = json.loads(path.read_text())["keep"]
     clocks = Clocks(wall=keep["at"] + 1, boot_id=keep["boot_id"], boot_s=keep["boot_until"] - 60)
     found = WishBook(golden.state / "intents", lambda: clocks).intents.keeps["off"]
-    assert (found.wanted, found.reason, found.until) == ("stopped", "golden", pytest.approx(keep["until"], abs=3600))
+    assert (found.wanted, found.reason, found.until > keep["at"]) == ("stopped", "golden", True)
 
 
 def test_the_database_is_brought_to_the_newest_schema_with_all_its_rows(golden: Golden) -> None:
