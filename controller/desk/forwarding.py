@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,12 +43,12 @@ def forwarders(targets: Sequence[Target], parts: Parts, changes: Changes, state_
 
 
 def _spool(parts: Parts, changes: Changes) -> Spool:
-    reader, bell = parts.store.reader, changes.subscribe(Topic.LOGS)
+    store, bell = parts.store, changes.subscribe(Topic.LOGS)
 
     async def head() -> int:
-        return (await asyncio.to_thread(reader.heads)).log_id
+        return (await store.ask(store.reader.heads)).log_id
 
     async def after(line: int, limit: int) -> Sequence[StoredLine]:
-        return await asyncio.to_thread(lambda: reader.log_feed(after_id=line, limit=limit))
+        return await store.ask(lambda: store.reader.log_feed(after_id=line, limit=limit))
 
     return Spool(head=head, after=after, news=bell.wait, now=parts.clock.now)

@@ -5,9 +5,9 @@ The half of the desk that knows the store; `is_known` is the other half's.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from controller.api.ports import Batch, Document, Entry, EventQuery, LogQuery, StoreUnavailable
@@ -111,7 +111,7 @@ class Shelf(ABC):
 
     async def _read(self, question: Any, *arguments: Any) -> Any:
         try:
-            return await asyncio.to_thread(question, *arguments)
+            return await self.store.ask(partial(question, *arguments))
         except StoreError as error:
             raise StoreUnavailable(str(error)) from None
 

@@ -85,7 +85,7 @@ class Archive:
     async def _read(self, question: Callable[[], T]) -> T:
         try:
             async with asyncio.timeout(READ_S):
-                return await asyncio.to_thread(question)
+                return await self._store.ask(question)
         except TimeoutError:
             raise StoreUnavailable("the database does not answer") from None
 

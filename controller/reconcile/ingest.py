@@ -18,6 +18,7 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from controller.agent.failpoints import failpoint
 from controller.backends.base import Backend, Gone, LogFile, Superseded, Unavailable
@@ -232,7 +233,7 @@ class LogIngest:
         for other in others:
             del self._unasked[other.key]
         asked = [file, *others]
-        cursors = await asyncio.to_thread(self.store.reader.log_cursors, [one.file.run for one in asked])
+        cursors = await self.store.ask(partial(self.store.reader.log_cursors, [one.file.run for one in asked]))
         for other in others:
             if other.offset is None:
                 found = cursors.get(other.key)

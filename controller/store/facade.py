@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from controller.store import migrate as migrations
 from controller.store.backlog import Limits
@@ -20,9 +21,12 @@ from controller.store.errors import explained
 from controller.store.opening import Opening, call_all, open_first
 from controller.store.presence import FileOpening
 from controller.store.queries import Reader
+from controller.store.questions import Questions
 from controller.store.retention import Policy, Swept, sweep
 from controller.store.sessions import ServerOpening
 from controller.store.writer import Writer
+
+T = TypeVar("T")
 
 TOLD_S = 1.0
 """An absence that was shorter is not told of."""
@@ -55,10 +59,15 @@ class Store:
         self._opening = opening
         opening.on_reopened(lambda: self.reader.reopen(reader_engine(database, settings.readers)))
         self.writer = Writer(opening, name=str(database), limits=settings.limits, probe_s=settings.probe_s)
+        self._questions = Questions(settings.readers + 1)
         self._absence = _Absence()
         self.writer.tell_attempts(self._attempted)
         # Not only with the first row: the right to write is held from now on, and readiness means something.
         self.writer.probe()
+
+    async def ask(self, question: Callable[[], T]) -> T:
+        """What `question` (of `reader`) returns or raises, asked beside the event loop in a thread for nothing else."""
+        return await self._questions.ask(question)
 
     @property
     def generation(self) -> int:
@@ -96,6 +105,7 @@ class Store:
     def close(self, timeout: float = 5.0) -> bool:
         """Store what waits for up to `timeout` seconds, then close. False: something is left unwritten."""
         complete = self.writer.close(timeout)
+        self._questions.close()
         self.reader.close()
         self._opening.close()
         return complete

@@ -133,7 +133,7 @@ class Unreadable:
     """A store whose reader knows nothing but errors."""
 
     def __init__(self, store: Store) -> None:
-        self.writer = store.writer
+        self.writer, self.ask = store.writer, store.ask
         self.reader = self
         self.generation = store.generation
 
