@@ -574,11 +574,12 @@ class World:
         self.agent.inbox.clear()
         self.hooks.clear()
         self.prepared.clear()
-        for name, slot in list(self.agent.slots.items()):
-            if slot.phase in (Phase.COMPLETED, Phase.GONE):
-                continue
+        ended = [name for name, slot in self.agent.slots.items() if slot.phase not in (Phase.COMPLETED, Phase.GONE)]
+        for name in ended:
+            slot = self.agent.slots[name]
             rest = Slot(name=name, wish=slot.wish, restart_count=slot.restart_count, suspended=True)
             self.agent.slots[name] = replace(rest, phase=Phase.GONE) if slot.wish.removed else rest
+        for name in ended:  # Only now: an agent that dies in the middle of it finds no half of before.
             self.feed(name, Resumed())
 
     # --- time ---
