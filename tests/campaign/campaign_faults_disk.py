@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.campaign.campaign_faults import OURS, Absent, Scene, fault
+from tests.campaign.campaign_ground import INODES
 
 # --- the database ---
 
@@ -68,6 +69,23 @@ def _disk_full(scene: Scene) -> Iterator[None]:
         scene.dwell(3)
     finally:
         filler.unlink()
+
+
+@fault("no inodes left", 1)
+def _inodes(scene: Scene) -> Iterator[None]:
+    """There is room, and no more file can be made."""
+    if not scene.ground.is_mounted:
+        raise Absent("no file system of its own could be mounted")
+    folder = scene.ground.state / "fillers"
+    with contextlib.suppress(OSError):
+        folder.mkdir()
+        for number in range(INODES):
+            (folder / str(number)).touch()
+    try:
+        yield
+        scene.dwell(3)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # --- the agent's folder ---
