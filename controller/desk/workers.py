@@ -48,7 +48,7 @@ class Desk(Shelf):
         self._operations = OperationBook()
         self._lookout = Lookout(parts, self.tower, self._judge)
         self._tickets: dict[str, int] = {}
-        self._recent: tuple[tuple[int, int], Plan] | None = None
+        self._recent: tuple[tuple[int, int], asyncio.Future[Plan]] | None = None
 
     async def take_up(self) -> None:
         """Go on watching the operations that a controller before us did not see the end of."""
@@ -204,14 +204,14 @@ class Desk(Shelf):
 
     async def plan(self) -> Plan:
         """See ports.Records."""
-        return self._loop.plan_now()
+        return await self._loop.planned()
 
     async def recent_plan(self) -> Plan:
         """See ports.Records."""
         state = (self._lookout.looks, self._loop.turns)
         if self._recent is None or self._recent[0] != state:
-            self._recent = (state, self._loop.plan_now())
-        return self._recent[1]
+            self._recent = (state, asyncio.ensure_future(self._loop.planned()))
+        return await asyncio.shield(self._recent[1])
 
     async def operation(self, operation_id: str) -> Document | None:
         """See ports.Records."""

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from controller.backends.base import Backend, Superseded, Unavailable
 from controller.core import guards
@@ -28,6 +29,7 @@ from controller.core.steps import is_pending
 from controller.reconcile.clock import Clock
 from controller.reconcile.executor import Executor, Outcome
 from controller.reconcile.queue import Batch, WorkQueue
+from controller.reconcile.threads import in_thread
 from controller.reconcile.wishes import WishBook
 
 RESYNC_S = 30.0
@@ -37,6 +39,8 @@ STOP_WISH_S = 60.0
 """So long a wish to stop at once waits for the spec to say so: the file is written first, and read soon after."""
 ORDERS = 100
 """So many orders are written down and sent at a time: some milliseconds, between which requests are answered."""
+PLANNED_HERE = 1500
+"""A plan of more workers is made in a thread. Below that it is too short to be worth it: some twenty milliseconds."""
 _TELLING = ("SpecInvalid", "KeptStopped", "KeptRunning")
 """Reasons of holds that hold up no wish."""
 
@@ -110,6 +114,13 @@ class Loop:
             return Plan(holds=(Hold(worker_id=None, reason="Starting", message=message),))
         return make_plan(self.desired, self.observed(), self.intents(), now=self._clock.now())
 
+    async def planned(self) -> Plan:
+        """The same, beside the event loop where it takes long."""
+        if self.desired is None:
+            return self.plan_now()
+        work = partial(make_plan, self.desired, self.observed(), self.intents(), now=self._clock.now())
+        return await _made(work, len(self.desired.workers))
+
     def plan_for(self, desired: Desired, worker_id: str) -> Plan:
         """What a turn would do for one worker, were this what is desired. Nothing is done."""
         only = frozenset([worker_id])
@@ -174,8 +185,9 @@ class Loop:
         self._wishes.follow_clocks()
         desired, intents = self.desired, self.intents()
         observed = self.observed()
-        plan = make_plan(desired, observed, intents, now=now, only=batch.only)
-        outcomes = [outcome for some in in_slices(plan.actions) for outcome in await self._carry_out(some, desired)]
+        many = len(desired.workers) if batch.only is None else len(batch.only)
+        plan = await _made(partial(make_plan, desired, observed, intents, now=now, only=batch.only), many)
+        outcomes = await self._carry_out(plan.actions, desired)
         for outcome in outcomes:
             self._refused.pop(outcome.action.instance, None)
             if outcome.error == "refused":
@@ -196,9 +208,16 @@ class Loop:
         )  # fmt: skip
 
     async def _carry_out(self, actions: Sequence[Action], desired: Desired) -> list[Outcome]:
-        await asyncio.sleep(0)
-        self._tell(actions)
-        return await self._executor.execute(actions, desired)
+        """In slices; what is left when the controller begins to end is not begun any more."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(actions), ORDERS):
+            await asyncio.sleep(0)
+            if self.draining:
+                break
+            some = actions[start : start + ORDERS]
+            self._tell(some)
+            outcomes += await self._executor.execute(some, desired)
+        return outcomes
 
     def let_start(self) -> None:
         """The specs are as sure as they will be: what was stopped as a whole may start, once a turn has seen to it."""
@@ -209,7 +228,7 @@ class Loop:
     async def _resume(self, batch: Batch, observed: Observed, outcomes: Sequence[Outcome]) -> None:
         """Hosts where all was stopped start again when all of it was brought in line with the specs, never before."""
         is_open = any(outcome.error in ("unavailable", "stale") for outcome in outcomes)
-        if not self._may_start or batch.only is not None or is_open:
+        if not self._may_start or batch.only is not None or is_open or self.draining:
             return
         for host, view in observed.hosts.items():
             if view.reachable and view.suspended:
@@ -278,9 +297,9 @@ class Loop:
         return any(is_pending(intent, slot.seen) for slot in picture_of(worker_id, self.desired, observed).slots)
 
 
-def in_slices(actions: Sequence[Action]) -> list[Sequence[Action]]:
-    """The actions in their order, so many together as may be carried out at a time."""
-    return [actions[start : start + ORDERS] for start in range(0, len(actions), ORDERS)]
+async def _made(plan: Callable[[], Plan], many: int) -> Plan:
+    """A plan of so many workers, from snapshots alone."""
+    return plan() if many <= PLANNED_HERE else await in_thread(plan, "plan")
 
 
 def _pause(failures: int) -> float:

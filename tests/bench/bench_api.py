@@ -269,7 +269,8 @@ def ten_thousand(count: int) -> None:
         rest(5)
         told("one file edited", bench.phase_over())
         for path in ("/api/v1/workers", "/api/v1/worker-configs", "/api/v1/plan", "/api/v1/workers/w00007/status"):
-            told(path, bench.phase_over(), **{path: asked(bench, path, 3)})
+            shown = {path: asked(bench, path, 3)}
+            told(path, bench.phase_over(), **shown)
     finally:
         bench.close()
 

@@ -11,15 +11,16 @@ import pytest
 
 from controller.backends.base import Superseded, Unavailable
 from controller.core.desired import Desired
-from controller.core.intents import RunIntent
+from controller.core.intents import Intents, RunIntent
 from controller.core.observed import Status
+from controller.core.planner import plan as make_plan
 from controller.reconcile.executor import Executor
-from controller.reconcile.loop import ORDERS, RESYNC_S, Loop, Turn
+from controller.reconcile.loop import ORDERS, PLANNED_HERE, RESYNC_S, Loop, Turn
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.wishes import WishBook
 from tests.core.core_builders import NOW, desired, seen, worker
 from tests.fakes.clock import FakeClock
-from tests.reconcile.reconcile_site import HOST, MemoryHost, rounds
+from tests.reconcile.reconcile_site import HOST, MemoryHost, rounds, until
 
 WEB, API = worker("web"), worker("api")
 
@@ -81,6 +82,33 @@ async def test_many_orders_go_to_the_host_in_slices_and_all_are_one_turn(scene: 
     assert calls == [0, ORDERS, 2 * ORDERS]
     assert scene.host.orders == [f"apply w{number:03}/0 running" for number in range(2 * ORDERS + 50)]
     assert [len(turn.outcomes) for turn in scene.turns if turn.outcomes] == [2 * ORDERS + 50]
+
+
+async def test_what_is_left_of_a_turn_when_the_controller_begins_to_end_is_not_begun(scene: Scene) -> None:
+    async def end() -> None:
+        scene.loop.draining = True
+
+    scene.host.on_order = end
+    scene.host.suspended = True
+    scene.loop.let_start()
+    await scene.accept(desired(*(worker(f"w{number:03}") for number in range(2 * ORDERS))))
+    assert scene.host.orders == [f"apply w{number:03}/0 running" for number in range(ORDERS)]
+
+
+async def test_a_plan_of_very_many_workers_is_made_beside_the_event_loop_and_is_the_same(scene: Scene) -> None:
+    many = [worker(f"w{number:04}") for number in range(PLANNED_HERE + 1)]
+    scene.running(*many)
+    want = desired(worker("new"), *many)
+    scene.loop.accept(want, None)
+    ticks, planning = 0, asyncio.ensure_future(scene.loop.planned())
+    while not planning.done():
+        await asyncio.sleep(0)
+        ticks += 1
+    assert ticks > 2
+    plan = make_plan(want, scene.loop.observed(), Intents(), now=NOW)
+    assert str(planning.result()) == str(plan)
+    await until(lambda: scene.turns)
+    assert scene.host.orders == ["apply new/0 running"]
 
 
 async def test_what_was_stopped_as_a_whole_starts_only_when_it_is_as_the_settled_specs_ask(scene: Scene) -> None:
