@@ -1,4 +1,7 @@
-"""The rows of the fault matrix: each is covered by what exists, or left out with a reason."""
+"""The rows of the fault matrix: each is covered by what exists, or left out with a reason.
+
+What the page about reliability names exists as well.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,8 @@ def test_what_covers_a_row_exists() -> None:
         for row in rows(name):
             named = set(re.findall(r"`([^`]+)`", " ".join(row))) - WORDS
             assert {one for one in named if one.startswith("test_")} <= files, row
+    page = (TESTS.parent / "controller/docs/reliability.md").read_text()
+    assert set(re.findall(r"\b(test_\w+)\b", page)) <= files
     faults = {one for row in rows("ROWS.md") for one in re.findall(r'"([^"]+)"', row[2]) if not one.startswith("...")}
     assert sorted(faults - FAULTS.keys()) == []
     assert sorted(name for name in FAULTS if name not in faults and not name.startswith("agent folder lost")) == [
