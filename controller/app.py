@@ -32,6 +32,7 @@ from controller.desk.batches import BatchDesk
 from controller.desk.figures import FigureDesk
 from controller.desk.forwarding import TargetError, forwarders, targets_of
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
+from controller.desk.history import HistoryDesk
 from controller.desk.parts import Parts
 from controller.desk.specs import SpecDesk
 from controller.desk.tokens import TokenError
@@ -117,6 +118,7 @@ class _Program:
     desk: Desk
     batches: BatchDesk
     forwarders: list[Forwarder]
+    history: HistoryDesk
     api: ApiServer
 
 
@@ -148,12 +150,13 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))
     specs.tell_trouble(loop.cannot_read)
     figures = FigureDesk(parts, ingest, desk.health)
+    history = HistoryDesk(parts, desk.is_known)
     loop.publish_to(lambda turn: _published(turn, desk, specs, figures))
     configs = SpecDesk(parts, source, writer)
     batches = BatchDesk(parts, desk, BatchFiles(state.path))
     ports = Ports(
         snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats,
-        batches=batches, figures=figures,
+        batches=batches, figures=figures, history=history,
     )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)
@@ -161,7 +164,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     sending = forwarders(targets_of(settings), parts, desk, state.path)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
-        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches, forwarders=sending, api=api,
+        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches, forwarders=sending, history=history, api=api,
     )  # fmt: skip
 
 
@@ -248,6 +251,7 @@ async def _run(program: _Program) -> None:
             group.create_task(program.specs.follow(_hints(program, stop)), name="watch")
             group.create_task(program.loop.run(), name="loop")
             group.create_task(program.batches.run(), name="batches")
+            group.create_task(program.history.run(), name="history")
             group.create_task(program.ingest.run(), name="logs")
             group.create_task(_set_aside(program.specs), name="memory")
             for forwarder in program.forwarders:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
 from controller.api.batches import BATCH_SCHEMA
 from controller.api.heartbeat import HeartbeatBody
+from controller.api.history import METRICS, STEPS
 from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
@@ -316,6 +317,20 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("GET", "/api/v1/operations/{id}"): Contract(
             summary="How an operation goes.",
             answers={200: json_of("The operation.", named("Operation"))},
+            problems=(400, 404, 503),
+        ),
+        ("GET", "/api/v1/metrics-history"): Contract(
+            summary="Figures of a worker over time, as series that can be drawn, with what happened meanwhile.",
+            parameters=(
+                Parameter(name="worker", schema=TEXT, description="Whose.", required=True),
+                query("instance", TEXT, "Only this instance: its ordinal or name."),
+                query("by", {"type": "string", "enum": ["worker", "instance"]}, "A sum, or a series for each instance."),
+                query("metric", {"type": "string", "enum": list(METRICS)}, "Only these.", repeated=True),
+                query("since", TEXT, "From then on; without: an hour before `until`."),
+                query("until", TEXT, "Up to then; without: now."),
+                query("step", {"type": "string", "enum": [str(step) for step in STEPS]}, "Seconds between values."),
+            ),
+            answers={200: json_of("The series.", named("MetricsHistory"))},
             problems=(400, 404, 503),
         ),
         ("GET", "/api/v1/events"): Contract(

@@ -353,6 +353,29 @@ class Batches(Protocol):
         """Begin a new one, of those that failed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryWish:
+    """Which figures over time. Times in seconds since the epoch. `step`: 10, 60 or 600 seconds, None chooses.
+
+    `by_instance`: a series for each instance, else their sum. `metrics` are columns of samples.
+    """
+
+    worker_id: str
+    since: float
+    until: float
+    metrics: tuple[str, ...]
+    step: int | None = None
+    instance: str | None = None
+    by_instance: bool = False
+
+
+class History(Protocol):
+    """Figures over time, from the store."""
+
+    async def history(self, wish: HistoryWish) -> Document | None:
+        """Series that can be drawn; None for a worker of which nothing is known. May raise StoreUnavailable."""
+
+
 class Figures(Protocol):
     """What the program measures of itself."""
 
@@ -379,3 +402,4 @@ class Ports:
     heartbeats: Heartbeats
     batches: Batches
     figures: Figures
+    history: History

@@ -254,6 +254,15 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             text=TEXT,
             partial=FLAG,
         ),
+        "MetricsHistory": record(
+            worker_id=TEXT,
+            since=TIME,
+            until=TIME,
+            step_s=COUNT,
+            times=listed(COUNT),
+            series=listed(record(instance=or_null(TEXT), metric=TEXT, values=listed(or_null({"type": "number"})))),
+            annotations=listed(record(at=TIME, type=TEXT, instance=or_null(TEXT), actor=TEXT, message=TEXT)),
+        ),
         "Event": record(
             seq=COUNT,
             at=TIME,

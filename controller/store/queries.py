@@ -7,7 +7,7 @@ StoreUnavailable where the database cannot be read now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -159,6 +159,16 @@ class Reader:
         query = query.order_by(table.seq if forward else table.seq.desc()).limit(_bounded(limit, MAX_ROWS))
         found = self._all(query, _event)
         return found if forward else found[::-1]
+
+    def events_between(
+        self, worker_id: str, since: float, until: float, *, types: Sequence[str], limit: int = 100
+    ) -> tuple[StoredEvent, ...]:
+        """Events of one worker in a span of time (both ends included), oldest first: the newest `limit` of them."""
+        table = events.c
+        found = select(events).where(
+            table.worker_id == worker_id, table.at >= since, table.at <= until, table.type.in_(types)
+        )
+        return self._all(found.order_by(table.seq.desc()).limit(_bounded(limit, MAX_ROWS)), _event)[::-1]
 
     def event_cursor(self, host: str) -> JournalCursor | None:
         """How far the journal of the agent on `host` is stored; None when nothing is."""

@@ -13,7 +13,9 @@ from controller.api import (
     events,
     health,
     heartbeat,
+    history,
     logs,
+    metrics,
     plan,
     routes,
     stream,
@@ -27,6 +29,7 @@ from tests.api.api_site import Site, problem, request, told
 PRINTED = """
 public   GET  /healthz
 public   GET  /readyz
+viewer   GET  /metrics
 viewer   GET  /api/v1/worker-configs
 operator POST /api/v1/worker-configs
 viewer   GET  /api/v1/worker-configs/stats/summary
@@ -50,6 +53,7 @@ viewer   GET  /api/v1/batches/{id}
 operator POST /api/v1/batches/{id}/cancel
 operator POST /api/v1/batches/{id}/retry
 viewer   GET  /api/v1/operations/{id}
+viewer   GET  /api/v1/metrics-history
 viewer   GET  /api/v1/events
 viewer   GET  /api/v1/stream
 viewer   GET  /api/v1/plan
@@ -72,7 +76,9 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
             events,
             health,
             heartbeat,
+            history,
             logs,
+            metrics,
             plan,
             routes,
             stream,
@@ -104,6 +110,7 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
         if route.path == "/api/v1/stream":
             continue  # test_api_stream.py: it has no end
         path = route.path.replace("workers/{id}", "workers/web").replace("operations/{id}", "operations/op1")
+        path += "?worker=web" if "history" in path else ""
         assert (await site.ask(route.method, path)).status in {200, 202}, route
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -97,7 +98,7 @@ def test_a_target_that_cannot_be_is_refused_before_anything_begins(site: Install
     assert "--forward: cannot forward to loki+http://...: expected a host" in told.text
 
 
-def test_a_scrape_shows_workers_and_controller(site: Installation) -> None:
+def test_figures_are_shown_to_a_scrape_and_kept_as_history(site: Installation) -> None:
     site.add("web", replicas=2, labels={"team": "growth"})
     site.add("rest", desired_state="stopped")
     site.serve()
@@ -122,3 +123,13 @@ def test_a_scrape_shows_workers_and_controller(site: Installation) -> None:
     assert found["worker_controller_ready", ""] == 1
     assert found["worker_controller_turns_total", ""] > 0
     assert found["process_resident_memory_bytes", ""] > 1_000_000
+
+    def drawn() -> dict[str, Any] | None:
+        answer = site.ask("/api/v1/metrics-history?worker=web&metric=memory_bytes&by=instance")
+        assert answer.status == 200
+        return answer.body if len(answer.body["series"]) == 2 else None
+
+    history = eventually(drawn, told="history was kept")
+    assert [one["instance"] for one in history["series"]] == ["web/0", "web/1"]
+    assert all(value > 100_000 for one in history["series"] for value in one["values"] if value is not None)
+    assert {"spec_accepted", "started"} <= {one["type"] for one in history["annotations"]}

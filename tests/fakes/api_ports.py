@@ -22,6 +22,7 @@ from controller.api.ports import (
     Entry,
     EventQuery,
     Health,
+    HistoryWish,
     LogQuery,
     Ports,
     Refused,
@@ -212,6 +213,11 @@ class FakePorts:
         self.next_plan = Plan()
         self.refusal: Refused | None = None
         self.broken: Exception | None = None
+        self.history_wishes: list[HistoryWish] = []
+        self.drawn: Json = {
+            "worker_id": "web", "since": "2026-01-31T12:00:00Z", "until": "2026-01-31T13:00:00Z", "step_s": 10, "times": [], "series": [],
+            "annotations": [],
+        }  # fmt: skip
         self.wishes: list[ActionWish | tuple[str | None, str]] = []
         self.queries: list[LogQuery | EventQuery] = []
         self.tower = BellTower()
@@ -226,8 +232,14 @@ class FakePorts:
         self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
         self.ports = Ports(
             snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self,
-            figures=self,
+            figures=self, history=self,
         )  # fmt: skip
+
+    async def history(self, wish: HistoryWish) -> Json | None:
+        """See ports.History."""
+        self._check()
+        self.history_wishes.append(wish)
+        return self.drawn if wish.worker_id in self.items else None
 
     def exposition(self, items: Sequence[Mapping[str, Any]]) -> bytes:
         """See ports.Figures."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from controller.store import Policy, Store
 from controller.store.history import HistoryQuery, Span
 from controller.store.records import RollUp, Sample, Samples
@@ -13,13 +15,17 @@ START = 1_700_000_400
 def keep(store: Store, at: int, **cpu: float | None) -> None:
     """Samples of web/0, web/1 ... by the names web_0, web_1."""
     rows = [Sample(instance=name.replace("_", "/"), cpu_percent=value) for name, value in cpu.items()]
-    assert store.writer.submit(Samples(at=at, rows=rows))
-    assert store.writer.flush(10)
+    do(store, Samples(at=at, rows=rows))
+
+
+def do(store: Store, chore: Samples | RollUp) -> None:
+    done = threading.Event()
+    assert store.writer.submit(chore, lambda _outcome: done.set())
+    assert done.wait(10)
 
 
 def roll(store: Store, step: int, since: int, until: int) -> None:
-    assert store.writer.submit(RollUp(step=step, since=since, until=until))
-    assert store.writer.flush(10)
+    do(store, RollUp(step=step, since=since, until=until))
 
 
 def spans(store: Store, step: int = 10, **more: object) -> list[tuple[str | None, int, float | None]]:
@@ -40,8 +46,7 @@ def test_all_figures_come_back(store: Store) -> None:
         instance="web/0", cpu_percent=12.5, memory_bytes=1e12, active_tasks=3, assigned_accounts=4, error_count=5,
         restart_count=6,
     )  # fmt: skip
-    assert store.writer.submit(Samples(at=START, rows=[sample]))
-    assert store.writer.flush(10)
+    do(store, Samples(at=START, rows=[sample]))
     query = HistoryQuery(worker_id="web", step=10, since=START, until=START)
     assert store.reader.history(query) == (
         Span(

@@ -1,0 +1,68 @@
+"""`GET /api/v1/metrics-history`: figures over time, as series that a chart takes as they are.
+
+`times` are seconds since the epoch at even distances; each of `series` has one value for each of them. Annotations say
+what happened meanwhile: starts and ends, changes of the spec, what a person asked for.
+"""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from controller.api.call import Call
+from controller.api.ports import HistoryWish
+from controller.api.problem import unknown_worker
+from controller.api.query import Query
+from controller.api.responses import json_response
+
+METRICS = (
+    "cpu_percent", "cpu_max", "memory_bytes", "memory_max", "active_tasks", "assigned_accounts", "error_count",
+    "restart_count",
+)  # fmt: skip
+USUAL = ("cpu_percent", "memory_bytes", "active_tasks", "assigned_accounts", "error_count", "restart_count")
+STEPS = (10, 60, 600)
+_HOUR_S = 3600
+
+
+async def show_history(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/metrics-history?worker=&instance=&metric=&since=&until=&step=&by=`. Without times: the last hour."""
+    query = Query(call.request, "worker", "instance", "metric", "since", "until", "step", "by")
+    worker_id = query.text("worker")
+    if not worker_id:
+        query.refuse("worker", "expected the name of a worker")
+    until = query.moment("until")
+    until = time.time() if until is None else until
+    since = query.moment("since")
+    since = until - _HOUR_S if since is None else since
+    if since > until:
+        query.refuse("since", "expected a time before `until`")
+    step = query.word("step", [str(step) for step in STEPS])
+    wish = HistoryWish(
+        worker_id=worker_id, instance=_instance(query, worker_id), since=since, until=until,
+        step=None if step is None else int(step), by_instance=query.word("by", ("worker", "instance")) == "instance",
+        metrics=_metrics(query),
+    )  # fmt: skip
+    found = await call.ports.history.history(wish)
+    if found is None:
+        raise unknown_worker(worker_id)
+    return json_response(found, call.request_id)
+
+
+def _metrics(query: Query) -> tuple[str, ...]:
+    chosen = query.many("metric") or USUAL
+    for name in chosen:
+        if name not in METRICS:
+            query.refuse("metric", f"expected one of {', '.join(METRICS)}")
+    return tuple(dict.fromkeys(chosen))
+
+
+def _instance(query: Query, worker_id: str) -> str | None:
+    """`web/2` for `2` and `web/2`."""
+    text = query.text("instance")
+    if text is None:
+        return None
+    name, _, ordinal = text.rpartition("/")
+    if not ordinal.isdecimal() or name not in ("", worker_id):
+        query.refuse("instance", f"expected an ordinal, or a name such as {worker_id}/0")
+    return f"{worker_id}/{int(ordinal)}"

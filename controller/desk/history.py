@@ -1,0 +1,153 @@
+"""The figures of workers over time: sampled every ten seconds, answered as series that can be drawn as they are.
+
+Sampling costs the event loop a pass over what is in memory; writing, rolling up and reading happen in the store's
+threads. A sample that the database has no room for is left out: history has holes where the database was away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from controller.api.ports import Document, HistoryWish, StoreUnavailable
+from controller.core.views import rfc3339
+from controller.desk.parts import Parts
+from controller.store import StoreError
+from controller.store.history import HistoryQuery, Span
+from controller.store.records import RollUp, Sample, Samples, StoredEvent
+
+EVERY_S = 10
+MARKED = (
+    "started", "exited", "killed", "gave_up", "completed", "spec_accepted", "spec_removed", "start_requested",
+    "stop_requested", "restart_requested",
+)  # fmt: skip
+"""Events that explain a curve: starts and ends, changes of the spec, what a person asked for."""
+MOST_MARKS = 500
+_STEPS = ((10, 7200), (60, 2 * 86_400), (600, 60 * 86_400))
+"""Seconds of a span, and how far back such spans are kept (retention.Policy) and asked for by themselves."""
+_LATE_S = 3
+"""So many spans back a roll-up begins: what came late is taken in."""
+
+
+class HistoryDesk:
+    """Implements ports.History."""
+
+    def __init__(self, parts: Parts, is_known: Callable[[str], bool]) -> None:
+        """`is_known(worker_id)`: whether there is a spec or a slot of this name."""
+        self._is_known = is_known
+        self._loop, self._heartbeats = parts.loop, parts.heartbeats
+        self._store, self._clock = parts.store, parts.clock
+
+    # --- sampling ---
+
+    async def run(self) -> None:
+        """Sample until cancelled, at whole tens of seconds."""
+        self._roll_up(at := self._now(), everything=True)
+        while True:
+            pause = EVERY_S - self._clock.now() % EVERY_S
+            await self._clock.wait(asyncio.Event(), pause)
+            before, at = at, self._now()
+            self._store.writer.submit(Samples(at=at, rows=self._samples()))
+            if before // 60 != at // 60:
+                self._roll_up(at, everything=False)
+
+    def _now(self) -> int:
+        return int(self._clock.now()) // EVERY_S * EVERY_S
+
+    def _samples(self) -> list[Sample]:
+        found: list[Sample] = []
+        for view in self._loop.observed().hosts.values():
+            for instance, seen in view.instances.items():
+                if seen.pid is None or not view.reachable:  # What a host told before it went is a memory.
+                    continue
+                told = self._heartbeats.reported_of(seen.worker_id).get("told", {}).get(instance)
+                beat = None if told is None else told.beat
+                found.append(
+                    Sample(
+                        instance=seen.instance,
+                        cpu_percent=seen.cpu_percent,
+                        memory_bytes=seen.memory_bytes,
+                        active_tasks=None if beat is None else beat.active_tasks,
+                        assigned_accounts=None if beat is None else beat.assigned_accounts,
+                        error_count=None if beat is None else beat.error_count,
+                        restart_count=seen.restart_count,
+                    )
+                )
+        return found
+
+    def _roll_up(self, at: int, *, everything: bool) -> None:
+        """Minutes each minute, spans of ten minutes with them; after a start, all that may lack."""
+        for step, kept_s in ((60, _STEPS[0][1]), (600, _STEPS[1][1])):
+            since = at - (kept_s if everything else _LATE_S * step)
+            self._store.writer.submit(RollUp(step=step, since=since, until=at))
+
+    # --- answering ---
+
+    async def history(self, wish: HistoryWish) -> Document | None:
+        """See ports.History."""
+        step = wish.step or _step(wish.since, wish.until, self._clock.now())
+        query = HistoryQuery(
+            worker_id=wish.worker_id, step=step, since=int(wish.since) // step * step, until=int(wish.until),
+            instance=wish.instance, summed=wish.instance is None and not wish.by_instance,
+        )  # fmt: skip
+        try:
+            spans, events = await asyncio.to_thread(self._read, query)
+        except StoreError as error:
+            raise StoreUnavailable(str(error)) from error
+        if not spans and not self._is_known(wish.worker_id):
+            return None
+        return {
+            "worker_id": wish.worker_id,
+            "since": rfc3339(wish.since),
+            "until": rfc3339(wish.until),
+            "step_s": step,
+            **drawn(spans, wish.metrics, step),
+            "annotations": [_mark(event) for event in events],
+        }
+
+    def _read(self, query: HistoryQuery) -> tuple[Sequence[Span], Sequence[StoredEvent]]:
+        reader = self._store.reader
+        events = reader.events_between(query.worker_id, query.since, query.until, types=MARKED, limit=MOST_MARKS)
+        own = [one for one in events if query.instance is None or one.instance in (None, query.instance)]
+        return reader.history(query), own
+
+
+def _step(since: float, until: float, now: float) -> int:
+    """The finest spans that are kept for so long and are not too many for one drawing."""
+    needed = max(until - since, now - since)
+    return next((step for step, kept_s in _STEPS if needed <= kept_s), _STEPS[-1][0])
+
+
+def drawn(spans: Sequence[Span], metrics: Sequence[str], step: int) -> dict[str, Any]:
+    """`times` in whole seconds at even distances, and `series` with one value for each; null where unknown."""
+    if not spans:
+        return {"times": [], "series": []}
+    first, last = min(span.at for span in spans), max(span.at for span in spans)
+    times = range(first, last + 1, step)
+    series: list[dict[str, Any]] = []
+    for instance, own in _by_instance(spans).items():
+        for metric in metrics:
+            values = [None if (span := own.get(at)) is None else span.figures[metric] for at in times]
+            if any(value is not None for value in values):
+                series.append({"instance": instance, "metric": metric, "values": values})
+    return {"times": list(times), "series": series}
+
+
+def _by_instance(spans: Iterable[Span]) -> Mapping[str | None, Mapping[int, Span]]:
+    found: dict[str | None, dict[int, Span]] = {}
+    for span in spans:
+        found.setdefault(span.instance, {})[span.at] = span
+    return dict(sorted(found.items(), key=lambda entry: _in_order(entry[0])))
+
+
+def _in_order(instance: str | None) -> tuple[str, int]:
+    name, _, ordinal = (instance or "").rpartition("/")
+    return name, int(ordinal) if ordinal.isdecimal() else 0
+
+
+def _mark(event: StoredEvent) -> Document:
+    return {
+        "at": rfc3339(event.at), "type": event.type, "instance": event.instance, "actor": event.actor,
+        "message": event.message,
+    }  # fmt: skip
