@@ -1,14 +1,16 @@
 """Where databases differ in their SQL, the difference stands here, built from SQLAlchemy's own constructs.
 
-Called by apply, ingest and migrate. A third database would be a new case in each function of this file and of engine.
+Called by apply, ingest, migrate and log_search. A third database would be a new case in each function of this file
+and of engine.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable, Table, func, insert, literal, select
+from sqlalchemy import Column, ColumnElement, Connection, Dialect, Executable, Table, func, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -66,3 +68,24 @@ def bulk_insert(dialect: Dialect, table: Table, columns: Sequence[str]) -> tuple
     # Compiled in the table's order; by position that must be the caller's order.
     assert list(columns) == [column.name for column in table.columns if column.name in columns]
     return str(compiled), bool(dialect.positional)
+
+
+def holds(dialect: str, column: Column[str], word: str, *, ignore_case: bool) -> ColumnElement[bool]:
+    """Whether a text holds `word`, as it is: no character of it is a wildcard."""
+    is_server = dialect == "postgresql"
+    if not ignore_case:
+        return (func.strpos if is_server else func.instr)(column, word) > 0
+    if word.isascii():  # the quick way, which knows the case of these letters only
+        pattern = "%" + re.sub(r"([%_!])", r"!\1", word) + "%"
+        return column.ilike(pattern, escape="!") if is_server else column.like(pattern, escape="!")
+    if is_server:
+        return column.regexp_match("".join(_either_case(character, r"\{}") for character in word))
+    return column.op("GLOB", is_comparison=True)("*" + "".join(_either_case(one, "[{}]") for one in word) + "*")
+
+
+def _either_case(character: str, escaped: str) -> str:
+    """A pattern for a character in both cases. What is no letter or digit might mean something, and is `escaped`."""
+    cases = sorted({character, *(one for one in (character.lower(), character.upper()) if len(one) == 1)})
+    if len(cases) > 1:
+        return f"[{''.join(cases)}]"
+    return character if character.isalnum() or not character.isascii() else escaped.format(character)

@@ -17,11 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.errors import explained
 from controller.store.history import HistoryQuery, Span, span_of, spans_of
+from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of
 from controller.store.records import (
     ConfigRow,
     Heads,
     JournalCursor,
     LogCursor,
+    LogSlice,
     OperationRow,
     RuntimeRow,
     StoredEvent,
@@ -101,6 +103,34 @@ class Reader:
         with self._reading() as connection, _piecewise(connection, _tail(query)) as rows:
             lines = list(_within_size(rows, self._max_characters))
         return tuple(sorted(lines, key=lambda line: line.id))
+
+    def log_slice(self, wanted: LogFilter, place: Place, limit: int) -> LogSlice:
+        """The lines that match among the next ones from `place` on, oldest first, at most `limit`; see log_search."""
+        with self._reading() as connection:
+            reach = reach_of(connection, wanted, place)
+            query = matching(connection.dialect.name, wanted, reach, _bounded(limit, MAX_LINES))
+            with _piecewise(connection, query) as rows:
+                found = list(_within_size(rows, self._max_characters))
+            if found and (len(found) >= limit or sum(len(one.text) for one in found) >= self._max_characters):
+                edge: int | None = found[-1].id
+            elif found or reach.is_last:
+                edge = None if reach.is_last else reach.far
+            else:
+                known = self.log_workers() if wanted.workers is None and _has_span(wanted) else ()
+                edge = next_in_time(connection, wanted, reach, known)
+        return LogSlice(lines=tuple(found if reach.forward else found[::-1]), edge=edge)
+
+    def latest_runs(self, worker_id: str | None = None) -> dict[str, tuple[str, ...]]:
+        """The runs of which something was stored and is remembered, by instance (of one worker), the newest first."""
+        table = log_cursors.c
+        latest = func.max(table.updated_at)
+        query = select(table.slot, table.run).group_by(table.slot, table.run).order_by(latest.desc(), table.run)
+        if worker_id is not None:
+            query = query.where(table.slot.startswith(f"{worker_id}/", autoescape=True))
+        found: dict[str, tuple[str, ...]] = {}
+        for slot, run in self._all(query, lambda row: (row.slot, row.run)):
+            found[slot] = (*found.get(slot, ()), run)
+        return found
 
     def log_feed(self, *, after_id: int, limit: int = 100) -> tuple[StoredLine, ...]:
         """The first lines of all workers behind that one, in the order in which they were stored. Bounded as above."""
@@ -255,6 +285,10 @@ def _tail(query: LogQuery) -> Select[Any]:
     else:
         statement = statement.order_by(table.id.desc())
     return statement.limit(_bounded(query.limit, MAX_LINES))
+
+
+def _has_span(wanted: LogFilter) -> bool:
+    return wanted.since is not None or wanted.until is not None
 
 
 def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:

@@ -351,6 +351,18 @@ class StoredLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSlice:
+    """Lines that matched, oldest first.
+
+    `edge`: the last line that was considered in the direction of the search, from where to go on. None: there is
+    nothing beyond.
+    """
+
+    lines: tuple[StoredLine, ...]
+    edge: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
     """An event as it stands in the database."""
 
