@@ -151,7 +151,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     specs.tell_trouble(loop.cannot_read)
     figures = FigureDesk(parts, ingest, desk.health)
     history = HistoryDesk(parts, desk.is_known)
-    loop.publish_to(lambda turn: _published(turn, desk, specs, figures))
+    loop.publish_to(lambda turn: _published(turn, desk, specs, figures), desk.carried)
     configs = SpecDesk(parts, source, writer)
     batches = BatchDesk(parts, desk, BatchFiles(state.path))
     ports = Ports(

@@ -25,6 +25,7 @@ from controller.desk import wishing
 from controller.desk.lookout import Lookout
 from controller.desk.parts import Parts
 from controller.desk.shelf import Shelf
+from controller.reconcile.executor import Outcome
 from controller.reconcile.loop import Turn
 from controller.reconcile.operations import ENDED, Operation, OperationBook, judge, read_operation
 from controller.sources.writer import SpecWriter
@@ -67,19 +68,22 @@ class Desk(Shelf):
         """Something about these workers (None: any) is new."""
         self._lookout.changed(worker_ids)
 
-    def published(self, turn: Turn) -> None:
-        """A turn of the loop is over."""
-        for outcome in turn.outcomes:
+    def carried(self, outcomes: Sequence[Outcome], now: float) -> None:
+        """Orders of the loop were carried over, or not."""
+        for outcome in outcomes:
             action = outcome.action
             if not outcome.error:
                 data = {"fields": [str(change) for change in action.fields], "generation": action.generation}
                 self._archive.keep_own(
                     Event(
-                        at=turn.now, type=f"{action.kind.value}_ordered", worker_id=action.worker_id,
+                        at=now, type=f"{action.kind.value}_ordered", worker_id=action.worker_id,
                         instance=action.instance, actor="loop", cause=action.cause,
                         message=" ".join(str(action).split()), data=data,
                     )
                 )  # fmt: skip
+
+    def published(self, turn: Turn) -> None:
+        """A turn of the loop is over."""
         for hold in turn.new_holds:
             self._tell_hold(hold, turn.now)
         self._end_keeps(turn.now)

@@ -39,8 +39,8 @@ STOP_WISH_S = 60.0
 """So long a wish to stop at once waits for the spec to say so: the file is written first, and read soon after."""
 ORDERS = 100
 """So many orders are written down and sent at a time: some milliseconds, between which requests are answered."""
-PLANNED_HERE = 1500
-"""A plan of more workers is made in a thread. Below that it is too short to be worth it: some twenty milliseconds."""
+PLANNED_HERE = 300
+"""A plan of more workers is made in a thread. Below that it is too short to be worth it: some milliseconds."""
 _TELLING = ("SpecInvalid", "KeptStopped", "KeptRunning")
 """Reasons of holds that hold up no wish."""
 
@@ -73,6 +73,7 @@ class Loop:
         self.queue = queue
         self._backends, self._wishes, self._clock = backends, wishes, clock
         self._published: Callable[[Turn], None] = lambda _turn: None
+        self._carried: Callable[[Sequence[Outcome], float], None] = lambda _outcomes, _now: None
         self._executor = Executor(backends)
         self._holds: dict[str | None, tuple[Hold, ...]] = {}
         self._resync_at = 0.0
@@ -81,9 +82,12 @@ class Loop:
         self._refused: dict[str, str] = {}
         self._unread = ""
 
-    def publish_to(self, published: Callable[[Turn], None]) -> None:
-        """Whom to tell of each turn."""
+    def publish_to(
+        self, published: Callable[[Turn], None], carried: Callable[[Sequence[Outcome], float], None] | None = None
+    ) -> None:  # fmt: skip
+        """Whom to tell of each turn, and (`carried`) of what became of some orders of it, as soon as it is known."""
         self._published = published
+        self._carried = carried or self._carried
 
     # --- what others read ---
 
@@ -187,7 +191,7 @@ class Loop:
         observed = self.observed()
         many = len(desired.workers) if batch.only is None else len(batch.only)
         plan = await _made(partial(make_plan, desired, observed, intents, now=now, only=batch.only), many)
-        outcomes = await self._carry_out(plan.actions, desired)
+        outcomes = await self._carry_out(plan.actions, desired, now)
         for outcome in outcomes:
             self._refused.pop(outcome.action.instance, None)
             if outcome.error == "refused":
@@ -207,7 +211,7 @@ class Loop:
             )
         )  # fmt: skip
 
-    async def _carry_out(self, actions: Sequence[Action], desired: Desired) -> list[Outcome]:
+    async def _carry_out(self, actions: Sequence[Action], desired: Desired, now: float) -> list[Outcome]:
         """In slices; what is left when the controller begins to end is not begun any more."""
         outcomes: list[Outcome] = []
         for start in range(0, len(actions), ORDERS):
@@ -216,7 +220,9 @@ class Loop:
                 break
             some = actions[start : start + ORDERS]
             self._tell(some)
-            outcomes += await self._executor.execute(some, desired)
+            found = await self._executor.execute(some, desired)
+            self._carried(found, now)
+            outcomes += found
         return outcomes
 
     def let_start(self) -> None:

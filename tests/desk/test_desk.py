@@ -81,7 +81,7 @@ class Scene:
         self.host.observer = Observer(
             backends={HOST: self.host}, queue=queue, keeper=archive, log_grew=lambda *_: None, changed=self.desk.changed
         )
-        self.loop.publish_to(self.desk.published)
+        self.loop.publish_to(self.desk.published, self.desk.carried)
         self.feed.tell_scans(self.desk.specs_read)
         self.tasks: list[asyncio.Task[None]] = []
 

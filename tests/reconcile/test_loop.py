@@ -33,7 +33,8 @@ class Scene:
         self.queue = WorkQueue()
         self.loop = Loop(backends={HOST: self.host}, wishes=self.wishes, queue=self.queue, clock=self.clock)
         self.turns: list[Turn] = []
-        self.loop.publish_to(self.turns.append)
+        self.carried: list[int] = []
+        self.loop.publish_to(self.turns.append, lambda outcomes, _now: self.carried.append(len(outcomes)))
         self.task = asyncio.ensure_future(self.loop.run())
 
     async def accept(self, want: Desired, changed: set[str] | None = None) -> None:
@@ -80,6 +81,7 @@ async def test_many_orders_go_to_the_host_in_slices_and_all_are_one_turn(scene: 
     await scene.accept(desired(*(worker(f"w{number:03}") for number in range(2 * ORDERS + 50))))
     await rounds()
     assert calls == [0, ORDERS, 2 * ORDERS]
+    assert scene.carried == [ORDERS, ORDERS, 50]
     assert scene.host.orders == [f"apply w{number:03}/0 running" for number in range(2 * ORDERS + 50)]
     assert [len(turn.outcomes) for turn in scene.turns if turn.outcomes] == [2 * ORDERS + 50]
 
