@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from controller.api.ports import Document, HistoryWish, StoreUnavailable
@@ -92,7 +93,7 @@ class HistoryDesk:
             instance=wish.instance, summed=wish.instance is None and not wish.by_instance,
         )  # fmt: skip
         try:
-            spans, events = await asyncio.to_thread(self._read, query)
+            spans, events = await self._store.ask(partial(self._read, query))
         except StoreError as error:
             raise StoreUnavailable(str(error)) from error
         if not spans and not self._is_known(wish.worker_id):
