@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from controller.cli.common import examples
+from controller.first_process import leave_first_place
 
 
 @click.command(
@@ -73,6 +74,7 @@ def serve(**flags: Any) -> None:
     SPECS is the directory, ./specs unless given. It is watched: a changed file is a changed worker about a second
     later. SIGTERM or Ctrl-C stops all workers gracefully and ends; a second one kills them at once.
     """
+    leave_first_place()
     from controller.app import serve as run  # noqa: PLC0415 - the whole server; no other verb may pay for it
     from controller.config import ConfigError, load  # noqa: PLC0415 - the same
 

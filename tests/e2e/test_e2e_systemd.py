@@ -21,12 +21,12 @@ import pytest
 from tests.e2e import e2e_vm
 from tests.e2e.e2e_builds import PACKAGE, make_environment
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400), pytest.mark.xdist_group("vm")]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.xdist_group("vm")]
 
 UNITS = Path(e2e_vm.REPOSITORY) / "deploy/systemd"
 SCENARIOS = str(Path(__file__).with_name("vm_systemd.py"))
 SYSTEMD = "/lib/systemd/systemd"
-PATIENCE_S = 300.0
+PATIENCE_S = 500.0
 
 # All that units lean on, and nothing else of the host's: its own units would start its own programs.
 TARGETS = ("sysinit", "basic", "shutdown", "multi-user", "local-fs", "network")

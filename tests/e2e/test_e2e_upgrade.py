@@ -11,7 +11,6 @@ import json
 import re
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,10 +44,10 @@ def crowd(site: Installation) -> Installation:
     return site
 
 
-def agent_says(site: Installation) -> dict[str, Any]:
-    """The line of `doctor` about the agent."""
+def doctor_says(site: Installation) -> str:
+    """The level of its line about the running agent's build."""
     checks = json.loads(site.run("doctor", "--state-dir", str(site.state), "-o", "json").out)["items"]
-    return next(dict(check) for check in checks if check["name"] == "agent")
+    return next(str(check["level"]) for check in checks if check["name"] == "agent build")
 
 
 def program_of(site: Installation, role: str) -> str:
@@ -62,7 +61,9 @@ def change_to(site: Installation, program: list[str]) -> None:
     """The controller ends and leaves the workers; another build begins."""
     site.kill("controller")
     site.program = program
+    assert doctor_says(site) == "warn"
     site.serve()
+    assert doctor_says(site) == "ok"
 
 
 def numbered(site: Installation, name: str) -> tuple[list[str], int]:
