@@ -89,6 +89,7 @@ VERBS: dict[str, Verb] = {
     ),
     "schema": Verb(path="schema:schema", section=SPECS, help="Print the JSON Schema of specs, for editors."),
     "doctor": Verb(path="doctor:doctor", section=CHECK, help="Check this host, the state directory, the controller."),
+    "db": Verb(path="db:db", section=CHECK, help="Look at the database, copy it, check it."),
     "serve": Verb(path="serve:serve", section=SERVER, help="Run the controller on a directory of specs."),
     "token": Verb(path="token:token", section=SERVER, help="Create, list and revoke tokens for the API."),
     "config": Verb(path="config:config", section=SERVER, help="Name controllers, and choose the one that is asked."),
