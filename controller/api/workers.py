@@ -39,7 +39,7 @@ class Selection:
         """Whether the item is wanted."""
         return (
             (not self._statuses or item["status"] in self._statuses)
-            and has_labels(item, self._labels)
+            and (not self._labels or has_labels(item, self._labels))
             and (not self._text or self._mentions(item))
         )
 

@@ -39,7 +39,7 @@ STOP_WISH_S = 60.0
 """So long a wish to stop at once waits for the spec to say so: the file is written first, and read soon after."""
 ORDERS = 100
 """So many orders are written down and sent at a time: some milliseconds, between which requests are answered."""
-PLANNED_HERE = 300
+PLANNED_HERE = 50
 """A plan of more workers is made in a thread. Below that it is too short to be worth it: some milliseconds."""
 _TELLING = ("SpecInvalid", "KeptStopped", "KeptRunning")
 """Reasons of holds that hold up no wish."""

@@ -79,7 +79,7 @@ async def test_many_orders_go_to_the_host_in_slices_and_all_are_one_turn(scene: 
 
     scene.host.on_order = called
     await scene.accept(desired(*(worker(f"w{number:03}") for number in range(2 * ORDERS + 50))))
-    await rounds()
+    await until(lambda: any(turn.outcomes for turn in scene.turns))
     assert calls == [0, ORDERS, 2 * ORDERS]
     assert scene.carried == [ORDERS, ORDERS, 50]
     assert scene.host.orders == [f"apply w{number:03}/0 running" for number in range(2 * ORDERS + 50)]
@@ -94,6 +94,8 @@ async def test_what_is_left_of_a_turn_when_the_controller_begins_to_end_is_not_b
     scene.host.suspended = True
     scene.loop.let_start()
     await scene.accept(desired(*(worker(f"w{number:03}") for number in range(2 * ORDERS))))
+    await until(lambda: scene.host.orders)
+    await rounds()
     assert scene.host.orders == [f"apply w{number:03}/0 running" for number in range(ORDERS)]
 
 
