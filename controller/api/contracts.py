@@ -8,7 +8,6 @@ a client of this route should expect. A room with many routes may keep its contr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -16,14 +15,17 @@ from pydantic import BaseModel
 
 from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
 from controller.api.batches import BATCH_SCHEMA
+from controller.api.contract import Answer, Body, Contract, Parameter, flag, json_of, number, query
 from controller.api.heartbeat import HeartbeatBody
 from controller.api.history import METRICS, STEPS
+from controller.api.logs import KINDS
 from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.shapes import (
     ANYTHING,
     COUNT,
+    FLAG,
     STATUS,
     TEXT,
     WORKER_ID,
@@ -33,69 +35,9 @@ from controller.api.shapes import (
     or_null,
     page_of,
     record,
-)
+)  # fmt: skip
 
 MERGE_PATCH = "application/merge-patch+json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One parameter of the query or one header. `repeated`: may be given several times."""
-
-    name: str
-    schema: Schema
-    description: str
-    place: str = "query"
-    repeated: bool = False
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """What is sent: a model, or a schema. `types` are the media types that are taken."""
-
-    schema: Schema | type[BaseModel]
-    types: tuple[str, ...] = (JSON,)
-    required: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One expected answer: what it means, and its shape by media type (none: no content)."""
-
-    description: str
-    content: Mapping[str, Schema] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
-    """See the header."""
-
-    summary: str
-    answers: Mapping[int, Answer]
-    parameters: tuple[Parameter, ...] = ()
-    body: Body | None = None
-    problems: tuple[int, ...] = ()
-
-
-def json_of(description: str, schema: Schema, *others: str) -> Answer:
-    """An answer in JSON; `others` are media types whose content is text."""
-    return Answer(description=description, content={JSON: schema, **dict.fromkeys(others, TEXT)})
-
-
-def query(name: str, schema: Schema, description: str, *, repeated: bool = False) -> Parameter:
-    """A parameter of the query."""
-    return Parameter(name=name, schema=schema, description=description, repeated=repeated)
-
-
-def flag(name: str, description: str) -> Parameter:
-    """1 or 0."""
-    return query(name, {"type": "string", "enum": ["1", "0", "true", "false", ""]}, description)
-
-
-def number(name: str, low: int, high: int, description: str) -> Parameter:
-    """A whole number."""
-    return query(name, {"type": "integer", "minimum": low, "maximum": high}, description)
 
 
 _MOMENT: Schema = {"type": "string", "description": "RFC 3339 with an offset, or seconds since 1970."}
@@ -126,8 +68,30 @@ _NEW_SPEC: Schema = {
 _WRITTEN: Schema = {"anyOf": [named("WorkerConfig"), named("ConfigPreview")]}
 _WORKERS: Schema = {"anyOf": [page_of("Worker"), page_of("WorkerFields")]}
 _SORTS = [sign + name for name in SORTABLE for sign in ("", "-")]
-_LOG_PAGE: Schema = record(items=listed(named("LogLine")), next_cursor=TEXT, prev_cursor=or_null(TEXT))
-_LINES = (NDJSON, PLAIN, EVENTS)
+_LOG_PAGE: Schema = record(
+    items=listed(named("LogLine")), next_cursor=TEXT, prev_cursor=or_null(TEXT), stopped_early=FLAG
+)
+_LOG_ANSWERS = {200: json_of("Lines; `next_cursor` is where to go on.", _LOG_PAGE, NDJSON, PLAIN, EVENTS)}
+_LOG_PARAMETERS = (
+    number("tail", 0, 10_000, "The newest lines."),
+    number("limit", 1, 10_000, "With `after`: how many at most."),
+    _AFTER,
+    query("before", COUNT, "The newest lines before this cursor (`prev_cursor`)."),
+    query("stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this one."),
+    query("run", TEXT, "Only this run: its id, or `current` or `previous`."),
+    query("grep", TEXT, "Lines that hold this text, as it is. Repeated: all of them.", repeated=True),
+    query("case", {"type": "string", "enum": ["ignore", "exact"]}, "Whether `grep` takes either case."),
+    flag("invert", "Lines that hold none of the texts of `grep`."),
+    query("level", TEXT, "Lines of these levels.", repeated=True),
+    query(
+        "kind", {"type": "string", "enum": list(KINDS)}, "Records of these kinds; `line`, `gap` else.", repeated=True
+    ),
+    query("since", _MOMENT, "From then on."),
+    query("until", _MOMENT, "Up to then."),
+    flag("download", "All that matches, as a file: plain text, or NDJSON by `Accept`."),
+    _FOLLOW,
+    _LAST_EVENT,
+)
 
 
 def _act(summary: str, body: type[BaseModel] = ActionBody) -> Contract:
@@ -258,22 +222,18 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ),
         ("GET", "/api/v1/workers/{id}/logs"): Contract(
             summary="Log lines, also of a worker that is gone.",
+            parameters=(query("instance", TEXT, "`NAME/N`, or N."), *_LOG_PARAMETERS),
+            answers=_LOG_ANSWERS,
+            problems=(400, 404, 406, 503),
+        ),
+        ("GET", "/api/v1/logs"): Contract(
+            summary="Log lines of several workers, or of all, in the order of their storing.",
             parameters=(
-                number("tail", 0, 10_000, "The newest lines."),
-                number("limit", 1, 10_000, "With `after`: how many at most."),
-                _AFTER,
-                query("stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this one."),
-                query("instance", TEXT, "`NAME/N`, or N."),
-                query("before", COUNT, "The newest lines before this cursor (`prev_cursor`)."),
-                query("run", TEXT, "Only this run."),
-                query("grep", TEXT, "Lines that hold this text, as it is. Repeated: all of them.", repeated=True),
-                query("level", TEXT, "Lines of these levels.", repeated=True),
-                query("since", _MOMENT, "From then on."),
-                query("until", _MOMENT, "Up to then."),
-                _FOLLOW,
-                _LAST_EVENT,
+                query("worker", WORKER_ID, "Only of these.", repeated=True),
+                query("selector", TEXT, "Only of those with these labels: `key=value` or `key`, commas between."),
+                *_LOG_PARAMETERS,
             ),
-            answers={200: json_of("Lines; `next_cursor` is where to go on.", _LOG_PAGE, *_LINES)},
+            answers=_LOG_ANSWERS,
             problems=(400, 404, 406, 503),
         ),
         ("GET", "/api/v1/workers/{id}/health"): Contract(
@@ -324,7 +284,9 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             parameters=(
                 Parameter(name="worker", schema=TEXT, description="Whose.", required=True),
                 query("instance", TEXT, "Only this instance: its ordinal or name."),
-                query("by", {"type": "string", "enum": ["worker", "instance"]}, "A sum, or a series for each instance."),
+                query(
+                    "by", {"type": "string", "enum": ["worker", "instance"]}, "A sum, or a series for each instance."
+                ),
                 query("metric", {"type": "string", "enum": list(METRICS)}, "Only these.", repeated=True),
                 query("since", TEXT, "From then on; without: an hour before `until`."),
                 query("until", TEXT, "Up to then; without: now."),

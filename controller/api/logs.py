@@ -1,53 +1,118 @@
-"""Log lines: of a running worker or of one that is gone; read from the store, followed by cursor.
+"""Log lines: of one worker, running or gone, or of several or all; read from the store, followed by cursor.
 
 `tail` asks for the newest lines, `after` for those beyond a cursor (`next_cursor` of the answer before, or the id of a
 server-sent event), `limit` at a time; `before` for those before one (`prev_cursor`). `grep` is plain text that a line
 holds, never a pattern: nobody can make a search expensive by its words. `next_cursor` is never null: a log has no end,
-and asking again is how a program without streams follows. Log text is text, whatever it looks like; no answer here is
-ever HTML.
+and asking again is how a program without streams follows. A search through very much ends early (`stopped_early`) and
+goes on from its cursor. `download` is the whole past, in pages, so that nobody holds it in memory. Log text is text,
+whatever it looks like; no answer here is ever HTML.
+
+Of several workers: those named, those whose specs have the labels now (a follower looks again each time), or all.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from aiohttp import web
 
 from controller.api.call import Call
-from controller.api.ports import Batch, LogQuery, Topic
-from controller.api.problem import ApiProblem
+from controller.api.chosen import MOST
+from controller.api.log_query import LogQuery
+from controller.api.ports import Batch, Topic
+from controller.api.problem import unknown_worker
 from controller.api.query import Query, negotiate
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN, body_response, json_response, page
-from controller.api.streams import Ndjson, RawText, ServerSentEvents, follow, resumed
+from controller.api.streams import Ndjson, RawText, ServerSentEvents, download, follow, resumed
+from controller.api.workers import has_labels
 
 MAX_LINES = 10_000
 DEFAULT_TAIL = 100
 PAGE = 500
 """Lines at a time beyond a cursor, unless `limit` says more; of every follower, always: it bounds what one can hold."""
 
+DOWNLOAD_PAGE = 2_000
 MAX_WORDS = 8
+KINDS = ("line", "gap", "lifecycle", "task", "error")
 _KNOWN = (
-    "tail", "limit", "after", "before", "stream", "instance", "run", "since", "until", "grep", "level", "follow",
+    "tail", "limit", "after", "before", "stream", "run", "since", "until", "grep", "case", "invert", "level", "kind",
+    "follow", "download",
 )  # fmt: skip
 
 
 async def show_logs(call: Call) -> web.StreamResponse:
     """`GET /api/v1/workers/{id}/logs`."""
-    query = Query(call.request, *_KNOWN)
-    wanted = _wanted(call, query)
-    if query.flag("follow") and call.request.method == "GET":
-        for name in ("until", "before"):
-            if getattr(wanted, name) is not None:
-                query.refuse(name, f"a followed log has no end; leave out follow or {name}")
-        notation = negotiate(call.request, [NDJSON, EVENTS, PLAIN])
-        return await follow(call, _NOTATIONS[notation](), _Tail(call, wanted).read, Topic.LOGS, wanted.worker_id)
+    query = Query(call.request, *_KNOWN, "instance")
+    name = call.params["id"]
+    return await _answer(_Question(call, query, {"worker_id": name, "ordinal": _ordinal(call, query)}), name)
+
+
+async def search_logs(call: Call) -> web.StreamResponse:
+    """`GET /api/v1/logs?worker=&selector=`: of several workers, or of all."""
+    query = Query(call.request, *_KNOWN, "worker", "selector")
+    names = tuple(dict.fromkeys(name for name in query.many("worker") if name))
+    if len(names) > MOST:
+        query.refuse("worker", f"expected at most {MOST} of them")
+    for name in names:
+        if await call.ports.records.logs(LogQuery(worker_id=name, limit=0)) is None:
+            raise unknown_worker(name)
+    labels = tuple(part.strip() for text in query.many("selector") for part in text.split(",") if part.strip())
+    return await _answer(_Question(call, query, {"workers": names or None}, labels), "logs")
+
+
+class _Question:
+    """What one request asks, and of whom."""
+
+    def __init__(self, call: Call, query: Query, whose: dict[str, Any], labels: tuple[str, ...] = ()) -> None:
+        self.call, self.query = call, query
+        self.wanted = _wanted(call, query, whose)
+        self._names, self._labels = self.wanted.workers, labels
+
+    @property
+    def one(self) -> str | None:
+        """The only worker, where it is one by name."""
+        names = self._names or ()
+        return self.wanted.worker_id or (names[0] if len(names) == 1 and not self._labels else None)
+
+    async def read(self, **more: Any) -> Batch:
+        """The lines, or 404 where neither a worker nor a line of this name is known."""
+        wanted = replace(self.wanted, **more)
+        if self._labels:
+            items = self.call.ports.snapshots.workers()
+            found = [str(item["worker_id"]) for item in items if has_labels(item, self._labels)]
+            wanted = replace(wanted, workers=tuple(one for one in found if self._names is None or one in self._names))
+        batch = await self.call.ports.records.logs(wanted)
+        if batch is None:
+            raise unknown_worker(str(wanted.worker_id))
+        return batch
+
+
+async def _answer(question: _Question, name: str) -> web.StreamResponse:
+    call, query = question.call, question.query
+    is_get = call.request.method == "GET"
+    if query.flag("follow"):
+        for parameter in ("until", "before", "download"):
+            if query.text(parameter) is not None:
+                query.refuse(parameter, f"a followed log has no end; leave out follow or {parameter}")
+        if is_get:
+            notation = negotiate(call.request, [NDJSON, EVENTS, PLAIN])
+            return await follow(call, _NOTATIONS[notation](), _Tail(question).read, Topic.LOGS, question.one)
+    if query.flag("download"):
+        for parameter in ("tail", "limit", "before"):
+            if query.text(parameter) is not None:
+                query.refuse(parameter, f"a download is everything that matches; leave out download or {parameter}")
+        notation = negotiate(call.request, [PLAIN, NDJSON])
+        if is_get:
+            file_name = f"{name}.{'log' if notation == PLAIN else 'ndjson'}"
+            return await download(call, _NOTATIONS[notation](), _Past(question).read, file_name)
+        return body_response(b"", notation, call.request_id)
     notation = negotiate(call.request, [JSON, PLAIN, NDJSON])
-    batch = await _read(call, wanted)
+    batch = await question.read()
     if notation == JSON:
         back = None if batch.start is None else str(batch.start)
-        document = page([entry.item for entry in batch.entries], str(batch.cursor)) | {"prev_cursor": back}
-        return json_response(document, call.request_id)
+        document = page([entry.item for entry in batch.entries], str(batch.cursor))
+        return json_response(document | {"prev_cursor": back, "stopped_early": batch.is_cut}, call.request_id)
     return body_response(_NOTATIONS[notation]().entries(batch.entries), notation, call.request_id)
 
 
@@ -58,7 +123,7 @@ _NOTATIONS: dict[str, type[Ndjson | ServerSentEvents | RawText]] = {
 }
 
 
-def _wanted(call: Call, query: Query) -> LogQuery:
+def _wanted(call: Call, query: Query, whose: dict[str, Any]) -> LogQuery:
     """The query of the store. A resumed stream goes on where it was, whatever its address says."""
     after = resumed(call, query)
     before = query.cursor("before")
@@ -68,18 +133,29 @@ def _wanted(call: Call, query: Query) -> LogQuery:
     limit = query.number("limit", low=1, high=MAX_LINES)
     newest = DEFAULT_TAIL if tail is None else tail
     return LogQuery(
-        worker_id=call.params["id"],
+        **whose,
         limit=newest if after is None else limit or PAGE,
         after=after,
         stream=cast("Literal['stdout', 'stderr'] | None", query.word("stream", ("stdout", "stderr"))),
-        ordinal=_ordinal(call, query),
         run=query.text("run"),
         since=query.moment("since"),
         until=query.moment("until"),
         before=before,
         grep=_words(query, "grep"),
+        ignore_case=query.word("case", ("ignore", "exact")) == "ignore",
+        invert=query.flag("invert"),
         levels=tuple(word.casefold() for word in _words(query, "level")),
+        **_kinds(query),
     )
+
+
+def _kinds(query: Query) -> dict[str, Any]:
+    """Those asked for; without, what the worker printed and where something of it is missing."""
+    kinds = _words(query, "kind")
+    for kind in kinds:
+        if kind not in KINDS:
+            query.refuse("kind", f"expected some of {', '.join(KINDS)}")
+    return {"kinds": kinds} if kinds else {}
 
 
 def _words(query: Query, name: str) -> tuple[str, ...]:
@@ -101,23 +177,33 @@ def _ordinal(call: Call, query: Query) -> int | None:
     return int(ordinal)
 
 
-async def _read(call: Call, wanted: LogQuery) -> Batch:
-    """The lines, or 404 where neither a worker nor a line of this name is known."""
-    batch = await call.ports.records.logs(wanted)
-    if batch is None:
-        raise ApiProblem(status=404, code="unknown_worker", detail=f"there is no worker {wanted.worker_id}")
-    return batch
-
-
 class _Tail:
     """Where one follower of a log stands."""
 
-    def __init__(self, call: Call, wanted: LogQuery) -> None:
-        self._call = call
-        self._wanted = wanted
+    def __init__(self, question: _Question) -> None:
+        self._question = question
+        self._more: dict[str, Any] = {}
 
     async def read(self) -> Batch:
         """What is new."""
-        batch = await _read(self._call, self._wanted)
-        self._wanted = replace(self._wanted, after=batch.cursor, limit=PAGE)
+        batch = await self._question.read(**self._more)
+        self._more = {"after": batch.cursor, "limit": PAGE}
         return batch
+
+
+class _Past:
+    """Where one download stands: it ends with the newest line that there was when it began."""
+
+    def __init__(self, question: _Question) -> None:
+        self._question = question
+        self._after = question.wanted.after or 0
+        self._last: int | None = None
+
+    async def read(self) -> Batch:
+        """The next page."""
+        if self._last is None:
+            self._last = (await self._question.read(limit=0, after=None)).cursor
+        batch = await self._question.read(limit=DOWNLOAD_PAGE, after=self._after)
+        self._after, last = batch.cursor, self._last
+        entries = tuple(entry for entry in batch.entries if entry.cursor <= last)
+        return replace(batch, entries=entries, more=batch.more and batch.cursor < last)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from controller.api.contracts import CONTRACTS, Answer, Contract, Parameter, schema_of
+from controller.api.contract import Answer, Contract, Parameter
+from controller.api.contracts import CONTRACTS, schema_of
 from controller.api.responses import PROBLEM
 from controller.api.shapes import SHAPES, named
 

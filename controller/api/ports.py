@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from controller.api.log_query import LogQuery
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
 from controller.core.heartbeats import Beat
 from controller.core.plan import Plan
@@ -68,35 +69,14 @@ class Batch:
     `cursor`: everything up to it has been considered, so it is where to go on (`after`); with no entries it is the
     newest record there is, matching or not (0 in an empty store). `more`: further matching entries can be read now.
     `start`: from there on everything has been considered, so it is where to go back from (`before`); None: from the
-    oldest, or nobody asked.
+    oldest, or nobody asked. `is_cut`: it was stopped because it took long, not because there were enough.
     """
 
     entries: tuple[Entry, ...]
     cursor: int
     more: bool = False
     start: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogQuery:
-    """Which log lines. With `after`: the first `limit` lines beyond it. Without: the newest `limit` lines.
-
-    With `before`: the newest ones up to there. `since` and `until` in seconds since the epoch, both inclusive.
-    `ordinal`, `stream`, `run`: None is all. `grep`: all these texts are in the line. `levels`: one of them is
-    its level.
-    """
-
-    worker_id: str
-    limit: int
-    after: int | None = None
-    stream: Literal["stdout", "stderr"] | None = None
-    ordinal: int | None = None
-    run: str | None = None
-    since: float | None = None
-    until: float | None = None
-    before: int | None = None
-    grep: tuple[str, ...] = ()
-    levels: tuple[str, ...] = ()
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

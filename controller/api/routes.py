@@ -97,6 +97,7 @@ TABLE: tuple[Route, ...] = (
     _route("POST", "/api/v1/batches/{id}/retry", batches.retry_batch, "operator"),
     _route("GET", "/api/v1/operations/{id}", actions.show_operation, "viewer"),
     _route("GET", "/api/v1/metrics-history", history.show_history, "viewer"),
+    _route("GET", "/api/v1/logs", logs.search_logs, "viewer"),
     _route("GET", "/api/v1/events", events.list_events, "viewer"),
     _route("GET", "/api/v1/stream", stream.show_stream, "viewer"),
     _route("GET", "/api/v1/plan", plan.show_plan, "viewer"),

@@ -23,6 +23,7 @@ from aiohttp import web
 from controller.api.bells import Bells, PacedBell
 from controller.api.call import Call
 from controller.api.chosen import Chosen
+from controller.api.log_query import LogQuery
 from controller.api.plan import plan_document
 from controller.api.ports import (
     ENDED_BATCHES,
@@ -32,7 +33,6 @@ from controller.api.ports import (
     Document,
     Entry,
     EventQuery,
-    LogQuery,
     Topic,
 )
 from controller.api.problem import suggestion, unknown_worker

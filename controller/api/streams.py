@@ -4,7 +4,8 @@ Level-based: a follower keeps a cursor and no queue. Woken by its bell, it reads
 and waits again. So what a slow client costs is bounded by one batch, of which a piece at a time is written; a client
 that does not take a piece within the limit is dropped. A stream that ends by our side ends with one final record that
 says why (`{"error": PROBLEM}`), so that a client can tell the end from a cut; records are items otherwise. Server-sent
-events carry the cursor as their id, and a browser resumes with Last-Event-ID.
+events carry the cursor as their id, and a browser resumes with Last-Event-ID. A download is a stream without a bell:
+it ends, without a final record, where there is no more.
 
 The first reading happens before the response starts, so that its errors are real statuses.
 """
@@ -144,27 +145,35 @@ async def follow_bell(call: Call, notation: Notation, read: Reading, bell: Bell)
         bell.close()
 
 
-class _Stream:
-    """One stream while it is open."""
+async def download(call: Call, notation: Notation, read: Reading, file_name: str) -> web.StreamResponse:
+    """Stream until there is no more, for a file of this name: plain ASCII without quotes."""
+    with call.followers.place():
+        stream = _Stream(call, notation, read, None)
+        stream.response.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
+        return await stream.run()
 
-    def __init__(self, call: Call, notation: Notation, read: Reading, bell: Bell) -> None:
+
+class _Stream:
+    """One stream while it is open. Without a bell it ends where there is no more."""
+
+    def __init__(self, call: Call, notation: Notation, read: Reading, bell: Bell | None) -> None:
         self._call = call
         self._notation = notation
         self._read = read
         self._bell = bell
         self._limits = call.connection.limits
-        self._response = web.StreamResponse(headers=head(notation.media_type, call.request_id))
-        self._response.force_close()
+        self.response = web.StreamResponse(headers=head(notation.media_type, call.request_id))
+        self.response.force_close()
 
     async def run(self) -> web.StreamResponse:
         """From the first reading to the final record."""
         batch = await self._read()
-        await self._response.prepare(self._call.request)
+        await self.response.prepare(self._call.request)
         problem = await self._relay(batch)
         if problem is not None:
             document = problem.document(instance=self._call.path, request_id=self._call.request_id)
             await self._finish(self._notation.end(document))
-        return self._response
+        return self.response
 
     async def _relay(self, batch: Batch) -> ApiProblem | None:
         """The loop. What it returns ends the stream: None when nobody is there to hear it."""
@@ -193,6 +202,8 @@ class _Stream:
     async def _next_look(self, *, more: bool) -> Woken:
         """When to read again: at once while there is more, else at the bell, but never in a tight loop."""
         followers, lost = self._call.followers, self._call.connection.lost
+        if self._bell is None and not more:
+            return Woken.GONE  # A download is over; nobody waits for more.
         woken = await followers.wait(None, lost, 0 if more else self._limits.pause_s)
         if more or woken is not Woken.QUIET:
             return woken
@@ -206,14 +217,14 @@ class _Stream:
             await self._call.connection.patiently(self._written(data), self._limits.write_s)
 
     async def _written(self, data: bytes) -> None:
-        await self._response.write(data)
+        await self.response.write(data)
         await self._call.request.writer.drain()
 
     async def _finish(self, data: bytes) -> None:
         """Leave the final record in the buffer. It arrives if the client reads within the limit; then it is cut."""
         connection = self._call.connection
         try:
-            await connection.patiently(self._response.write_eof(data), self._limits.write_s / 10)
+            await connection.patiently(self.response.write_eof(data), self._limits.write_s / 10)
         except ConnectionError:
             pass  # nobody is there
         except ClientTooSlow:

@@ -1,72 +1,90 @@
-"""Log lines from the store, searched where the question has words in it. Blocking; runs in a thread.
+"""Log lines from the store, searched where the question has words in it: slice after slice, each a question of its own.
 
-The store selects by worker, stream, run and time, by index. Texts and levels are looked for here, page by page, as
-plain substrings: a search costs what it reads, and nothing that a person types can make it cost more. One answer reads
-at most MAX_SCANNED lines; it then says how far it came, and asking again from there goes on.
+Between two slices others ask, so a search through everything delays nobody. One answer searches for PATIENCE_S; it
+then says how far it came, and asking again from there goes on. What is not searched for, only shown, is found with the
+first slice.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.api.ports import LogQuery
-from controller.store import LogQuery as StoreLogQuery
-from controller.store.queries import MAX_LINES, Reader
-from controller.store.records import StoredLine
+from controller.api.log_query import LogQuery
+from controller.store.log_search import SLICE, LogFilter, Place
+from controller.store.queries import Reader
+from controller.store.records import LogSlice, StoredLine
 
-MAX_SCANNED = 100_000
-PAGE = 5_000
+PATIENCE_S = 1.0
+FIRST = 1_000
+"""Lines in the first slice, at least: most questions are about the newest lines."""
+
+Ask = Callable[[Callable[[], LogSlice]], Awaitable[LogSlice]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Lines, oldest first. `edge`: the last line that was considered, in the question's direction; None: all were."""
+    """Lines, oldest first. `edge`: the last line that was considered, in the question's direction; None: all were.
+
+    `is_cut`: it stopped because it took long, not because there were enough.
+    """
 
     lines: tuple[StoredLine, ...]
     edge: int | None
+    is_cut: bool = False
 
 
-def find_lines(reader: Reader, query: LogQuery) -> Lines:
-    """The lines that `query` asks for."""
+async def find_lines(
+    ask: Ask, reader: Reader, query: LogQuery, runs: tuple[str, ...] | None, patience_s: float = PATIENCE_S
+) -> Lines:
+    """The lines that `query` asks for; `runs` are those that its `run` means. `ask` puts one question to `reader`."""
     if query.limit == 0:
         return Lines(lines=(), edge=None)
-    forward = query.after is not None
-    by_time = not forward and (query.since is not None or query.until is not None)
-    is_search = bool(query.grep or query.levels)
-    # By time the store answers in the order of time, which no line's number continues: one page, as large as may be.
-    size = query.limit if not is_search else MAX_LINES if by_time else PAGE
-    left = MAX_SCANNED if is_search and not by_time else 0
+    wanted, forward = _filter(query, runs), query.after is not None
+    until = time.monotonic() + patience_s
     found: list[StoredLine] = []
-    edge = query.after if forward else query.before
-    while page := reader.log_tail(_stored(query, edge, size)):
-        left -= len(page)
-        edge = page[-1].id if forward else page[0].id
-        matching = [line for line in page if _matches(line, query)]
-        found = found + matching if forward else matching + found
-        if len(found) > query.limit:
-            found = found[: query.limit] if forward else found[-query.limit :]
-            edge = found[-1].id if forward else found[0].id
-        if left <= 0 or len(found) == query.limit:
+    edge, size = (query.after if forward else query.before), max(FIRST, query.limit)
+    while True:
+        place = Place(after=edge, size=size) if forward else Place(before=edge, size=size)
+        left = query.limit - len(found)
+        part = await ask(lambda place=place, left=left: reader.log_slice(wanted, place, left))  # type: ignore[misc]
+        found = [*found, *part.lines] if forward else [*part.lines, *found]
+        edge, size = part.edge, SLICE
+        if edge is None or len(found) >= query.limit:
             return Lines(lines=tuple(found), edge=edge)
-    return Lines(lines=tuple(found), edge=None)
+        if time.monotonic() >= until:
+            return Lines(lines=tuple(found), edge=edge, is_cut=True)
 
 
-def _stored(query: LogQuery, edge: int | None, size: int) -> StoreLogQuery:
-    instance = None if query.ordinal is None else f"{query.worker_id}/{query.ordinal}"
-    return StoreLogQuery(
-        worker_id=query.worker_id,
-        limit=size,
+def meant_runs(
+    word: str, live: Mapping[str, str | None], stored: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:  # fmt: skip
+    """The runs that `current` or `previous` means, of each instance. `stored`: those with lines, the newest first.
+
+    The current run is the one that its host tells of, whether it has printed anything or not; of an instance without,
+    the newest that printed. The previous one is the newest other.
+    """
+    found: list[str] = []
+    for instance in sorted({*live, *stored}):
+        runs = list(stored.get(instance, ()))
+        current = live.get(instance) or (runs[0] if runs else None)
+        chosen = [current] if word == "current" else [run for run in runs if run != current][:1]
+        found += [run for run in chosen if run is not None]
+    return tuple(found)
+
+
+def _filter(query: LogQuery, runs: tuple[str, ...] | None) -> LogFilter:
+    return LogFilter(
+        workers=query.workers if query.worker_id is None else (query.worker_id,),
+        instance=None if query.ordinal is None else f"{query.worker_id}/{query.ordinal}",
         stream=query.stream,
-        instance=instance,
-        run=query.run,
+        runs=runs,
+        kinds=query.kinds,
+        levels=query.levels,
         since=query.since,
         until=query.until,
-        after_id=edge if query.after is not None else None,
-        before_id=edge if query.after is None else None,
+        grep=query.grep,
+        ignore_case=query.ignore_case,
+        invert=query.invert,
     )
-
-
-def _matches(line: StoredLine, query: LogQuery) -> bool:
-    if query.levels and (line.level or "").casefold() not in query.levels:
-        return False
-    return all(text in line.text for text in query.grep)

@@ -6,13 +6,15 @@ The half of the desk that knows the store; `is_known` is the other half's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from controller.api.ports import Batch, Document, Entry, EventQuery, LogQuery, StoreUnavailable
+from controller.api.log_query import LogQuery
+from controller.api.ports import Batch, Document, Entry, EventQuery, StoreUnavailable
 from controller.core.views import rfc3339
-from controller.desk.log_search import Lines, find_lines
+from controller.desk.log_search import find_lines, meant_runs
+from controller.store import LogQuery as StoreLogQuery
 from controller.store import Store, StoreError
 from controller.store.records import OperationRow, StoredEvent, StoredLine
 
@@ -29,19 +31,36 @@ class Shelf(ABC):
     def is_known(self, worker_id: str) -> bool:
         """Whether there is a spec or a slot of this name."""
 
+    @abstractmethod
+    def live_runs(self, worker_id: str | None) -> Mapping[str, str | None]:
+        """The newest run of each instance as its host told it; of one worker or of all. None: it has none."""
+
     async def logs(self, query: LogQuery) -> Batch | None:
         """See ports.Records."""
-        head, found = await self._read(self._lines, query)
-        if not found.lines and query.after is None and not self.is_known(query.worker_id):
-            anything = LogQuery(worker_id=query.worker_id, limit=1)
-            if query == anything or not (await self._read(self._lines, anything))[1].lines:
-                return None
+        # The head is read first: what is stored in between is found again from there, never skipped.
+        head = (await self._read(self.store.reader.heads)).log_id
+        found = await find_lines(self._read, self.store.reader, query, await self._runs(query))
+        if not found.lines and query.after is None and not await self._is_heard_of(query.worker_id):
+            return None
         entries = tuple(Entry(cursor=line.id, item=log_item(line)) for line in found.lines)
         if query.after is not None:
             if found.edge is not None and found.edge < head:
-                return Batch(entries=entries, cursor=found.edge, more=True)
+                return Batch(entries=entries, cursor=found.edge, more=True, is_cut=found.is_cut)
             return Batch(entries=entries, cursor=max(head, query.after, found.edge or 0))
-        return Batch(entries=entries, cursor=max(head, entries[-1].cursor if entries else 0), start=found.edge)
+        newest = max(head, entries[-1].cursor if entries else 0)
+        return Batch(entries=entries, cursor=newest, start=found.edge, is_cut=found.is_cut)
+
+    async def _is_heard_of(self, worker_id: str | None) -> bool:
+        """Whether it is known now, or was so long that something of it is stored."""
+        if worker_id is None or self.is_known(worker_id):
+            return True
+        return bool(await self._read(self.store.reader.log_tail, StoreLogQuery(worker_id=worker_id, limit=1)))
+
+    async def _runs(self, query: LogQuery) -> tuple[str, ...] | None:
+        if query.run not in {"current", "previous"}:
+            return None if query.run is None else (query.run,)
+        stored = await self._read(self.store.reader.latest_runs, query.worker_id)
+        return meant_runs(query.run, self.live_runs(query.worker_id), stored)
 
     async def log_feed(self, after: int | None, limit: int) -> Batch:
         """See ports.Records."""
@@ -82,10 +101,6 @@ class Shelf(ABC):
             return tuple(reversed(await self._read(lambda: self.store.reader.operations(limit=200))))
         except StoreUnavailable:
             return ()
-
-    def _lines(self, query: LogQuery) -> tuple[int, Lines]:
-        # The head is read first: what is stored in between is found again from there, never skipped.
-        return self.store.reader.heads().log_id, find_lines(self.store.reader, query)
 
     def _events(self, query: EventQuery) -> tuple[int, list[StoredEvent]]:
         reader = self.store.reader

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from controller.agent.failpoints import failpoint
@@ -225,6 +225,13 @@ class Desk(Shelf):
     def is_known(self, worker_id: str) -> bool:
         """Whether there is a spec or a slot of this name."""
         return not self._picture(worker_id).is_gone
+
+    def live_runs(self, worker_id: str | None) -> Mapping[str, str | None]:
+        """See Shelf."""
+        if worker_id is not None:
+            return {slot.seen.instance: slot.seen.run for slot in self._picture(worker_id).slots}
+        instances = [instance for item in self._lookout.workers() for instance in item["instances"]]
+        return {str(instance["instance"]): instance["run"] for instance in instances}
 
     def _check_read(self) -> None:
         """Before the specs are read nobody can say that a worker does not exist."""

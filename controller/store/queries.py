@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.errors import explained
 from controller.store.history import HistoryQuery, Span, span_of, spans_of
-from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of
+from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of, workers_with_lines
 from controller.store.records import (
     ConfigRow,
     Heads,
@@ -116,8 +116,7 @@ class Reader:
             elif found or reach.is_last:
                 edge = None if reach.is_last else reach.far
             else:
-                known = self.log_workers() if wanted.workers is None and _has_span(wanted) else ()
-                edge = next_in_time(connection, wanted, reach, known)
+                edge = next_in_time(connection, wanted, reach)
         return LogSlice(lines=tuple(found if reach.forward else found[::-1]), edge=edge)
 
     def latest_runs(self, worker_id: str | None = None) -> dict[str, tuple[str, ...]]:
@@ -153,15 +152,8 @@ class Reader:
 
     def log_workers(self) -> tuple[str, ...]:
         """All workers that have log lines, sorted; also those whose spec is long gone."""
-        found: list[str] = []
-        column = worker_logs.c.worker_id
         with self._reading() as connection:
-            # One step in the index per worker: DISTINCT would read the whole of it.
-            worker_id = connection.scalar(select(func.min(column)))
-            while worker_id is not None:
-                found.append(worker_id)
-                worker_id = connection.scalar(select(func.min(column)).where(column > worker_id))
-        return tuple(found)
+            return workers_with_lines(connection)
 
     # --- events -----------------------------------------------------------------------------------------------
 
@@ -285,10 +277,6 @@ def _tail(query: LogQuery) -> Select[Any]:
     else:
         statement = statement.order_by(table.id.desc())
     return statement.limit(_bounded(query.limit, MAX_LINES))
-
-
-def _has_span(wanted: LogFilter) -> bool:
-    return wanted.since is not None or wanted.until is not None
 
 
 def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:

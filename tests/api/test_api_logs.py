@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from controller.api.ports import LogQuery
+from controller.api.log_query import LogQuery
 from controller.api.streams import PIECE
 from tests.api.api_site import Site, fault, problem, told, until
-from tests.fakes.api_ports import line
+from tests.fakes.api_ports import line, worker
 
 PATH = "/api/v1/workers/web/logs"
 
@@ -24,7 +24,12 @@ async def test_the_newest_lines_come_oldest_first_with_the_cursor_to_go_on(site:
 
     answer = await site.get(PATH + "?tail=2")
 
-    assert answer.json == {"items": [line("two"), line("three")], "next_cursor": "3", "prev_cursor": "2"}
+    assert answer.json == {
+        "items": [line("two"), line("three")],
+        "next_cursor": "3",
+        "prev_cursor": "2",
+        "stopped_early": False,
+    }
 
 
 async def test_after_pages_forward_and_the_cursor_never_ends(site: Site) -> None:
@@ -33,9 +38,9 @@ async def test_after_pages_forward_and_the_cursor_never_ends(site: Site) -> None
     pages = [(await site.get(f"{PATH}?after={after}&limit=2")).json for after in (0, 2, 3)]
 
     assert pages == [
-        {"items": [line("one"), line("two")], "next_cursor": "2", "prev_cursor": None},
-        {"items": [line("three")], "next_cursor": "3", "prev_cursor": None},
-        {"items": [], "next_cursor": "3", "prev_cursor": None},
+        {"items": [line("one"), line("two")], "next_cursor": "2", "prev_cursor": None, "stopped_early": False},
+        {"items": [line("three")], "next_cursor": "3", "prev_cursor": None, "stopped_early": False},
+        {"items": [], "next_cursor": "3", "prev_cursor": None, "stopped_early": False},
     ]
 
 
@@ -147,7 +152,8 @@ async def test_lines_of_a_worker_that_is_gone_stay_readable(site: Site) -> None:
     site.ports.say(line("farewell"))
     site.ports.drop("web")
 
-    assert (await site.get(PATH)).json == {"items": [line("farewell")], "next_cursor": "1", "prev_cursor": "1"}
+    last = {"next_cursor": "1", "prev_cursor": "1", "stopped_early": False}
+    assert (await site.get(PATH)).json == {"items": [line("farewell")], **last}
 
 
 async def test_followed_lines_begin_with_the_tail_and_go_on(site: Site) -> None:
@@ -229,3 +235,69 @@ async def test_before_pages_back_to_the_beginning(site: Site) -> None:
         query = f"tail=2&before={page['prev_cursor']}"
 
     assert pages == [["line 3", "line 4"], ["line 1", "line 2"], ["line 0"], []]
+
+
+async def test_lines_are_searched_in_either_case_inverted_and_by_kind(site: Site) -> None:
+    site.ports.say(line("GET /"), line("put /"), line("it ended", kind="lifecycle"), line("2 missing", kind="gap"))
+
+    async def texts(query: str) -> list[str]:
+        return [item["text"] for item in (await site.get(f"{PATH}?{query}")).json["items"]]
+
+    assert await texts("") == ["GET /", "put /", "2 missing"]
+    assert await texts("kind=lifecycle&kind=line") == ["GET /", "put /", "it ended"]
+    assert await texts("grep=get&case=ignore") == ["GET /"]
+    assert await texts("grep=get&case=ignore&grep=miss&invert=1") == ["put /"]
+    assert (await site.get(f"{PATH}?kind=lines")).json["detail"].endswith("line, gap, lifecycle, task, error")
+
+
+async def test_lines_of_several_and_of_all_workers_come_in_the_order_of_their_storing(site: Site) -> None:
+    for name, labels in (("db", {"tier": "back"}), ("mail", {"tier": "back", "zone": "a"})):
+        site.ports.put(worker(name, labels=labels))
+    site.ports.say(
+        line("one"), line("two", worker_id="db"), line("three", worker_id="mail"), line("gone", worker_id="x")
+    )
+
+    async def texts(query: str) -> list[str]:
+        return [item["text"] for item in (await site.get(f"/api/v1/logs?{query}")).json["items"]]
+
+    assert await texts("") == ["one", "two", "three", "gone"]
+    assert await texts("worker=web&worker=mail") == ["one", "three"]
+    assert await texts("worker=x") == ["gone"]
+    assert await texts("selector=tier=back") == ["two", "three"]
+    assert await texts("selector=tier=back,zone") == await texts("selector=tier&worker=mail&worker=web") == ["three"]
+    assert await texts("selector=nowhere") == []
+    answer = await site.get("/api/v1/logs?worker=nope")
+    assert told(answer) == problem(404, "unknown_worker", "there is no worker nope", "/api/v1/logs")
+    async with site.follow("/api/v1/logs?follow=1&selector=tier=back&tail=0") as follower:
+        site.ports.say(line("no"), line("yes", worker_id="db"))
+        assert await follower.items() == [line("yes", worker_id="db")]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "name"),
+    [("*/*", "text/plain; charset=utf-8", "web.log"), ("application/x-ndjson", "application/x-ndjson", "web.ndjson")],
+)
+async def test_a_download_is_all_that_matches_page_by_page(
+    site: Site, accept: str, media_type: str, name: str
+) -> None:  # fmt: skip
+    site.ports.say(*(line(f"line {n}") for n in range(4500)), line("other", worker_id="db"))
+
+    answer = await site.get(f"{PATH}?download=1&grep=line", Accept=accept)
+
+    assert (answer.media_type, answer.headers["Content-Disposition"]) == (media_type, f'attachment; filename="{name}"')
+    rows = answer.body.decode().splitlines()
+    assert [json.loads(row)["text"] if "x-" in accept else row for row in rows] == [f"line {n}" for n in range(4500)]
+    asked = [query for query in site.ports.queries if isinstance(query, LogQuery)]
+    assert [query.limit for query in asked] == [0, 2000, 2000, 2000]
+
+
+@pytest.mark.parametrize("query", ["download=1&tail=5", "download=1&before=5", "follow=1&download=1"])
+async def test_a_download_has_no_bounds_but_its_conditions(site: Site, query: str) -> None:
+    assert (await site.get(f"{PATH}?{query}")).status == 400
+
+
+async def test_a_search_that_took_long_says_so(site: Site) -> None:
+    site.ports.say(line("one"))
+    site.ports.is_cut = True
+
+    assert (await site.get(PATH)).json["stopped_early"] is True

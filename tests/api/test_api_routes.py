@@ -54,6 +54,7 @@ operator POST /api/v1/batches/{id}/cancel
 operator POST /api/v1/batches/{id}/retry
 viewer   GET  /api/v1/operations/{id}
 viewer   GET  /api/v1/metrics-history
+viewer   GET  /api/v1/logs
 viewer   GET  /api/v1/events
 viewer   GET  /api/v1/stream
 viewer   GET  /api/v1/plan

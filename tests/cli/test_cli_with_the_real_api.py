@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from controller.api.listen import parse_listen
-from controller.api.ports import LogQuery, Refused, StoreUnavailable, Topic
+from controller.api.log_query import LogQuery
+from controller.api.ports import Refused, StoreUnavailable, Topic
 from controller.api.server import ApiServer
 from controller.cli.errors import Exit
 from controller.cli.main import root

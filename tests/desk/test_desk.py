@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from controller.api.log_query import LogQuery
 from controller.api.ports import (
     Accepted,
     ActionWish,
     EventQuery,
-    LogQuery,
     Refused,
     StoreUnavailable,
     Topic,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.api.changes import BellTower, EventBell
+from controller.api.log_query import LogQuery
 from controller.api.ports import (
     Accepted,
     ActionWish,
@@ -23,7 +24,6 @@ from controller.api.ports import (
     EventQuery,
     Health,
     HistoryWish,
-    LogQuery,
     Ports,
     Refused,
     Sender,
@@ -207,6 +207,7 @@ class FakePorts:
     def __init__(self, *workers: Json) -> None:
         self.items = {item["worker_id"]: item for item in workers}
         self.lines: list[Entry] = []
+        self.is_cut = False
         self.happened: list[Entry] = []
         self.operations: dict[str, Json] = {}
         self.state = healthy()
@@ -380,19 +381,24 @@ class FakePorts:
     async def logs(self, query: LogQuery) -> Batch | None:
         self._check()
         self.queries.append(query)
-        known = query.worker_id in self.items or any(e.item["worker_id"] == query.worker_id for e in self.lines)
+        known = query.worker_id is None or (
+            query.worker_id in self.items or any(e.item["worker_id"] == query.worker_id for e in self.lines)
+        )
         wanted = {"worker_id": query.worker_id, "stream": query.stream, "run": query.run}
         lines = [
             entry
             for entry in self.lines
-            if all(text in entry.item["text"] for text in query.grep)
+            if _holds(entry.item["text"], query)
+            and entry.item["kind"] in query.kinds
+            and (query.workers is None or entry.item["worker_id"] in query.workers)
             and (not query.levels or entry.item["level"] in query.levels)
             and (query.before is None or entry.cursor < query.before)
         ]
         batch = _select(lines, query.after, query.limit, wanted)
         start = batch.entries[0].cursor if batch.entries and query.after is None else None
         newest = self.lines[-1].cursor if self.lines else 0
-        return replace(batch, start=start, cursor=batch.cursor if batch.more else newest) if known else None
+        cursor = batch.cursor if batch.more else newest
+        return replace(batch, start=start, cursor=cursor, is_cut=self.is_cut) if known else None
 
     async def log_feed(self, after: int | None, limit: int) -> Batch:
         """See ports.Records."""
@@ -445,6 +451,12 @@ class FakePorts:
     def _check(self) -> None:
         if self.broken is not None:
             raise self.broken
+
+
+def _holds(text: str, query: LogQuery) -> bool:
+    """Whether the line is searched for by its words."""
+    text, words = (text.casefold(), [one.casefold() for one in query.grep]) if query.ignore_case else (text, query.grep)
+    return not any(one in text for one in words) if query.invert else all(one in text for one in words)
 
 
 def _select(entries: Sequence[Entry], after: int | None, limit: int, wanted: Mapping[str, Any]) -> Batch:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.store import Store
+from controller.store import Reader, Store
+from controller.store.engine import locate, reader_engine
 from controller.store.log_search import LogFilter, Place
 from tests.store.store_builders import line, log_batch
 
@@ -103,6 +104,13 @@ def test_a_span_of_time_has_both_ends_and_what_is_outside_is_skipped(filled: Sto
     assert walked(filled, Place(size=5), since=1056.0) == [[56, 57, 58, 59, 60], []]
     assert walked(filled, Place(after=0, size=5), since=1052.0, workers=("web",)) == [[], [54, 57, 60]]
     assert walked(filled, Place(after=0, size=5), until=1004.0) == [[1, 2, 3, 4], []]
+
+
+def test_a_search_takes_one_connection(filled: Store, target: str) -> None:
+    reader = Reader(reader_engine(locate(target), 1))
+    found = reader.log_slice(LogFilter(workers=None, until=1002.0), Place(size=5), 100)
+    assert (found.lines, found.edge) == ((), 3)
+    reader.close()
 
 
 def test_a_word_is_plain_text_in_either_case_where_asked(store: Store) -> None:

@@ -1,0 +1,54 @@
+"""What a search of log lines means and how far it goes, below the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.api.log_query import LogQuery
+from controller.desk.log_search import FIRST, Lines, find_lines, meant_runs
+from controller.store import Store, open_store
+from controller.store.records import Line, LogBatch, LogSlice
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """One needle, the oldest of 2,500 lines."""
+    opened = open_store(str(tmp_path / "workerctl.db"))
+    lines = [Line(at=1.0 + n, text="hay" if n else "needle", byte_offset=n) for n in range(2500)]
+    batch = LogBatch(run="r1", stream="stdout", slot="web/0", from_offset=0, to_offset=2500, lines=lines)
+    assert opened.writer.submit(batch)
+    assert opened.writer.flush(10)
+    yield opened
+    opened.close()
+
+
+async def ask(question: Callable[[], LogSlice]) -> LogSlice:
+    return question()
+
+
+async def search(store: Store, *, patience_s: float, before: int | None = None) -> Lines:
+    query = LogQuery(worker_id="web", limit=10, grep=("needle",), before=before)
+    return await find_lines(ask, store.reader, query, None, patience_s)
+
+
+async def test_a_search_that_takes_long_stops_after_a_slice_and_goes_on_from_there(store: Store) -> None:
+    cut = await search(store, patience_s=0)
+    assert cut == Lines(lines=(), edge=2501 - FIRST, is_cut=True)
+    further = await search(store, patience_s=0, before=cut.edge)
+    assert further == Lines(lines=(), edge=2501 - 2 * FIRST, is_cut=True)
+    last = await search(store, patience_s=0, before=further.edge)
+    assert ([one.text for one in last.lines], last.edge, last.is_cut) == (["needle"], None, False)
+    whole = await search(store, patience_s=60)
+    assert ([one.text for one in whole.lines], whole.edge, whole.is_cut) == (["needle"], None, False)
+
+
+@pytest.mark.parametrize(
+    ("word", "runs"), [("current", ("fresh", "b2", "c1")), ("previous", ("a2", "b1"))]
+)  # fmt: skip
+def test_current_and_previous_runs_are_meant_for_each_instance(word: str, runs: tuple[str, ...]) -> None:
+    live = {"web/0": "fresh", "web/1": "b2", "web/3": None}
+    stored = {"web/0": ("a2", "a1"), "web/1": ("b2", "b1"), "web/2": ("c1",)}
+    assert meant_runs(word, live, stored) == runs
