@@ -87,7 +87,7 @@ class Container:
         for parent in (root, *root.parents[:3]):
             parent.chmod(parent.stat().st_mode | 0o011)
         shutil.copy(CANARY, root / "canary.py")
-        self.add("web", "--child")
+        self.add("web")
         self.id = engine.run(
             "--volume", f"{self._specs}:/etc/workerctl/specs", "--volume", f"{self.slots}:/slots",
             "--volume", f"{root / 'canary.py'}:/canary.py:ro", "--health-interval=1s", image,
