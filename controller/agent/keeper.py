@@ -205,6 +205,7 @@ class Keeper:
             failpoint("keeper.before_record")
             self._records.write(run)
             failpoint("keeper.after_record")
+            release(child)
         except OSError as error:
             abandon(child)
             self._groups.leave(request.cgroup)
@@ -214,7 +215,6 @@ class Keeper:
         self._add(run)
         self._poller.watch(run.errors, self._exec_decided, run)
         self._poller.watch(run.pidfd, self._leader_changed, run)
-        release(child)
         failpoint("keeper.after_go")
 
     def _signal(self, run: Run, number: int, *, group: bool) -> None:

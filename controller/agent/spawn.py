@@ -74,13 +74,14 @@ def descriptor_limit() -> int:
 
 
 def release(child: Child) -> None:
-    """Let it exec. A child that failed in its setup is gone already: its report says so."""
-    try:
+    """Let it exec. A child that failed in its setup is gone already: its report says so.
+
+    Raises OSError where the kernel cannot take the word now. The child waits on, and is to be abandoned: at the end of
+    its pipe it would leave with 0, as if it had run.
+    """
+    with contextlib.suppress(BrokenPipeError):
         os.write(child.go, b"\n")
-    except BrokenPipeError:
-        pass
-    finally:
-        os.close(child.go)
+    os.close(child.go)
 
 
 def abandon(child: Child) -> None:

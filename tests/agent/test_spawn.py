@@ -9,6 +9,7 @@ import os
 import resource
 import select
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -345,3 +346,15 @@ def test_a_child_that_is_given_up_never_runs(tmp_path: Path) -> None:
     abandon(child)
     assert os.waitpid(child.pid, 0)[1] == signal.SIGKILL
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_child_that_cannot_be_told_to_go_on_is_still_ours_to_abandon() -> None:
+    """At the end of its pipe it would leave with 0: a worker that never ran would have completed."""
+    read, write = os.pipe()
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        child = Child(process.pid, -1, os.open("/dev/full", os.O_WRONLY), read)
+        with pytest.raises(OSError, match="No space left"):
+            release(child)
+        abandon(child)
+        assert process.wait(10) == -signal.SIGKILL
+    os.close(write)
