@@ -65,7 +65,7 @@ mkdir /var/lib
 mount -t tmpfs -o mode=755 opt /opt
 ln -s /mnt/workerctl /opt/workerctl
 mkdir /run/units
-cp {repository}/deploy/systemd/*.service /mnt/units/* /run/units/
+cp -r {repository}/deploy/systemd/*.service /mnt/units/* /run/units/
 export SYSTEMD_UNIT_PATH=/run/units SYSTEMD_GENERATOR_PATH=/run/none
 exec /lib/systemd/systemd --unit=judge.service --log-target=console --show-status=no
 """
@@ -85,6 +85,10 @@ def prepare(back: Path) -> None:
     (back / "units").mkdir()
     for name in TARGETS:
         (back / f"units/{name}.target").write_text(f"[Unit]\nDescription={name}\nDefaultDependencies=no\n")
+    # There is no journal; what the controller says is for the story of a failure.
+    told = back / "units/workerctl.service.d"
+    told.mkdir()
+    (told / "told.conf").write_text("[Service]\nStandardOutput=append:/mnt/told\nStandardError=append:/mnt/told\n")
     judge = JUDGE.format(repository=e2e_vm.REPOSITORY, python=sys.executable, program=SCENARIOS)
     (back / "units/judge.service").write_text(judge)
 
@@ -180,4 +184,4 @@ def test_a_kill_of_the_groups_ends_the_workers_too_and_each_is_started_once(answ
 
 
 def test_a_graceful_end_on_the_same_state_leaves_nothing(answers: dict[str, Any]) -> None:
-    assert seen(answers, "ended") == {"wrong": [], "codes": [0], "agent": "inactive"}
+    assert seen(answers, "ended") == {"wrong": [], "codes": [0]}

@@ -169,7 +169,7 @@ def ended(site: Unit) -> Facts:
     site.until_running("web", "idle", patience_s=PATIENCE_S)
     site.stop()
     exits = {code for book in site.journals().values() for _, code in book.exits[-1:]}
-    return {"wrong": site.close(), "codes": sorted(exits), "agent": show(AGENT, "ActiveState")}
+    return {"wrong": site.close(), "codes": sorted(exits)}
 
 
 def lo_up() -> None:
@@ -192,7 +192,8 @@ def main() -> None:
             answer[scenario.__name__] = scenario(site)
         except Exception:
             units = systemctl("status", "--no-pager", "--lines=0", CONTROLLER, AGENT)
-            answer["error"] = f"{scenario.__name__}: {traceback.format_exc()}\n{units}\n{site.story()[-6000:]}"
+            told = Path("/mnt/told").read_text(errors="replace")[-6000:]
+            answer["error"] = f"{scenario.__name__}: {traceback.format_exc()}\n{units}\n{told}\n{site.story()[-6000:]}"
             break
     Path("/mnt/answer.json").write_text(json.dumps(answer))
 
