@@ -27,7 +27,8 @@ ANSWER_S = 30.0
 SILENCE_S = 60.0
 
 Item = dict[str, Any]  # an object as the API sends it
-Query = Mapping[str, str | int | None]
+Query = Mapping[str, str | int | tuple[str, ...] | None]
+"""Parameters by name; several values of one in a tuple."""
 
 
 class AddressError(ValueError):
@@ -258,7 +259,7 @@ class Client:
 
 def _target(path: str, query: Query | None) -> str:
     given = {name: value for name, value in (query or {}).items() if value is not None}
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[StreamItem]:

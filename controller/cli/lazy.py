@@ -39,7 +39,7 @@ VERBS: dict[str, Verb] = {
     "status": Verb(path="status:status", section=SEE, help="Tell how a worker, or the fleet, is doing."),
     "describe": Verb(path="describe:describe", section=SEE, help="Tell everything about one worker: why, what next."),
     "tree": Verb(path="tree:tree", section=SEE, help="Draw what workers depend on, and who waits for whom."),
-    "logs": Verb(path="logs:logs", section=SEE, help="Show what a worker printed."),
+    "logs": Verb(path="logs:logs", section=SEE, help="Show what workers printed."),
     "events": Verb(path="events:events", section=SEE, help="Show what happened, and why."),
     "plan": Verb(path="plan:plan", section=SEE, help="Show what the controller would do now, and what it holds."),
     "start": Verb(path="act:start", section=ACT, help="Start workers: sets desired_state in their specs."),

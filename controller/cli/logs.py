@@ -1,33 +1,48 @@
-"""`workerctl logs NAME`: what a worker printed, as it printed it.
+"""`workerctl logs [NAME]...`: what workers printed, as they printed it; searched, followed, of one or of many.
 
 On a terminal the text is made safe (no escape, no bare CR, no change of direction reaches it) unless --raw; into a
 pipe it is as it was. A prefix stands only where several instances are shown. Gaps in the record and lost connections
-are told on standard error, so that standard output holds the worker's words alone.
+are told on standard error, so that standard output holds the workers' words alone; see log_lines.
+
+Lines of several workers are sorted by their times, page by page; what is followed comes as it is stored. A search that
+the server ends early is gone on with until there are enough lines or no more.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import click
 
 from controller.cli.client import Client, Item
-from controller.cli.common import client, examples, fetch_worker, known_ids, not_found, quoted, server_option
+from controller.cli.common import (
+    client,
+    examples,
+    fetch_worker,
+    known_ids,
+    not_found,
+    output_option,
+    quoted,
+    server_option,
+)  # fmt: skip
 from controller.cli.errors import CliError, Exit
 from controller.cli.follow import Stream
 from controller.cli.follow import follow as follow_stream
 from controller.cli.human import parse_duration, rfc3339
+from controller.cli.log_lines import Printer
 from controller.cli.names import worker_names
-from controller.cli.terminal import Terminal, neutralise, terminal
+from controller.cli.terminal import terminal
 
 DEFAULT_LINES = 100
 MAX_LINES = 10_000  # what the API gives at once
-_PREFIX_COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
+LEVELS = ("debug", "info", "warning", "error", "critical")  # as core.levels has them, from harmless to worst
 
 
-def _parse_since(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+def _parse_moment(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
     seconds = parse_duration(value)
@@ -39,15 +54,23 @@ def _parse_since(_ctx: click.Context, _parameter: click.Parameter, value: str | 
         raise click.BadParameter(f'"{value}": expected a duration (10m, 2h) or a time (2025-01-31T12:00)') from None
 
 
+def _and_worse(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else LEVELS[LEVELS.index(value) :]
+
+
 @click.command(
     epilog=examples(
         ("workerctl logs web", "the last 100 lines of all its instances"),
         ("workerctl logs web -f -n 0", "only what comes from now on"),
-        ("workerctl logs web --instance 2 --stream stderr", "one instance, one stream"),
-        ("workerctl logs web --since 10m | grep timeout", "raw text, for pipes"),
+        ("workerctl logs web mail -f", "two workers, each in its colour"),
+        ("workerctl logs --all --level error --since 2h", "what went wrong anywhere"),
+        ("workerctl logs -l tier=front --grep timeout", "a word, in all with a label"),
+        ("workerctl logs web --run previous", "what it printed before it was started anew"),
     )
 )
-@click.argument("name", shell_complete=worker_names)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=worker_names)
+@click.option("-l", "--selector", metavar="LABEL=VALUE", help="All workers with these labels, with commas between.")
+@click.option("--all", "everyone", is_flag=True, help="All workers, also those that are gone.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, also across restarts. Ctrl-C ends.")
 @click.option(
     "-n",
@@ -55,41 +78,131 @@ def _parse_since(_ctx: click.Context, _parameter: click.Parameter, value: str | 
     "tail",
     type=click.IntRange(0, MAX_LINES),
     metavar="N",
-    help=f"How many of the newest lines.  [default: {DEFAULT_LINES}; with --since all]",
+    help=f"How many of the newest lines.  [default: {DEFAULT_LINES}; with --since {MAX_LINES}]",
 )
+@click.option("--since", metavar="TIME", callback=_parse_moment, help="Only lines since: 10m, 2h, 2025-01-31T12:00.")
+@click.option("--until", metavar="TIME", callback=_parse_moment, help="Only lines until then.")
+@click.option("--grep", multiple=True, metavar="TEXT", help="Only lines with this text; repeated: with all of them.")
+@click.option("-i", "--ignore-case", is_flag=True, help="--grep takes either case.")
+@click.option("--invert", is_flag=True, help="Only lines with none of the texts of --grep.")
+@click.option("--level", type=click.Choice(LEVELS), callback=_and_worse, help="Only this level and worse.")
 @click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
 @click.option("--instance", metavar="N", help="Only this instance: its ordinal, or NAME/N.")
-@click.option("--since", metavar="TIME", callback=_parse_since, help="Only lines since: 10m, 2h, 2025-01-31T12:00.")
+@click.option("--run", metavar="RUN", help="Only this run of each instance: current, previous, or an id.")
+@output_option("raw", "json", default="raw")
+@click.option("-t", "--timestamps", is_flag=True, help="The time before each line.")
 @click.option("--no-prefix", is_flag=True, help="No `web/0 | ` before the lines of several instances.")
 @click.option("--raw", is_flag=True, help="Do not make escapes harmless on a terminal.")
 @server_option
-def logs(name: str, tail: int | None, follow: bool, **given: Any) -> None:
-    """Show what a worker printed."""
-    no_prefix, raw = given.pop("no_prefix"), given.pop("raw")
-    api, screen = client(), terminal()
-    query = {key: value for key, value in given.items() if value is not None}
+def logs(names: tuple[str, ...], follow: bool, tail: int | None, **given: Any) -> None:
+    """Show what workers printed."""
+    whose = _Whose(names=tuple(dict.fromkeys(names)), selector=given.pop("selector"), everyone=given.pop("everyone"))
+    whose.check(instance=given["instance"])
+    if follow and given["until"] is not None:
+        raise click.UsageError("a followed log has no end: leave out -f or --until")
+    api, printer, no_prefix = client(), _printer(given), given.pop("no_prefix")
+    printer.by_worker = whose.is_several
+    query = {**whose.query, **_conditions(given)}
     if "instance" in query:
-        query["instance"] = _instance(name, query["instance"])
-    past = {**query, "tail": _tail(tail, since="since" in query)}
-    path, doing = f"/api/v1/workers/{quoted(name)}/logs", f"get the logs of {name}"
-    printer = Printer(screen, safe=screen.tty and not raw)
+        query["instance"] = _instance(whose.names[0], str(query["instance"]))
     try:
-        page = api.get(path, past, doing=doing)
-        lines = page.get("items") or []
-        several = len({line.get("instance") for line in lines}) > 1
+        lines, cursor = _past(api, whose, query, _tail(tail, since="since" in query))
+        several = whose.is_several or len({line.get("instance") for line in lines}) > 1
         printer.prefixed = not no_prefix and (
-            several or (follow and "instance" not in query and _has_several(api, name))
+            several or (follow and "instance" not in query and _has_several(api, whose.names[0]))
         )
+        printer.make_room(lines)
         for line in lines:
             printer.show(line)
         if follow:
-            beyond = Stream(path=path, query={**query, "follow": "1"}, doing=doing, after=str(page["next_cursor"]))
+            beyond = Stream(path=whose.path, query={**query, "follow": "1"}, doing=whose.doing, after=cursor)
             follow_stream(api, beyond, printer.show)
     except CliError as error:
-        raise (not_found(name, known_ids(api)) if error.exit_code == Exit.NOT_FOUND else error) from None
+        raise (_unknown(api, whose, error) if error.exit_code == Exit.NOT_FOUND else error) from None
     printer.finish()
     if not lines:
-        click.echo(f"no lines of {name}" + (" match" if query else " yet"), err=True)
+        click.echo(f"no lines of {whose}" + (" match" if query.keys() - whose.query.keys() else " yet"), err=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whose:
+    """Of which workers lines are asked for."""
+
+    names: tuple[str, ...]
+    selector: str | None
+    everyone: bool
+
+    def check(self, *, instance: str | None) -> None:
+        """Raises UsageError where it does not say whose, or says it twice."""
+        if not (self.names or self.selector or self.everyone):
+            raise click.UsageError("name workers, choose them with -l SELECTOR, or ask for --all")
+        if self.everyone and (self.names or self.selector):
+            raise click.UsageError("--all stands alone: leave it out, or the names and -l")
+        if instance is not None and self.is_several:
+            raise click.UsageError("--instance is about one worker: name one, and leave out -l and --all")
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it may be more than one worker."""
+        return len(self.names) != 1 or self.selector is not None
+
+    @property
+    def path(self) -> str:
+        """Where the lines are."""
+        return "/api/v1/logs" if self.is_several else f"/api/v1/workers/{quoted(self.names[0])}/logs"
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """What tells the server whose."""
+        if not self.is_several:
+            return {}
+        chosen = {"worker": self.names or None, "selector": self.selector}
+        return {key: value for key, value in chosen.items() if value is not None}
+
+    @property
+    def doing(self) -> str:
+        """For errors: Cannot ..."""
+        return f"get the logs of {self}"
+
+    def __str__(self) -> str:
+        return ", ".join(self.names) or (f"workers with {self.selector}" if self.selector else "any worker")
+
+
+def _printer(given: dict[str, Any]) -> Printer:
+    screen = terminal()
+    printer = Printer(screen, safe=screen.tty and not given.pop("raw"))
+    printer.timed, printer.as_json = given.pop("timestamps"), given.pop("output") == "json"
+    if not given["invert"]:
+        printer.highlight(given["grep"], ignore_case=given["ignore_case"])
+    return printer
+
+
+def _conditions(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as parameters of the API."""
+    plain = {key: value for key, value in given.items() if value and key not in {"ignore_case", "invert"}}
+    flags = {"case": "ignore" if given["ignore_case"] else None, "invert": "1" if given["invert"] else None}
+    return plain | {key: value for key, value in flags.items() if value is not None}
+
+
+def _past(api: Client, whose: _Whose, query: Mapping[str, Any], tail: int) -> tuple[list[Item], str]:
+    """The newest lines, oldest first, and the cursor to follow from."""
+    page = api.get(whose.path, {**query, "tail": tail}, doing=whose.doing)
+    lines, cursor = list(page.get("items") or []), str(page["next_cursor"])
+    screen = terminal(err=True)
+    if page.get("stopped_early") and screen.tty:
+        click.echo(screen.paint("[searching further back; Ctrl-C ends]", "yellow", dim=True), err=True)
+    while page.get("stopped_early") and page.get("prev_cursor") and len(lines) < tail:
+        further = {**query, "tail": tail - len(lines), "before": page["prev_cursor"]}
+        page = api.get(whose.path, further, doing=whose.doing)
+        lines = [*(page.get("items") or []), *lines]
+    return sorted(lines, key=lambda line: str(line["at"])) if whose.is_several else lines, cursor
+
+
+def _unknown(api: Client, whose: _Whose, error: CliError) -> CliError:
+    """The error for a worker that does not exist, with near names where it is clear which one."""
+    known = known_ids(api)
+    missing = whose.names if len(whose.names) == 1 else [name for name in whose.names if name not in known]
+    return not_found(missing[0], known) if len(missing) == 1 else error
 
 
 def _tail(given: int | None, *, since: bool) -> int:
@@ -114,49 +227,3 @@ def _has_several(api: Client, name: str) -> bool:
         if error.exit_code != Exit.NOT_FOUND:
             raise
         return False  # its spec is gone; the lines may still be there
-
-
-class Printer:
-    """Prints log lines: joins the pieces of a long one, adds prefixes, makes it safe."""
-
-    def __init__(self, screen: Terminal, *, safe: bool) -> None:
-        self.prefixed = False
-        self._screen = screen
-        self._safe = safe
-        self._open: tuple[Any, ...] | None = None  # whose line has not ended yet
-
-    def show(self, line: Item) -> None:
-        """One line, or one piece of a line."""
-        text = str(line.get("text") or "")
-        if line.get("kind") == "gap":
-            self._note(line, text)
-            return
-        whose = (line.get("instance"), line.get("stream"), line.get("run"))
-        continues = self._open == whose
-        if not continues:
-            self.finish()
-        partial = bool(line.get("partial"))
-        self._open = whose if partial else None
-        shown = neutralise(text) if self._safe else text
-        prefix = "" if continues else self._prefix(line)
-        click.echo(prefix + shown, nl=not partial, color=True)
-
-    def finish(self) -> None:
-        """End a line that is still open."""
-        if self._open is not None:
-            click.echo()
-            self._open = None
-
-    def _note(self, line: Item, text: str) -> None:
-        self.finish()
-        screen = terminal(err=True)
-        note = f"[{line.get('instance')}: {neutralise(text)}]"
-        click.echo(screen.paint(note, "yellow", dim=True), err=True, color=screen.colour)
-
-    def _prefix(self, line: Item) -> str:
-        if not self.prefixed:
-            return ""
-        instance = str(line.get("instance") or line.get("worker_id") or "")
-        ordinal = instance.rpartition("/")[2]
-        colour = _PREFIX_COLOURS[int(ordinal) % len(_PREFIX_COLOURS)] if ordinal.isdecimal() else None
-        return f"{self._screen.paint(instance + ' |', colour)} "

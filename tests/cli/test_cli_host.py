@@ -230,7 +230,7 @@ def test_help_shows_a_topic_a_table_or_a_verb() -> None:
     assert shown(None, "help", "cli").startswith("# The command line\n")
     assert shown(None, "help", "cli.md") == shown(None, "help", "cli")
     assert "130  interrupted" in shown(None, "help", "exit-codes")
-    assert shown(None, "help", "logs").startswith("Usage: workerctl logs [OPTIONS] NAME\n")
+    assert shown(None, "help", "logs").startswith("Usage: workerctl logs [OPTIONS] [NAME]...\n")
 
 
 def test_help_on_what_there_is_not_suggests_the_near_one() -> None:

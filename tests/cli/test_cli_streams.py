@@ -8,7 +8,7 @@ import pytest
 
 from controller.cli.client import Client, parse_address
 from controller.cli.errors import CliError, Exit
-from controller.cli.logs import Printer
+from controller.cli.log_lines import Printer
 from controller.cli.plan import plan_lines
 from controller.cli.selection import Selection
 from controller.cli.watch import Picture, picture_lines

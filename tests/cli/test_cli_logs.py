@@ -1,0 +1,95 @@
+"""`workerctl logs` of several workers, searched, and as it looks; against the API itself where the API decides."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from controller.api.log_query import LogQuery
+from controller.cli.errors import Exit
+from controller.cli.log_lines import Printer
+from tests.cli.cli_site import COLOUR, SCREEN, run
+from tests.cli.test_cli_with_the_real_api import Site
+from tests.cli.test_cli_with_the_real_api import site as site  # noqa: PLC0414 - a fixture
+from tests.fakes import api_ports
+from tests.fakes.api_server import line
+
+
+def at(second: int, text: str, worker_id: str = "web", **more: Any) -> dict[str, Any]:
+    """A line of that second."""
+    when = f"2026-01-31T12:00:{second:02}.000Z"
+    return api_ports.line(text, at=when, worker_id=worker_id, instance=f"{worker_id}/0", **more)
+
+
+def test_lines_of_several_workers_are_merged_by_time_with_prefixes_of_one_width(site: Site) -> None:
+    site.ports.put(api_ports.worker("mailer", labels={"tier": "back"}))
+    site.ports.say(at(3, "three"), at(1, "one", "mailer"), at(2, "two", "mailer"), at(2, "gone", "old"))
+    merged = "mailer/0 | one\nmailer/0 | two\nweb/0    | three\n"
+    assert site.run("logs", "web", "mailer").stdout == merged
+    assert site.run("logs", "web", "mailer", "--no-prefix").stdout == "one\ntwo\nthree\n"
+    assert site.run("logs", "-l", "tier=back").stdout == "mailer/0 | one\nmailer/0 | two\n"
+    assert "old/0    | gone\n" in site.run("logs", "--all").stdout
+    assert [json.loads(row)["text"] for row in site.run("logs", "web", "-o", "json").stdout.splitlines()] == ["three"]
+    assert site.run("logs", "-l", "tier=none").stderr == "no lines of workers with tier=none yet\n"
+
+
+def test_every_condition_reaches_the_server(site: Site) -> None:
+    site.run(
+        "logs", "web", "--grep", "a", "--grep", "b", "-i", "--invert", "--level", "error", "--run", "previous",
+        "--until", "2025-01-31T12:00Z",
+    )  # fmt: skip
+    assert site.ports.queries[0] == LogQuery(
+        worker_id="web", limit=100, until=1738324800.0, grep=("a", "b"), ignore_case=True, invert=True,
+        levels=("error", "critical"), run="previous",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name workers, choose them with -l SELECTOR, or ask for --all"),
+        (["--all", "web"], "--all stands alone: leave it out, or the names and -l"),
+        (["web", "mail", "--instance", "0"], "--instance is about one worker: name one, and leave out -l and --all"),
+        (["web", "-f", "--until", "1h"], "a followed log has no end: leave out -f or --until"),
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(arguments: list[str], message: str) -> None:
+    result = run(None, "logs", *arguments)
+    assert (result.exit_code, message in result.stderr) == (Exit.USAGE, True)
+
+
+def test_of_several_names_the_wrong_one_is_told(site: Site) -> None:
+    result = site.run("logs", "web", "wbe")
+    assert (result.exit_code, 'there is no worker "wbe". Did you mean "web"?' in result.stderr) == (5, True)
+
+
+def test_a_search_that_the_server_ends_early_goes_on(site: Site) -> None:
+    site.ports.say(*(at(n, f"line {n}") for n in range(5)))
+    site.ports.is_cut = True
+    assert site.run("logs", "web", "-n", "4").stdout == "line 1\nline 2\nline 3\nline 4\n"
+    assert site.run("logs", "web", "-n", "9").stdout == "line 0\nline 1\nline 2\nline 3\nline 4\n"
+    assert [getattr(query, "before", None) for query in site.ports.queries] == [None, None, 1]
+
+
+def test_matches_stand_out_and_each_worker_keeps_its_colour(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(COLOUR, safe=True)
+    printer.highlight(["time", "timeout", "(x)"], ignore_case=True)
+    printer.prefixed = printer.by_worker = True
+    for name in ("web/0", "web/1", "db/0"):
+        printer.show(line("a TIMEOUT (x) x", name, worker_id=name.partition("/")[0]))
+    shown = capsys.readouterr().out.splitlines()
+    assert [row.partition("| ")[2] or row.partition("|\x1b[0m ")[2] for row in shown] == [
+        "a \x1b[31m\x1b[1mTIMEOUT\x1b[0m \x1b[31m\x1b[1m(x)\x1b[0m x"
+    ] * 3
+    first, second, third = (row.partition("m")[0] for row in shown)
+    assert first == second != third
+
+
+def test_a_time_may_stand_before_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(SCREEN, safe=True)
+    printer.timed = True
+    printer.show(at(1, "one"))
+    assert re.fullmatch(r"2026-0[12]-\d\d \d\d:\d\d:01 one\n", capsys.readouterr().out)
