@@ -164,7 +164,8 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     sending = forwarders(targets_of(settings), parts, desk, state.path)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
-        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches, forwarders=sending, history=history, api=api,
+        ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches,
+        forwarders=sending, history=history, api=api,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ from controller.first_process import leave_first_place
 @click.option(
     "--forward",
     metavar="URL,...",
-    help="Send log lines on too: loki+http://HOST:3100, otlp+http://HOST:4318, syslog+tcp://HOST:601. See `operations`.",
+    help="Send log lines on: loki+http://HOST:3100, otlp+http://HOST:4318, syslog+tcp://HOST:601; see operations.",
 )
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="The format of our own log.  [default: text]")
 def serve(**flags: Any) -> None:

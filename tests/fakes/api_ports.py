@@ -216,8 +216,8 @@ class FakePorts:
         self.broken: Exception | None = None
         self.history_wishes: list[HistoryWish] = []
         self.drawn: Json = {
-            "worker_id": "web", "since": "2026-01-31T12:00:00Z", "until": "2026-01-31T13:00:00Z", "step_s": 10, "times": [], "series": [],
-            "annotations": [],
+            "worker_id": "web", "since": "2026-01-31T12:00:00Z", "until": "2026-01-31T13:00:00Z", "step_s": 10,
+            "times": [], "series": [], "annotations": [],
         }  # fmt: skip
         self.wishes: list[ActionWish | tuple[str | None, str]] = []
         self.queries: list[LogQuery | EventQuery] = []
