@@ -156,7 +156,8 @@ async def _operation_response(call: Call, operation: Document, wait_s: float | N
     raise ApiProblem(
         status=504,
         code="still_under_way",
-        detail=f"the operation is {latest['state']} and goes on: {latest['detail']}",
+        detail=f"the operation is {latest['state']} and goes on"
+        + (f": {latest['detail']}" if latest["detail"] else ""),
         headers=headers,
         extra={"operation": dict(latest)},
     )

@@ -170,7 +170,7 @@ async def _response(call: Call, batch: Document, seconds: float | None) -> web.R
     raise ApiProblem(
         status=504,
         code="still_under_way",
-        detail=f"the batch goes on: {latest['detail']}",
+        detail="the batch goes on" + (f": {latest['detail']}" if latest["detail"] else ""),
         headers=headers,
         extra={"batch": dict(latest)},
     )

@@ -29,6 +29,8 @@ _TYPES: Mapping[str, str] = MappingProxyType(
     {
         "bool_type": "true or false",
         "dict_type": "an object",
+        "float_parsing": "a number",
+        "float_type": "a number",
         "int_type": "an integer",
         "list_type": "a list",
         "model_type": "an object",
@@ -171,12 +173,19 @@ def _no_constant(name: str) -> NoReturn:
 def _fault(entry: Any, model: type[BaseModel]) -> Fault:
     """One fault of a body, with a suggestion where a name is misspelt."""
     location = entry["loc"]
+    if _is_of_a_name(entry):
+        location = location[:-1]  # pydantic's "[key]" is no part of the body
     unknown = entry["type"] == "extra_forbidden"
     return Fault(
         message="unknown field" if unknown else _words(entry),
         pointer="".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location),
         hint=suggestion(str(location[-1]), model.model_fields) if unknown else None,
     )
+
+
+def _is_of_a_name(entry: Any) -> bool:
+    """Whether a key of a mapping is the fault, not what stands below it."""
+    return bool(entry["type"] == "string_pattern_mismatch" and entry["loc"][-1:] == ("[key]",))
 
 
 def _words(entry: Any) -> str:
@@ -189,6 +198,8 @@ def _words(entry: Any) -> str:
             return "expected a digest as `workerctl plan` shows it"
         case "string_pattern_mismatch" if "worker_ids" in entry["loc"]:
             return "expected the name of a worker"
+        case "string_pattern_mismatch" if _is_of_a_name(entry):
+            return "expected a name of letters, digits and _ . : -, at most 64 characters, a letter or _ first"
         case "string_pattern_mismatch":
             return "expected one line of text without control characters"
         case _:

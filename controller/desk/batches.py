@@ -150,7 +150,8 @@ class BatchDesk:
         except OSError as error:
             return _unwritable(error)
         self._take(batch)
-        self._tell(batch, "batch_requested", batch.actor, f"{batch.action} of {len(batch.items)} workers asked for")
+        workers = "1 worker" if len(batch.items) == 1 else f"{len(batch.items)} workers"
+        self._tell(batch, "batch_requested", batch.actor, f"{batch.action} of {workers} asked for")
         if batch.is_over:
             self._tell_end(batch)
         elif self._group is not None:

@@ -13,11 +13,13 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 LIMIT_S = 20.0
 """Local commands take milliseconds; a loaded machine or a slow disk takes longer."""
 REMOTE_LIMIT_S = 30.0
 _GRACE_S = 5.0
+_LISTED = 5
 _KEPT = (
     "PATH", "HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "GIT_ASKPASS",
     "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "SSL_CERT_FILE",
@@ -138,6 +140,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _last_words(errors: bytes) -> str:
-    lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))] or lines
-    return telling[0].removeprefix("fatal: ").removeprefix("error: ") if telling else ""
+    """What git died of, on one line. The files that it lists below a line that ends with a colon belong to it."""
+    lines = [line for line in errors.decode(errors="replace").splitlines() if line.strip()]
+    telling = [place for place, line in enumerate(lines) if line.strip().startswith(("fatal:", "error:", "ssh:"))]
+    if not lines:
+        return ""
+    place = telling[0] if telling else 0
+    words = lines[place].strip().removeprefix("fatal: ").removeprefix("error: ")
+    listed = [line.strip() for line in takewhile(lambda line: line.startswith("\t"), lines[place + 1 :])]
+    shown = listed[:_LISTED] + (["..."] if len(listed) > _LISTED else [])
+    return f"{words} {', '.join(shown)}" if words.endswith(":") and shown else words

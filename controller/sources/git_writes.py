@@ -88,7 +88,8 @@ class ReadOnly:
         raise Blocked(
             "read_only_source",
             "this controller writes no specs (--writes readonly); nothing was written",
-            hint=f"edit {name} where it comes from, in git for example; for a while, stop and start take for_ms",
+            hint=f"change {name} where it comes from, in git for example, or serve with --writes file, commit or push;"
+            " for a while, stop and start take for_ms",
         )
 
 

@@ -131,7 +131,7 @@ async def test_waiting_answers_when_the_operation_ends(site: Site) -> None:
 async def test_waiting_too_long_is_504_with_where_it_stands(site: Site) -> None:
     answer = await site.post(START + "?wait_s=0.02")
 
-    detail = "the operation is accepted and goes on: "
+    detail = "the operation is accepted and goes on"
     assert told(answer) == problem(504, "still_under_way", detail, START, operation=_operation())
     assert answer.headers["Location"] == "/api/v1/operations/op1"
 

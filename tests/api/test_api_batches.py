@@ -135,7 +135,7 @@ async def test_waiting_answers_when_the_batch_is_over(fleet: Site) -> None:
 async def test_waiting_too_long_is_504_with_where_it_stands(fleet: Site) -> None:
     answer = await fleet.post(PATH + "?wait_s=0.02", {"action": "stop", "worker_ids": ["web"]})
 
-    assert told(answer) == problem(504, "still_under_way", "the batch goes on: ", PATH, batch=batch("b1", "web"))
+    assert told(answer) == problem(504, "still_under_way", "the batch goes on", PATH, batch=batch("b1", "web"))
     assert answer.headers["Location"] == "/api/v1/batches/b1"
 
 

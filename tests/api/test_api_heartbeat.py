@@ -110,8 +110,8 @@ async def test_too_many_heartbeats_are_429_with_when_to_come_again(site: Site) -
         ({"active_tasks": "1"}, "/active_tasks"),
         ({"active_tasks": 2**60}, "/active_tasks"),
         ({"assigned_accounts": [1]}, "/assigned_accounts"),
-        ({"metrics": {"a b": 1}}, "/metrics/a b/[key]"),
-        ({"metrics": {"x" * 65: 1}}, "/metrics/" + "x" * 65 + "/[key]"),
+        ({"metrics": {"a b": 1}}, "/metrics/a b"),
+        ({"metrics": {"x" * 65: 1}}, "/metrics/" + "x" * 65),
         ({"metrics": {"lag": "much"}}, "/metrics/lag"),
         ({"metrics": {"lag": True}}, "/metrics/lag"),
         ({"metrics": {f"m{number}": 1 for number in range(65)}}, "/metrics"),
@@ -125,6 +125,17 @@ async def test_what_no_heartbeat_has_is_422(site: Site, body: Any, pointer: str)
     answer = await beat(site, body)
 
     assert (answer.status, [fault["pointer"] for fault in answer.json["errors"]], ports.beats) == (422, [pointer], [])
+
+
+async def test_a_metric_is_told_what_its_name_and_its_value_may_be(site: Site) -> None:
+    admit(site)
+
+    answer = await beat(site, {"metrics": {"a b": 1, "lag": "much"}})
+
+    assert {fault["pointer"]: fault["message"] for fault in answer.json["errors"]} == {
+        "/metrics/a b": "expected a name of letters, digits and _ . : -, at most 64 characters, a letter or _ first",
+        "/metrics/lag": "expected a number",
+    }
 
 
 async def test_a_body_without_end_is_not_read(site: Site) -> None:

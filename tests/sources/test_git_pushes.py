@@ -72,6 +72,9 @@ def test_work_that_stands_in_upstreams_way_is_not_touched(tree: WorkingTree) -> 
     tree.git("fetch", "-q")
     tree.write("db.yaml", "worker_id: db\ncommand: [sleep, '62']\n")
     assert tree.refused() == "uncommitted_changes"
+    outcome = tree.ask("patch", body={"replicas": 2})
+    assert isinstance(outcome, SpecRefused)
+    assert outcome.message.endswith("overwritten by merge: specs/db.yaml")
 
 
 def test_what_a_person_has_not_pushed_is_not_pushed_for_them(tree: WorkingTree) -> None:
