@@ -1,6 +1,7 @@
 """Log lines found by what they say: of one, several or all workers, backwards from the newest or forwards.
 
 Called by queries.Reader, which gives each slice a transaction of its own.
+
 Plain scan, in slices, with every condition in the database's hands: no index on words. Rows are walked in the order of
 their numbers through the index of the one worker or instance that is asked for (a few: through each of theirs), and
 only what matches leaves the database. A slice considers SLICE lines at most, so no transaction is long, which would
@@ -8,15 +9,17 @@ keep SQLite's log from being cut, and whoever asks in a loop can stop after any 
 
 Measured by tests/bench/bench_search.py with ten million lines (2.2 GB) of fifty workers, SQLite on one core: a word of
 one line in 200 is found a hundred times in 0.02 s; one that is nowhere takes 4 s for all lines (three of them to walk,
-one to compare), 2 s for the half that the loudest worker printed, 0.1 s within an hour, 0.003 s of a quiet worker. In
+one to compare), 2 s for the fifth that the loudest worker printed, 0.1 s within an hour, 0.003 s of a quiet worker. In
 either case the same; beyond ASCII four times that. An FTS5 index of trigrams (contentless, detail=none) answers all of
 this in a few milliseconds, but makes storing a line cost 3.9 times as much and the file 1.4 times as large, for
 questions that are asked now and then of lines that come all the time; so there is none. Summaries of blocks would have
-to be made of every trigram of every line in Python, which costs more than storing it.
+to be made of every trigram of every line in Python, which costs more than storing it. PostgreSQL takes three to four
+times as long for a line on the same machine; pg_trgm may not be there.
 
 A span of time is a condition like the others; where a slice holds nothing of it, the index by worker and time says
-where the next line of it is, and the lines between are skipped. Hence the order is that of storing, always, and a
-number (`edge`) is where to go on.
+where the next line of it is, and the lines between are skipped; so is one that was stored so late that very many lines
+of its worker with newer times had come before it (NEAREST, shared by the workers that are asked for). The order is that
+of storing, always, and a number (`edge`) is where to go on.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ SLICE = 20_000
 FEW = 20
 """So many workers are walked through their own indexes; more are looked for among all lines."""
 
+NEAREST = 200_000
+"""Lines of the index by time that are looked at to skip others."""
+
+_LEAST = 1_000
 _LINES = worker_logs.c
 
 
@@ -121,21 +128,24 @@ def matching(dialect: str, wanted: LogFilter, reach: Reach, limit: int) -> Selec
 def next_in_time(connection: Connection, wanted: LogFilter, reach: Reach) -> int | None:
     """Where to go on behind a slice: None where no line of the wanted span of time is beyond it.
 
-    Only where the slice holds none of that span itself: the answer costs a walk through all of the span that lies
-    beyond.
+    Only where the slice holds none of that span itself. The answer costs a walk through the part of the span that is
+    nearest in time, NEAREST lines at most.
     """
     span = _span(wanted)
     if not span:
         return reach.far
     if connection.scalar(select(_LINES.id).where(_covered(wanted, reach), *span).limit(1)) is not None:
         return reach.far
-    # Numbers with a sum are none that an index is chosen for: the one by time is to be.
+    workers = workers_with_lines(connection) if wanted.workers is None else wanted.workers
+    # A number with a sum is none that an index is chosen for: the one by time is to be.
     number = _LINES.id + 0
     beyond = number > reach.high if reach.forward else number < reach.low
-    nearest = func.min(number) if reach.forward else func.max(number)
     found: list[int] = []
-    for worker in workers_with_lines(connection) if wanted.workers is None else wanted.workers:
-        one = connection.scalar(select(nearest).where(_LINES.worker_id == worker, *span, beyond))
+    for worker in workers:
+        near = select(_LINES.id).where(_LINES.worker_id == worker, *span, beyond)
+        near = near.order_by(_LINES.at if reach.forward else _LINES.at.desc())
+        ids = near.limit(max(NEAREST // len(workers), _LEAST)).subquery().c.id
+        one = connection.scalar(select(func.min(ids) if reach.forward else func.max(ids)))
         if one is not None:
             found.append(one)
     if not found:
