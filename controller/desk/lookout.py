@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from controller.api.changes import BellTower
 from controller.api.ports import Document, Topic
@@ -37,7 +37,7 @@ class Lookout:
         self.looks = 0
         self._changed: set[str] | None = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._is_looking = False
 
     # --- what changes ---
 
@@ -53,20 +53,25 @@ class Lookout:
     def _begin(self) -> None:
         """One look at a time: what changes during a long one is the next one's."""
         self._timer = None
-        if self._looking is not None and not self._looking.done():
+        if self._is_looking:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._begin)
-        else:
-            self._looking = asyncio.create_task(self._look(), name="lookout")
-
-    async def _look(self) -> None:
+            return
+        slices = self.roster.refreshed(self.facts(), self._clock.now())
+        self._is_looking = True
         changed, self._changed = self._changed, set()
         self.looks += 1
+        self._look(slices, changed)
+
+    def _look(self, slices: Iterator[None], changed: set[str] | None) -> None:
+        """One slice. No task: a loop that ends in the middle of a look has nothing to wait for."""
         try:
-            for _ in self.roster.refreshed(self.facts(), self._clock.now()):
-                await asyncio.sleep(0)
+            for _ in slices:
+                asyncio.get_running_loop().call_soon(self._look, slices, changed)
+                return
             self._judge(changed)
         except Exception:  # one look: the next one looks anew
             log.exception("internal error: a look at the workers failed")
+        self._is_looking = False
         for worker_id in (None,) if changed is None else self.roster.news() | changed:
             self._tower.ring(Topic.WORKERS, worker_id)
 
