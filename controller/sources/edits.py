@@ -87,7 +87,10 @@ class _Place:
 def _read(content: bytes, worker_id: str) -> _Place:
     parsed = parse(content, "the file")
     if parsed.problems:
-        raise EditRefused(f"the file must be corrected first: {parsed.problems[0]}")
+        first = parsed.problems[0]
+        place = "" if first.line is None else f"line {first.line}: "
+        hint = f" ({first.hint})" if first.hint else ""
+        raise EditRefused(f"the file must be corrected first: {place}{first.message}{hint}")
     position = _position(parsed, worker_id)
     text = without_bom(content).decode()
     span = documents(text)[parsed.documents[position].index]

@@ -20,6 +20,7 @@ FLOW_WIDTH = 72
 
 _SAFE_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*|(?:--?)?[A-Za-z_./][A-Za-z0-9_./@+=-]*(?: [A-Za-z0-9_./@+=-]+)*")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_TRUTHS_ELSEWHERE = frozenset({"y", "n", "yes", "no", "on", "off"})
 _BLOCK_LINE = re.compile("[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]*")
 
 
@@ -35,10 +36,16 @@ def scalar(value: Any, style: str | None = None) -> str:
         case str() if style == "'" and value.isprintable():
             return "'" + value.replace("'", "''") + "'"
         case str():
-            is_plain = style != '"' and _SAFE_PLAIN.fullmatch(value) is not None and resolve_plain(value) == STR
-            return value if is_plain else json_text(value)
+            return value if style != '"' and _may_be_plain(value) else json_text(value)
         case _:
             raise TypeError(f"no YAML value: {type(value).__name__}")
+
+
+def _may_be_plain(value: str) -> bool:
+    """Whether it needs no quotes, for no reader of YAML: many take a plain `yes` for true and `off` for false."""
+    if value.lower() in _TRUTHS_ELSEWHERE:
+        return False
+    return _SAFE_PLAIN.fullmatch(value) is not None and resolve_plain(value) == STR
 
 
 def json_text(value: Any) -> str:

@@ -125,6 +125,12 @@ def test_values_are_written_so_that_they_read_back(value: Scalar, written: str) 
     assert edited("worker_id: web\n", value, field="name") == f"worker_id: web\nname: {written}\n"
 
 
+@pytest.mark.parametrize("value", ["yes", "No", "on", "OFF", "y"])
+def test_a_text_that_other_readers_take_for_a_truth_is_quoted(value: str) -> None:
+    before = b"worker_id: web\nname: x\n"
+    assert set_field(before, "web", "name", value) == f'worker_id: web\nname: "{value}"\n'.encode()
+
+
 def test_quotes_that_stood_there_are_used_again() -> None:
     assert edited("worker_id: web\nname: 'x'\n", "it's", field="name") == "worker_id: web\nname: 'it''s'\n"
     assert edited("worker_id: web\nname: 'x'\n", "a\nb", field="name") == "worker_id: web\nname: |-\n  a\n  b\n"
@@ -145,7 +151,7 @@ def test_a_byte_order_mark_stays() -> None:
         (
             "worker_id: web\nport: 012\n",
             (
-                "the file must be corrected first: the file:2:7: `012` has a leading zero, which some read as octal "
+                "the file must be corrected first: line 2: `012` has a leading zero, which some read as octal "
                 '(write `12` for the number, `"012"` for the text)'
             ),
         ),
