@@ -11,7 +11,7 @@ Measured by tests/bench/bench_search.py with ten million lines (2.2 GB) of fifty
 one line in 200 is found a hundred times in 0.02 s; one that is nowhere takes 4 s for all lines (three of them to walk,
 one to compare), 2 s for the fifth that the loudest worker printed, 0.1 s within an hour, 0.003 s of a quiet worker. In
 either case the same; beyond ASCII four times that. An FTS5 index of trigrams (contentless, detail=none) answers all of
-this in a few milliseconds, but makes storing a line cost 3.9 times as much and the file 1.4 times as large, for
+this in a few milliseconds, but makes storing a line cost two to four times as much and the file 1.4 times as large, for
 questions that are asked now and then of lines that come all the time; so there is none. Summaries of blocks would have
 to be made of every trigram of every line in Python, which costs more than storing it. PostgreSQL takes three to four
 times as long for a line on the same machine; pg_trgm may not be there.
