@@ -8,6 +8,7 @@ what would be, with the plan that it brings.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, Literal, NoReturn, assert_never
 
@@ -25,6 +26,7 @@ from controller.core.spec import is_worker_id
 
 MERGE_PATCH = "application/merge-patch+json"
 MAX_PAGE = 1000
+_NAME_EXPECTED = "expected a name of a-z, 0-9 and '-', at most 63 characters"
 _ETAG = re.compile(r'\s*(?:(\*)|(?:W/)?("[\x21\x23-\x7e\x80-\xff]*"))\s*(?:,|$)')
 
 Action = Literal["create", "replace", "patch", "delete"]
@@ -92,7 +94,7 @@ async def create_config(call: Call) -> web.StreamResponse:
     body = await read_object(call, JSON)
     worker_id = body.pop("worker_id", None)
     if not isinstance(worker_id, str) or not is_worker_id(worker_id):
-        _refuse_id("expected a name of a-z, 0-9 and '-', at most 63 characters")
+        raise await _misnamed(call, body)
     return await _write(call, "create", worker_id, body, options)
 
 
@@ -111,7 +113,7 @@ async def replace_config(call: Call) -> web.StreamResponse:
     if body.pop("worker_id", worker_id) != worker_id:
         _refuse_id("a worker keeps its name: expected that of the path, or none")
     if is_new and not is_worker_id(worker_id):
-        _refuse_id("expected a name of a-z, 0-9 and '-', at most 63 characters")
+        _refuse_id(_NAME_EXPECTED)
     return await _write(call, "create" if is_new else "replace", worker_id, body, options)
 
 
@@ -162,12 +164,7 @@ async def _write(
                 status=412, code="stale", detail="the file was changed since; read it again", headers={"ETag": etag}
             )
         case SpecInvalid(problems=problems):
-            raise ApiProblem(
-                status=422,
-                code="invalid_spec",
-                detail="this is no valid spec; nothing was written",
-                errors=tuple(from_problem(problem) for problem in problems),
-            )
+            raise _invalid(*map(from_problem, problems))
         case SpecRefused() as refusal:
             raise refused(
                 refusal.reason,
@@ -214,7 +211,25 @@ def _unknown(worker_id: str) -> ApiProblem:
 
 
 def _refuse_id(message: str) -> NoReturn:
-    fault = Fault(message=message, pointer="/worker_id")
-    raise ApiProblem(
-        status=422, code="invalid_spec", detail="this is no valid spec; nothing was written", errors=(fault,)
+    raise _invalid(Fault(message=message, pointer="/worker_id"))
+
+
+async def _misnamed(call: Call, body: Mapping[str, Any]) -> ApiProblem:
+    """All that is wrong with a new spec whose name is none: the rest is judged by a name that nobody has."""
+    wish = SpecWish(
+        action="create",
+        worker_id=f"unnamed-{secrets.token_hex(8)}",
+        actor=call.principal.name,
+        request_id=call.request_id,
+        body=body,
+        dry_run=True,
     )
+    outcome = await call.ports.configs.write(wish)
+    others = outcome.problems if isinstance(outcome, SpecInvalid) else ()
+    return _invalid(Fault(message=_NAME_EXPECTED, pointer="/worker_id"), *map(from_problem, others))
+
+
+def _invalid(*faults: Fault) -> ApiProblem:
+    """422."""
+    detail = "this is no valid spec; nothing was written"
+    return ApiProblem(status=422, code="invalid_spec", detail=detail, errors=faults)

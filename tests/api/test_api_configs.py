@@ -81,7 +81,16 @@ async def test_a_created_spec_is_answered_with_its_place(site: Site) -> None:
 async def test_a_name_that_is_none_is_refused(site: Site, worker_id: object) -> None:
     answer = await write(site, "POST", "", {"worker_id": worker_id})
     assert (answer.status, [error["pointer"] for error in answer.json["errors"]]) == (422, ["/worker_id"])
-    assert site.ports.spec_wishes == []
+    assert all(wish.dry_run for wish in site.ports.spec_wishes)
+
+
+async def test_a_name_that_is_none_hides_no_other_fault(site: Site) -> None:
+    site.ports.spec_outcome = SpecInvalid(problems=(Problem(file="", pointer="/port", message="no"),))
+    answer = await write(site, "POST", "", {"worker_id": "../x", "port": 99999})
+    faults = [(error["pointer"], error["message"]) for error in answer.json["errors"]]
+    named = "expected a name of a-z, 0-9 and '-', at most 63 characters"
+    assert (answer.status, faults) == (422, [("/worker_id", named), ("/port", "no")])
+    assert [(wish.dry_run, wish.body) for wish in site.ports.spec_wishes] == [(True, {"port": 99999})]
 
 
 async def test_put_needs_to_say_what_it_has_seen(site: Site) -> None:
