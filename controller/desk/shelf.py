@@ -43,12 +43,12 @@ class Shelf(ABC):
         if not found.lines and query.after is None and not await self._is_heard_of(query.worker_id):
             return None
         entries = tuple(Entry(cursor=line.id, item=log_item(line)) for line in found.lines)
-        if query.after is not None:
-            if found.edge is not None and found.edge < head:
-                return Batch(entries=entries, cursor=found.edge, more=True, is_cut=found.is_cut)
-            return Batch(entries=entries, cursor=max(head, query.after, found.edge or 0))
-        newest = max(head, entries[-1].cursor if entries else 0)
-        return Batch(entries=entries, cursor=newest, start=found.edge, is_cut=found.is_cut)
+        last = entries[-1].cursor if entries else 0  # may be newer than the head
+        if query.after is None:
+            return Batch(entries=entries, cursor=max(head, last), start=found.edge, is_cut=found.is_cut)
+        if found.edge is not None and found.edge < head:
+            return Batch(entries=entries, cursor=found.edge, more=True, is_cut=found.is_cut)
+        return Batch(entries=entries, cursor=max(head, last, query.after, found.edge or 0))
 
     async def _is_heard_of(self, worker_id: str | None) -> bool:
         """Whether it is known now, or was so long that something of it is stored."""

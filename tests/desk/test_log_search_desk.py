@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.api.log_query import LogQuery
 from controller.desk.log_search import FIRST, Lines, find_lines, meant_runs
+from controller.desk.shelf import Shelf
 from controller.store import Store, open_store
 from controller.store.records import Line, LogBatch, LogSlice
 
@@ -52,3 +54,34 @@ def test_current_and_previous_runs_are_meant_for_each_instance(word: str, runs: 
     live = {"web/0": "fresh", "web/1": "b2", "web/3": None}
     stored = {"web/0": ("a2", "a1"), "web/1": ("b2", "b1"), "web/2": ("c1",)}
     assert meant_runs(word, live, stored) == runs
+
+
+class Busy(Shelf):
+    """A shelf at whose database a line is stored behind every question."""
+
+    def is_known(self, worker_id: str) -> bool:
+        return True
+
+    def live_runs(self, worker_id: str | None) -> Mapping[str, str | None]:
+        return {}
+
+    async def _read(self, question: Any, *arguments: Any) -> Any:
+        answer = question(*arguments)
+        start = self.store.reader.heads().log_id
+        line = Line(at=1.0, text="hay", byte_offset=start)
+        batch = LogBatch(run="r1", stream="stdout", slot="web/0", from_offset=start, to_offset=start + 1, lines=[line])
+        assert self.store.writer.submit(batch)
+        assert self.store.writer.flush(10)
+        return answer
+
+
+@pytest.mark.parametrize("grep", [(), ("hay",)])
+async def test_lines_that_are_stored_while_a_follower_reads_come_once(store: Store, grep: tuple[str, ...]) -> None:
+    shelf, after, seen = Busy(store), 2499, list[int]()
+    for _ in range(3):
+        batch = await shelf.logs(LogQuery(worker_id="web", limit=100, after=after, grep=grep))
+        assert batch is not None
+        after = batch.cursor
+        seen += [entry.cursor for entry in batch.entries]
+    assert seen == list(range(2500, 2500 + len(seen)))
+    assert len(seen) > 3
