@@ -161,7 +161,8 @@ class Turn:
         attempts = tuple(at for at in self.slot.attempts if at > self.now.mono - window)
         if most is not None and len(attempts) >= most:
             self.set(attempts=attempts)
-            return self.fail("GaveUp", f"{text}; gave up after {most} restart{'s' if most != 1 else ''} within {window:.0f} s")
+            count = "1 restart" if most == 1 else f"{most} restarts"
+            return self.fail("GaveUp", f"{text}; gave up after {count} within {window:.0f} s")
         self.set(attempts=(*attempts, self.now.mono))
         budget = "" if most is None else f" (restart {len(attempts) + 1} of {most} within {window:.0f} s)"
         return self.back_off("Crashed", text, budget)
