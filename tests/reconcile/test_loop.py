@@ -103,14 +103,16 @@ async def test_a_plan_of_very_many_workers_is_made_beside_the_event_loop_and_is_
     many = [worker(f"w{number:04}") for number in range(PLANNED_HERE + 1)]
     scene.running(*many)
     want = desired(worker("new"), *many)
+    before = make_plan(want, scene.loop.observed(), Intents(), now=NOW)
     scene.loop.accept(want, None)
     ticks, planning = 0, asyncio.ensure_future(scene.loop.planned())
     while not planning.done():
         await asyncio.sleep(0)
         ticks += 1
     assert ticks > 2
-    plan = make_plan(want, scene.loop.observed(), Intents(), now=NOW)
-    assert str(planning.result()) == str(plan)
+    # The loop turns meanwhile: what was planned is of before or after that.
+    after = make_plan(want, scene.loop.observed(), Intents(), now=NOW)
+    assert str(planning.result()) in (str(before), str(after))
     await until(lambda: scene.turns)
     assert scene.host.orders == ["apply new/0 running"]
 
