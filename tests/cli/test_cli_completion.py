@@ -90,7 +90,7 @@ def test_a_press_of_a_key_imports_nothing_heavy(api: FakeApi, line: str) -> None
 
 def test_topics_are_completed_for_help() -> None:
     assert completed(None, "workerctl help pr") == ["processes"]
-    assert completed(None, "workerctl help re") == ["resume", "restart", "reconcile", "render"]
+    assert completed(None, "workerctl help re") == ["reliability", "resume", "restart", "reconcile", "render"]
 
 
 def test_for_render_the_workers_of_the_files_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
