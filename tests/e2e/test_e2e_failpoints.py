@@ -102,7 +102,10 @@ class Life:
 
         def asked() -> bool:
             answers.append(0)
-            answers[-1] = self.site.ask(f"/api/v1/worker-configs{path}", method, body).status
+            answer = self.site.ask(f"/api/v1/worker-configs{path}", method, body)
+            # While the specs are not sure after a start (`source_held`): a refusal that says when to come back.
+            is_later = answer.status == 409 and answer.retry_after is not None
+            answers[-1] = 503 if is_later else answer.status
             return answers[-1] == done[0] or (answers[-1] == done[1] and len(answers) > 1)
 
         self.until(asked, f"{method} {path} is acknowledged")
