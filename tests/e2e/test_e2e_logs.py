@@ -133,6 +133,7 @@ def test_a_full_disk_neither_stops_a_worker_nor_goes_unsaid(mounted: Mounted) ->
     until_stored(mounted.state, run_of(mounted, "later"), MIB)
 
 
+@pytest.mark.timeout(400)
 def test_short_runs_at_full_speed_are_packed_and_removed_and_each_byte_is_accounted_for(
     site: Installation,
 ) -> None:
@@ -146,7 +147,8 @@ def test_short_runs_at_full_speed_are_packed_and_removed_and_each_byte_is_accoun
         if life in (3, 7):
             site.kill("agent")
     for run in runs[:-1]:
-        until_stored(site.state, run, size)
+        # It goes on meanwhile, and so does what there is to store.
+        until_stored(site.state, run, size, 250)
         assert account(site.state, run).size == size
     folder = site.state / "logs/short/0"
     # While it goes on, what is not stored yet is kept beside the archives.
