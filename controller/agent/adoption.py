@@ -156,7 +156,7 @@ class Adoption:
             if info.get("group_empty") or is_alone:
                 self._send({"op": "reap", "run": run, "force": not info.get("group_empty")}, None)
             else:
-                self.strays[run] = info
+                self._end_rest(info)
         elif slot is None:
             if not info.get("spawning") and self._orphans.adopt(info, _revision(info["pid"])):
                 return
@@ -171,6 +171,15 @@ class Adoption:
             self.strays[run] = info
         else:
             self._fleet.feed(name, Found(run, info["pid"], _revision(info["pid"]), info["spawned_at"]))
+
+    def _end_rest(self, info: Frame) -> None:
+        """Its leader has ended, and the slot does not know the run: nobody else would end what is left of it."""
+        name, run = info["slot"], info["run"]
+        if run not in self.strays:
+            message = "what was left of an earlier run, whose leader has ended, was killed"
+            self._fleet.tell("stray_killed", message, slot=name)
+        self.strays[run] = info
+        self._send({"op": "signal", "run": run, "signal": int(SIGKILL), "scope": "group"}, None)
 
     def _tell_own(self, name: str, info: Frame) -> None:
         run, ended = info["run"], info.get("exited")
