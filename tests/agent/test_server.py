@@ -339,6 +339,16 @@ async def test_a_run_without_a_slot_is_kept_aside_and_adopted_by_a_later_apply(i
     await until(lambda: [event["type"] for event in watcher.events()] == ["adopted", "became_running"])
 
 
+async def test_what_is_left_of_a_run_that_no_slot_knows_any_more_is_killed(inside: Inside) -> None:
+    ended = {"code": 0, "signal": None, "core": False, "known": True, "at": 1.0}
+    inside.keeper.add("old", "web/0", exited=ended)
+    watcher = await inside.begin()
+    killed = {"op": "signal", "run": "old", "signal": 9, "scope": "group"}
+    await until(lambda: killed in inside.keeper.orders)
+    await until(lambda: watcher.events("stray_killed"))
+    assert [event["slot"] for event in watcher.events("stray_killed")] == ["web/0"]
+
+
 async def test_a_second_live_run_of_a_slot_is_killed_and_reaped(inside: Inside) -> None:
     watcher = await inside.begin()
     await watcher.apply(slot())
