@@ -7,7 +7,6 @@ seconds (504, with where it stands). Nothing here starts or stops anything: the 
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal, assert_never
 
 from aiohttp import web
@@ -15,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from controller.api.body import read_body
 from controller.api.call import Call
-from controller.api.followers import Woken
 from controller.api.ports import ENDED_OPERATIONS, Accepted, ActionWish, Document, Refused, Topic, UnknownWorker
 from controller.api.problem import ApiProblem, refused, unknown_worker
 from controller.api.query import Query
 from controller.api.responses import json_response
+from controller.api.waiting import until, wait_s
 from controller.core.spec import DAY_MS
 
-MAX_WAIT_S = 600
 # One reason is one line of one event: no control characters.
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 
@@ -73,7 +71,7 @@ async def restart(call: Call) -> web.StreamResponse:
 
 
 async def _act(call: Call, action: Literal["start", "stop", "restart"]) -> web.StreamResponse:
-    wait_s = _wait_s(call)
+    seconds = wait_s(call)
     body = await read_body(call, ActionBody)
     wish = ActionWish(
         worker_id=call.params["id"],
@@ -84,19 +82,19 @@ async def _act(call: Call, action: Literal["start", "stop", "restart"]) -> web.S
         for_ms=body.for_ms,
         request_id=call.request_id,
     )
-    return await _answer(call, wish.worker_id, await call.ports.wishes.act(wish), wait_s)
+    return await _answer(call, wish.worker_id, await call.ports.wishes.act(wish), seconds)
 
 
 async def resume(call: Call) -> web.StreamResponse:
     """`POST /api/v1/workers/{id}/resume`."""
-    wait_s, worker_id = _wait_s(call), call.params["id"]
+    seconds, worker_id = wait_s(call), call.params["id"]
     body = await read_body(call, ResumeBody)
     outcome = await call.ports.wishes.resume(worker_id, call.principal.name, body.reason)
-    return await _answer(call, worker_id, outcome, wait_s)
+    return await _answer(call, worker_id, outcome, seconds)
 
 
 async def _answer(
-    call: Call, worker_id: str, outcome: Accepted | UnknownWorker | Refused, wait_s: float | None
+    call: Call, worker_id: str, outcome: Accepted | UnknownWorker | Refused, seconds: float | None
 ) -> web.StreamResponse:
     match outcome:
         case UnknownWorker():
@@ -104,20 +102,20 @@ async def _answer(
         case Refused() as refusal:
             raise _refused(refusal)
         case Accepted(operation=operation):
-            return await _operation_response(call, operation, wait_s)
+            return await _operation_response(call, operation, seconds)
         case other:
             assert_never(other)
 
 
 async def reconcile(call: Call) -> web.StreamResponse:
     """`POST /api/v1/reconcile`."""
-    wait_s = _wait_s(call)
+    seconds = wait_s(call)
     body = await read_body(call, ReconcileBody)
     match await call.ports.wishes.reconcile(body.confirm, call.principal.name):
         case Refused() as refusal:
             raise _refused(refusal)
         case Accepted(operation=operation):
-            return await _operation_response(call, operation, wait_s)
+            return await _operation_response(call, operation, seconds)
         case other:
             assert_never(other)
 
@@ -131,10 +129,6 @@ async def show_operation(call: Call) -> web.StreamResponse:
     return json_response(operation, call.request_id)
 
 
-def _wait_s(call: Call) -> float | None:
-    return Query(call.request, "wait_s").seconds("wait_s", high=MAX_WAIT_S)
-
-
 def _refused(refusal: Refused) -> ApiProblem:
     return refused(
         refusal.code,
@@ -145,12 +139,17 @@ def _refused(refusal: Refused) -> ApiProblem:
     )
 
 
-async def _operation_response(call: Call, operation: Document, wait_s: float | None) -> web.Response:
+async def _operation_response(call: Call, operation: Document, seconds: float | None) -> web.Response:
     """202; or, when asked to wait, 200 at its end and 504 after the time."""
     headers = {"Location": f"/api/v1/operations/{operation['operation_id']}"}
-    if wait_s is None:
+    if seconds is None:
         return json_response(operation, call.request_id, status=202, headers=headers)
-    latest = await _ended(call, operation, wait_s)
+
+    async def look() -> tuple[Document, bool]:
+        latest = await call.ports.records.operation(operation["operation_id"]) or operation
+        return latest, latest["state"] in ENDED_OPERATIONS
+
+    latest = await until(call, Topic.OPERATIONS, look, seconds)
     if latest["state"] in ENDED_OPERATIONS:
         return json_response(latest, call.request_id, headers=headers)
     raise ApiProblem(
@@ -161,20 +160,3 @@ async def _operation_response(call: Call, operation: Document, wait_s: float | N
         headers=headers,
         extra={"operation": dict(latest)},
     )
-
-
-async def _ended(call: Call, operation: Document, wait_s: float) -> Document:
-    """The operation at its end, or as it stands when the time is over, the client gone or the server ending."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait_s
-    bell = call.ports.changes.subscribe(Topic.OPERATIONS)
-    try:
-        while True:
-            operation = await call.ports.records.operation(operation["operation_id"]) or operation
-            if operation["state"] in ENDED_OPERATIONS:
-                return operation
-            woken = await call.followers.wait(bell, call.connection.lost, max(0.0, deadline - loop.time()))
-            if woken is not Woken.LOOK:
-                return operation
-    finally:
-        bell.close()

@@ -160,7 +160,7 @@ async def _response(call: Call, batch: Document, seconds: float | None) -> web.R
     if seconds is None:
         return json_response(batch, call.request_id, status=202, headers=headers)
 
-    def look() -> tuple[Document, bool]:
+    async def look() -> tuple[Document, bool]:
         latest = call.ports.batches.batch(batch_id) or batch
         return latest, latest["state"] in ENDED_BATCHES
 

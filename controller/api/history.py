@@ -37,9 +37,10 @@ async def show_history(call: Call) -> web.StreamResponse:
     since = until - _HOUR_S if since is None else since
     if since > until:
         query.refuse("since", "expected a time before `until`")
+    ordinal = query.ordinal("instance", worker_id)
     step = query.word("step", [str(step) for step in STEPS])
     wish = HistoryWish(
-        worker_id=worker_id, instance=_instance(query, worker_id), since=since, until=until,
+        worker_id=worker_id, instance=None if ordinal is None else f"{worker_id}/{ordinal}", since=since, until=until,
         step=None if step is None else int(step), by_instance=query.word("by", ("worker", "instance")) == "instance",
         metrics=_metrics(query),
     )  # fmt: skip
@@ -55,14 +56,3 @@ def _metrics(query: Query) -> tuple[str, ...]:
         if name not in METRICS:
             query.refuse("metric", f"expected one of {', '.join(METRICS)}")
     return tuple(dict.fromkeys(chosen))
-
-
-def _instance(query: Query, worker_id: str) -> str | None:
-    """`web/2` for `2` and `web/2`."""
-    text = query.text("instance")
-    if text is None:
-        return None
-    name, _, ordinal = text.rpartition("/")
-    if not ordinal.isdecimal() or name not in ("", worker_id):
-        query.refuse("instance", f"expected an ordinal, or a name such as {worker_id}/0")
-    return f"{worker_id}/{int(ordinal)}"

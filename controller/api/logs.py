@@ -45,7 +45,7 @@ async def show_logs(call: Call) -> web.StreamResponse:
     """`GET /api/v1/workers/{id}/logs`."""
     query = Query(call.request, *_KNOWN, "instance")
     name = call.params["id"]
-    return await _answer(_Question(call, query, {"worker_id": name, "ordinal": _ordinal(call, query)}), name)
+    return await _answer(_Question(call, query, {"worker_id": name, "ordinal": query.ordinal("instance", name)}), name)
 
 
 async def search_logs(call: Call) -> web.StreamResponse:
@@ -164,17 +164,6 @@ def _words(query: Query, name: str) -> tuple[str, ...]:
     if len(words) > MAX_WORDS:
         query.refuse(name, f"expected at most {MAX_WORDS} of them")
     return words
-
-
-def _ordinal(call: Call, query: Query) -> int | None:
-    """`web/0` or `0` as 0."""
-    text = query.text("instance")
-    if text is None:
-        return None
-    ordinal = text.removeprefix(f"{call.params['id']}/")
-    if not (ordinal.isascii() and ordinal.isdigit() and len(ordinal) < 7):
-        query.refuse("instance", f"expected {call.params['id']}/N or N")
-    return int(ordinal)
 
 
 class _Tail:

@@ -78,6 +78,16 @@ class Query:
             _refuse(name, f"expected one of {', '.join(words)}", suggestion(text, words))
         return text
 
+    def ordinal(self, name: str, worker_id: str) -> int | None:
+        """An instance of the worker, as `web/2` or `2`: its number, or None."""
+        text = self.text(name)
+        if text is None:
+            return None
+        ordinal = text.removeprefix(f"{worker_id}/")
+        if not (ordinal.isascii() and ordinal.isdigit() and len(ordinal) < 7):
+            _refuse(name, f"expected {worker_id}/N or N")
+        return int(ordinal)
+
     def moment(self, name: str) -> float | None:
         """A time, as RFC 3339 with an offset or as seconds since the epoch; returns the latter."""
         text = self.text(name)
