@@ -44,10 +44,6 @@ class History:
             kept = self._samples.setdefault(str(item["worker_id"]), deque(maxlen=SHOWN))
             kept.append((item.get("cpu_percent"), item.get("memory_bytes")))
 
-    def fill(self, worker_id: str, samples: Sequence[tuple[float | None, float | None]]) -> None:
-        """What is known from before."""
-        self._samples[worker_id] = deque(samples, maxlen=SHOWN)
-
     def of(self, item: Item, which: int) -> Sequence[float | None]:
         """One worker's cpu (0) or memory (1), oldest first."""
         return [sample[which] for sample in self._samples.get(str(item["worker_id"]), ())]

@@ -27,7 +27,9 @@ MARKED = (
 MOST_MARKS = 500
 _STEPS = ((10, 7200), (60, 2 * 86_400), (600, 60 * 86_400))
 """Seconds of a span, and how far back such spans are kept (retention.Policy) and asked for by themselves."""
-_LATE_S = 3
+_ROLLED = ((60, _STEPS[0][1]), (600, _STEPS[1][1]))
+"""Spans that are made of finer ones, and how far back those go."""
+_LATE_SPANS = 3
 """So many spans back a roll-up begins: what came late is taken in."""
 
 
@@ -43,15 +45,18 @@ class HistoryDesk:
     # --- sampling ---
 
     async def run(self) -> None:
-        """Sample until cancelled, at whole tens of seconds."""
-        self._roll_up(at := self._now(), everything=True)
+        """Sample until cancelled, at whole tens of seconds; roll up each span as it is over, at first all there are."""
+        at = self._now()
+        for step, kept_s in _ROLLED:
+            self._store.writer.submit(RollUp(step=step, since=at - kept_s, until=at))
         while True:
             pause = EVERY_S - self._clock.now() % EVERY_S
             await self._clock.wait(asyncio.Event(), pause)
             before, at = at, self._now()
             self._store.writer.submit(Samples(at=at, rows=self._samples()))
-            if before // 60 != at // 60:
-                self._roll_up(at, everything=False)
+            for step, _ in _ROLLED:
+                if before // step != at // step:
+                    self._store.writer.submit(RollUp(step=step, since=at - _LATE_SPANS * step, until=at))
 
     def _now(self) -> int:
         return int(self._clock.now()) // EVERY_S * EVERY_S
@@ -76,12 +81,6 @@ class HistoryDesk:
                     )
                 )
         return found
-
-    def _roll_up(self, at: int, *, everything: bool) -> None:
-        """Minutes each minute, spans of ten minutes with them; after a start, all that may lack."""
-        for step, kept_s in ((60, _STEPS[0][1]), (600, _STEPS[1][1])):
-            since = at - (kept_s if everything else _LATE_S * step)
-            self._store.writer.submit(RollUp(step=step, since=since, until=at))
 
     # --- answering ---
 

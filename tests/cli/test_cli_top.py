@@ -31,7 +31,8 @@ def names(view: View) -> list[str]:
 
 def history(*samples: tuple[float | None, float | None]) -> History:
     found = History()
-    found.fill("web", samples)
+    for number, (cpu, memory) in enumerate(samples):
+        found.take([worker("web", cpu_percent=cpu, memory_bytes=memory)], number * 10.0)
     return found
 
 
