@@ -152,7 +152,7 @@ class Adoption:
         if slot is not None and slot.run == run:
             self._tell_own(name, info)
         elif info.get("exited") is not None:
-            is_alone = slot is not None and slot.wish.launch["stop_kill"] == "main"
+            is_alone = self._orphans.leaves_children(name) if slot is None else slot.wish.launch["stop_kill"] == "main"
             if info.get("group_empty") or is_alone:
                 self._send({"op": "reap", "run": run, "force": not info.get("group_empty")}, None)
             else:

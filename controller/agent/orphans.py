@@ -56,6 +56,11 @@ class Orphans:
         fleet.feed(slot.name, Found(info["run"], info["pid"], found, info["spawned_at"]))
         return True
 
+    def leaves_children(self, name: str) -> bool:
+        """Whether what is left of the slot is known to want its leader ended alone (`stop.kill: main`)."""
+        slot = self._leftovers.get(name)
+        return slot is not None and slot.wish.launch["stop_kill"] == "main"
+
     def drop(self, living: Collection[str]) -> None:
         """Drop the leftovers of slots that are not among `living`."""
         for name in self._leftovers.keys() - set(living):
