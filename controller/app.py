@@ -161,7 +161,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)
     figures.guests = lambda: (api.follower_count, api.connection_count)
-    sending = forwarders(targets_of(settings), parts, desk, state.path)
+    sending = figures.forwarders = forwarders(targets_of(settings), parts, desk, state.path)
     return _Program(
         settings=settings, store=store, clock=clock, backends=backends, agent=agent, loop=loop, specs=specs,
         ingest=ingest, observer=observer, archive=archive, desk=desk, batches=batches,

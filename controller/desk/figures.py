@@ -11,6 +11,7 @@ import psutil
 
 from controller.api.ports import Document, Health
 from controller.desk.parts import Parts
+from controller.outlets.forward import Forwarder
 from controller.outlets.metrics import Facts, Meter, expose
 from controller.reconcile.ingest import LogIngest
 from controller.reconcile.loop import Turn
@@ -26,6 +27,7 @@ class FigureDesk:
     ingest: LogIngest
     health: Callable[[], Health]
     guests: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    forwarders: Sequence[Forwarder] = ()
     meter: Meter = field(default_factory=Meter)
     _process: psutil.Process = field(default_factory=psutil.Process)
 
@@ -63,4 +65,5 @@ class FigureDesk:
             cpu_s=used.user + used.system,
             memory_bytes=memory,
             open_files=files,
+            forwards={str(one.target): one.progress for one in self.forwarders},
         )

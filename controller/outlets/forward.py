@@ -101,6 +101,7 @@ class Forwarder:
             await self.spool.news()
             return
         await self._send(lines)
+        self.progress.behind = head - max(line, lines[-1].id)
         if first:
             self.progress.passed_over += passed
             log.warning("%s: %d lines were passed over: it took none for too long", self.target, passed)

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.outlets.exposition import Family, Histogram, document, labels_of
+from controller.outlets.forward import Progress
 
 Item = Mapping[str, Any]
 
@@ -44,6 +45,7 @@ class Facts:
     cpu_s: float
     memory_bytes: int | None
     open_files: int | None
+    forwards: Mapping[str, Progress] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,6 +102,7 @@ def _controller(facts: Facts, meter: Meter) -> list[Family | Histogram]:
     one(Family(f"{prefix}_rejected_rows", "counter", "Rows that the database did not take."), facts.rejected_rows)
     one(Family(f"{prefix}_log_lines", "counter", "Log lines stored in the database."), facts.log_lines)
     one(Family(f"{prefix}_log_gaps", "counter", "Records of lines that are not in the database."), facts.log_gaps)
+    families += _forwards(facts.forwards)
     one(Family(f"{prefix}_streams", "gauge", "Streams of the API that are open."), facts.streams)
     one(Family(f"{prefix}_connections", "gauge", "Connections to the API that are open."), facts.connections)
     one(Family("process_start_time_seconds", "gauge", "When the controller started.", "seconds"), facts.started_at)
@@ -108,6 +111,21 @@ def _controller(facts: Facts, meter: Meter) -> list[Family | Histogram]:
     one(memory, facts.memory_bytes)
     one(Family("process_open_fds", "gauge", "Open file descriptors of the controller."), facts.open_files)
     return families
+
+
+def _forwards(forwards: Mapping[str, Progress]) -> list[Family]:
+    prefix = "worker_controller_forward"
+    up = Family(f"{prefix}_up", "gauge", "1: the target takes log lines.")
+    sent = Family(f"{prefix}_lines", "counter", "Log lines that the target has taken.")
+    passed = Family(f"{prefix}_passed_over_lines", "counter", "Log lines that the target will not get.")
+    behind = Family(f"{prefix}_behind_lines", "gauge", "Log lines that wait for the target.")
+    for target, progress in forwards.items():
+        labels = labels_of({"target": target})
+        up.add(not progress.trouble, labels)
+        sent.add(progress.sent, labels)
+        passed.add(progress.passed_over, labels)
+        behind.add(progress.behind, labels)
+    return [up, sent, passed, behind]
 
 
 class _WorkerFamilies:

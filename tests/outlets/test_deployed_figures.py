@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from controller.core.observed import Status
+from controller.outlets.forward import Progress
 from controller.outlets.metrics import Meter, expose
 from tests.outlets.test_metrics import FACTS, instance, samples, worker
 
@@ -29,7 +31,8 @@ def shown() -> dict[str, set[str]]:
     meter.turned(0.1, [("start", "")])
     full = worker(error_count=1, assigned_accounts=1, last_heartbeat_at="2026-01-01T00:00:00Z", instances=[instance(0)])
     found: dict[str, set[str]] = {}
-    for name, labels in samples(expose([full], FACTS, meter)):
+    facts = replace(FACTS, forwards={"loki+http://a": Progress()})
+    for name, labels in samples(expose([full], facts, meter)):
         found.setdefault(name, set()).update(label for label, _ in labels)
     return found
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controller.outlets.exposition import Family, Histogram, document, labels_of
+from controller.outlets.forward import Progress
 from controller.outlets.metrics import Facts, Meter, expose
 
 FACTS = Facts(
@@ -150,6 +151,19 @@ def test_the_controller_shows_what_it_did_and_how_it_is() -> None:
     assert labelled["worker_controller_turn_duration_seconds_bucket", (("le", "0.0025"),)] == 0
     assert labelled["worker_controller_turn_duration_seconds_bucket", (("le", "0.005"),)] == 1
     assert labelled["worker_controller_turn_duration_seconds_bucket", (("le", "+Inf"),)] == 2
+
+
+def test_how_forwarding_goes_is_shown_for_each_target() -> None:
+    forwards = {"loki+http://a": Progress(sent=5, passed_over=1, behind=2), "syslog+udp://b": Progress(trouble="gone")}
+    found = samples(expose([], replace(FACTS, forwards=forwards), Meter()))
+    prefix, first, second = (
+        "worker_controller_forward_",
+        (("target", "loki+http://a"),),
+        (("target", "syslog+udp://b"),),
+    )
+    names = ("up", "lines_total", "passed_over_lines_total", "behind_lines")
+    assert [found[prefix + name, first] for name in names] == [1, 5, 1, 2]
+    assert found[prefix + "up", second] == 0
 
 
 def test_before_the_first_turn_there_is_no_time_of_one() -> None:
