@@ -222,6 +222,8 @@ class Witness:
     # --- the API ---
 
     def _told(self, lives: dict[str, list[Life]]) -> list[str]:
+        # The plan first: what it has done by now is seen in the workers, asked after it.
+        plan = self.ground.ask("/api/v1/plan").body
         workers = self.ground.workers()
         waits = [f"I4: {name} is shown, and is gone" for name in workers.keys() - self.fleet.workers.keys()]
         known = {life.pid for found in lives.values() for life in found}
@@ -242,7 +244,6 @@ class Witness:
             real = {i: lives[i][-1].pid for i in wanted.instances if lives.get(i)}
             if shown != real:
                 waits.append(f"I9: {name} is shown as {shown}, and runs as {real}")
-        plan = self.ground.ask("/api/v1/plan").body
         waits += [
             f"I4: the plan would {one['action']} {one.get('instance')}: {one['cause']}" for one in plan["actions"]
         ]
