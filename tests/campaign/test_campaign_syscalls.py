@@ -134,7 +134,7 @@ def leave_no_temporary(stage: Stage) -> None:
 def punch_one(stage: Stage) -> None:
     """Bursts beyond the cap of a log: the agent takes its head away."""
     instance = f"{PUNCHED}/0"
-    for _ in range(5):
+    for _ in range(2):
         pid = stage.ground.living().get(instance)
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -177,7 +177,7 @@ def test_a_crash_at_a_system_call_loses_nothing(stage: Stage, script: str, reque
     calls = reachable(stage, script)
     assert calls, "nothing was traced"
     everything = request.config.getoption("--all-syscalls")
-    chosen = [Injection(*call, what) for call in calls for what in WHAT]
+    chosen = [Injection(*call, what) for what in WHAT for call in calls]
     if not everything:
         kills = [fault for fault in chosen if fault.what == KILL]
         chosen = chance.sample(kills, min(len(kills), 3 * SAMPLE))
