@@ -22,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--workers", type=int, default=50, help="how many workers a round begins with")
     group.addoption("--only", default="", help="draw from these faults only (comma-separated names)")
     group.addoption("--all-syscalls", action="store_true", help="crash at every system call, not at a sample")
+    group.addoption("--minutes", type=float, default=30, help="how long a soak lasts (tests/soak)")
+    group.addoption("--soak-samples", default="", metavar="FILE", help="write all samples of a soak there, as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
