@@ -91,16 +91,8 @@ class Life:
 
     def edit(self) -> None:
         """One of the things that happen to a fleet."""
-        acts = (
-            self._change,
-            self._change,
-            self._label,
-            self._grow,
-            self._shrink,
-            self._break,
-            self._restart,
-            self._kill,
-        )
+        often = (self._change, self._come_or_go)
+        acts = (*often, *often, self._label, self._break, self._restart, self._kill)
         act = self.chance.choice(acts)
         self._number += 1
         act()
