@@ -75,6 +75,15 @@ def members(group: str) -> list[int]:
         return []
 
 
+def cpu_seconds(group: str) -> Optional[float]:
+    """What all that ever were in it have used; None where nobody can tell."""
+    try:
+        text = read(os.path.join(group, "cpu.stat"))
+    except OSError:
+        return None
+    return value_of(text, "usage_usec") / 1e6 if "usage_usec" in text else None
+
+
 def remove(group: str) -> bool:
     """Remove it and what is below, the deepest first. False where something lives in it; no process is touched."""
     try:

@@ -1,8 +1,15 @@
 """CPU and memory of each slot's process tree: one sweep over the process table every 10 s, never one per slot.
 
-A tree is what shares its leader's session or descends from it. CPU is the time used since the sweep before, over the
-seconds between (100 = one core); so the first sweep of a run knows its memory only. One sweep of a thousand processes
-costs about 0.1 s of CPU; it runs in a thread. Without psutil, which is optional here, all figures are None.
+A tree is what shares its leader's session or descends from it. `cpu_percent` is the time used since the sweep before,
+over the seconds between (100 = one core); so the first sweep of a run knows no percentage. `cpu_seconds` is what the
+run has used since its start and never falls within a run: the kernel's own account where the run has a control group,
+else summed up here from what its processes used and what those left behind that ended and were waited for. Not in it
+is what nobody can tell any more: the last seconds before a run's end, and without a group a process that came and went
+between two sweeps and was waited for by nobody of the tree. A new agent begins with what it finds: less, then, where
+the sum was its own.
+
+One sweep of a thousand processes costs about 0.1 s of CPU; it runs in a thread. Without psutil, which is optional here,
+all figures are None.
 """
 
 from __future__ import annotations
@@ -10,9 +17,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Optional
 
+from . import cgroups
+from .states import Slot
 from .views import Figures
 
 psutil: Any = None
@@ -22,23 +31,63 @@ with contextlib.suppress(ImportError):
 PERIOD_S = 10.0
 
 
-class _Seen(NamedTuple):
-    """One process in one sweep. `session` is 0 where it could not be told."""
+class Leader(NamedTuple):
+    """The first process of a slot's run; `group` is the folder of the run's control group, where there may be one."""
+
+    pid: int
+    run: str
+    group: Optional[str] = None
+
+
+def leaders_of(
+    slots: Mapping[str, Slot], group_of: Callable[[str, str], Optional[str]] = lambda _slot, _run: None
+) -> dict[str, Leader]:
+    """Of the slots that have a process. `group_of(slot, run)`: the folder of the run's control group, if any."""
+    return {
+        name: Leader(slot.pid, slot.run, group_of(name, slot.run))
+        for name, slot in slots.items()
+        if slot.pid is not None and slot.run
+    }
+
+
+def figures_push(figures: Mapping[str, Figures], runs: Mapping[str, str]) -> dict[str, Any]:
+    """The `figures` push. CPU seconds stand beside: pairs are what every version reads, and these are of one run."""
+    return {
+        "push": "figures",
+        "figures": {name: (found.cpu_percent, found.memory_bytes) for name, found in figures.items()},
+        "cpu_seconds": {name: (runs[name], found.cpu_seconds) for name, found in figures.items()},
+    }
+
+
+class Seen(NamedTuple):
+    """One process in one sweep. `session` is 0 where it could not be told.
+
+    `ended_s` is what its children used that have ended and were waited for, and theirs.
+    """
 
     pid: int
     parent: int
     session: int
     started: float
     cpu_s: float
+    ended_s: float
     memory: int
 
 
+class _Account(NamedTuple):
+    """What a run has used; `of_group`: by its control group's account."""
+
+    run: str
+    used_s: float
+    of_group: bool
+
+
 class Sweeper:
-    """Keeps the times of the sweep before. `sweep` is called in a thread, one at a time."""
+    """Keeps what the sweep before has seen. `sweep` is called in a thread, one at a time."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[int, float], float] = {}
-        self._known: dict[str, int] = {}
+        self._before: dict[int, Seen] = {}
+        self._accounts: dict[str, _Account] = {}
         self._at = 0.0
 
     @property
@@ -46,46 +95,85 @@ class Sweeper:
         """Why there are no figures; empty where there are."""
         return "" if psutil is not None else "psutil is not installed: no CPU and memory figures"
 
-    def sweep(self, leaders: Mapping[str, int], mono: float) -> dict[str, Figures]:
-        """The figures of each slot, by the pid of its leader."""
+    def sweep(self, leaders: Mapping[str, Leader], mono: float) -> dict[str, Figures]:
+        """The figures of each slot that has a run."""
         if psutil is None or not leaders:
             return {}
         table = _table()
-        slot_of = _members(leaders, table)
-        elapsed = mono - self._at
-        cpu: dict[str, float] = dict.fromkeys(leaders, 0.0)
-        memory: dict[str, int] = dict.fromkeys(leaders, 0)
-        after: dict[tuple[int, float], float] = {}
+        slot_of = _members({slot: leader.pid for slot, leader in leaders.items()}, table)
+        trees: dict[str, dict[int, Seen]] = {slot: {} for slot in leaders}
         for pid, slot in slot_of.items():
-            seen = table[pid]
-            memory[slot] += seen.memory
-            identity = (pid, seen.started)
-            after[identity] = seen.cpu_s
-            cpu[slot] += max(0.0, seen.cpu_s - self._before.get(identity, 0.0))
+            trees[slot][pid] = table[pid]
+        used = used_since(table, self._before)
+        accounts: dict[str, _Account] = {}
         figures: dict[str, Figures] = {}
-        for slot, pid in leaders.items():
-            if pid not in table:
+        elapsed = mono - self._at
+        for slot, leader in leaders.items():
+            if leader.pid not in table:
                 continue
-            was_seen = self._known.get(slot) == pid and elapsed > 0
-            percent: Optional[float] = round(100.0 * cpu[slot] / elapsed, 1) if was_seen else None
-            figures[slot] = (percent, memory[slot])
-        self._before, self._known, self._at = after, dict(leaders), mono
+            before = self._accounts.get(slot)
+            if before is not None and before.run != leader.run:
+                before = None
+            now = accounts[slot] = _account(leader, trees[slot], used, before)
+            percent: Optional[float] = None
+            if before is not None and before.of_group == now.of_group and elapsed > 0:
+                percent = round(100.0 * (now.used_s - before.used_s) / elapsed, 1)
+            memory = sum(seen.memory for seen in trees[slot].values())
+            figures[slot] = Figures(percent, memory, round(now.used_s, 2))
+        self._before, self._accounts, self._at = {pid: table[pid] for pid in slot_of}, accounts, mono
         return figures
 
 
-def _table() -> dict[int, _Seen]:
+def _account(
+    leader: Leader, tree: Mapping[int, Seen], used: Mapping[int, float], before: Optional[_Account]
+) -> _Account:
+    """Of a run, after what it was at the sweep before."""
+    least = 0.0 if before is None else before.used_s
+    by_kernel = None if leader.group is None else cgroups.cpu_seconds(leader.group)
+    if by_kernel is not None:
+        return _Account(leader.run, max(least, by_kernel), of_group=True)
+    if before is None:
+        return _Account(leader.run, sum(seen.cpu_s + seen.ended_s for seen in tree.values()), of_group=False)
+    return _Account(leader.run, least + sum(used[pid] for pid in tree), of_group=False)
+
+
+def used_since(table: Mapping[int, Seen], before: Mapping[int, Seen]) -> dict[int, float]:
+    """The seconds since the sweep before that each process tells of: its own, and of those that ended under it.
+
+    What had been seen of these already comes again with the parent that waited for them, and is taken off there. It
+    does not come where nobody waited (an orphan, a parent that ignores its children): no process tells less than 0.
+    """
+    known = {pid: seen for pid, seen in before.items() if pid in table and table[pid].started == seen.started}
+    counted: dict[int, float] = {}
+    for pid, seen in before.items():
+        if pid in known:
+            continue
+        heir = seen.parent
+        while heir in before and heir not in known and before[heir].parent != heir:
+            heir = before[heir].parent
+        counted[heir] = counted.get(heir, 0.0) + seen.cpu_s + seen.ended_s
+    used: dict[int, float] = {}
+    for pid, seen in table.items():
+        was = known.get(pid)
+        own, ended = (0.0, 0.0) if was is None else (was.cpu_s, was.ended_s)
+        used[pid] = max(0.0, seen.cpu_s - own) + max(0.0, seen.ended_s - ended - counted.get(pid, 0.0))
+    return used
+
+
+def _table() -> dict[int, Seen]:
     """All processes that can be read."""
-    found: dict[int, _Seen] = {}
+    found: dict[int, Seen] = {}
     for process in psutil.process_iter():
         try:
             with process.oneshot():
                 times = process.cpu_times()
-                found[process.pid] = _Seen(
+                found[process.pid] = Seen(
                     process.pid,
                     process.ppid(),
                     os.getsid(process.pid),
                     process.create_time(),
                     times.user + times.system,
+                    getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0),
                     process.memory_info().rss,
                 )
         except (psutil.Error, OSError):
@@ -93,7 +181,7 @@ def _table() -> dict[int, _Seen]:
     return found
 
 
-def _members(leaders: Mapping[str, int], table: Mapping[int, _Seen]) -> dict[int, str]:
+def _members(leaders: Mapping[str, int], table: Mapping[int, Seen]) -> dict[int, str]:
     """The slot that each process belongs to: by its session, else by its nearest ancestor that belongs to one."""
     by_leader = {pid: slot for slot, pid in leaders.items()}
     owner: dict[int, Optional[str]] = {}

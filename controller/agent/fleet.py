@@ -321,6 +321,7 @@ class Fleet:
     def _index(self, before: Optional[Slot], after: Slot) -> None:
         if before is not None and before.run is not None and before.run != after.run:
             self.by_run.pop(before.run, None)
+            self.figures.pop(after.name, None)
             self._outside.close_logs(after.name, before.run)
         if after.run is not None:
             self.by_run[after.run] = after.name

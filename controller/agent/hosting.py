@@ -55,6 +55,10 @@ class Host:
         """Which of these slots (slot -> run) go on although the kernel killed one of their processes for memory."""
         return [] if self._limiter is None else self._limiter.look(runs)
 
+    def run_group(self, slot: str, run: str) -> Optional[str]:
+        """The folder of a run's own control group, where it may have one."""
+        return None if self._limiter is None else self._limiter.run_group(slot, run)
+
     def close(self) -> None:
         """The agent ends."""
         if self._limiter is not None:

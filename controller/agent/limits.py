@@ -103,6 +103,11 @@ class Limiter:
                 outlived.append(slot)
         return outlived
 
+    def run_group(self, slot: str, run: str) -> Optional[str]:
+        """The folder of a run's own group, None on a host without. It is not there where the run could not have one."""
+        group = self._group(slot)
+        return None if group is None else cgroups.leaf(group, run)
+
     def forget(self, slot: str) -> None:
         """The slot is gone. A group in which something still lives is left to the next start."""
         self._kills.pop(slot, None)

@@ -50,8 +50,8 @@ Requests (fields beside id and op -> fields of the answer):
 
 Pushes: {"push": "event", "event": EVENT} · {"push": "slot", "view": SLOT VIEW} (after each change) ·
 {"push": "gone", "slot"} · {"push": "log", "run", "stream", "slot", "size"} (new bytes, at most every 50 ms per
-file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}} every 10 s · {"push": "quiet"} once
-everything that was adjourned has stopped, after the pushes that tell of it.
+file) · {"push": "figures", "figures": {slot: [cpu_percent, memory_bytes]}, "cpu_seconds": {slot: [run, seconds]}} every
+10 s · {"push": "quiet"} once everything that was adjourned has stopped, after the pushes that tell of it.
 
 SLOT       {slot, generation, revision, digest, run_request, wanted: running|stopped, launch: LAUNCH, fields, labels?,
             secrets?: {NAME: value},     values are kept in memory only; those of another apply stay without it
@@ -59,8 +59,9 @@ SLOT       {slot, generation, revision, digest, run_request, wanted: running|sto
 LAUNCH     the fields of controller.core.desired.Launch, as JSON; what is not there has its default
 SLOT VIEW  {slot, generation, revision, digest, run_request, wanted, fields, status, reason, message, since, run,
             run_number, running_revision, pid, started_at, restart_count, last_exit: {cause, code, signal, at, run},
-            next_retry_at, removing, cpu_percent, memory_bytes, logs: {stdout: run, ...}, ready, notify_status,
-            heartbeat_ms}
+            next_retry_at, removing, cpu_percent, memory_bytes, cpu_seconds, logs: {stdout: run, ...}, ready,
+            notify_status, heartbeat_ms}
+            `cpu_seconds`: what the run has used since its start; older agents do not tell it.
             `ready` is null where nothing says anything: no readiness probe, and no READY=1. `notify_status` is the
             STATUS= of the run, one line. `heartbeat_ms`: so long its run may be silent; null: it need not beat.
 EVENT      {seq, journal_id, boot_id, at, type, slot, run, cause, message, data}; slot and run may be null.

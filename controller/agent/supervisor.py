@@ -27,7 +27,7 @@ from .commands import Commands, Rooms
 from .decisions import Dice
 from .ending import Ending, Reach
 from .errands import Errands
-from .figures import PERIOD_S, Sweeper
+from .figures import PERIOD_S, Sweeper, figures_push, leaders_of
 from .fleet import Fleet, Outside
 from .flusher import Flusher
 from .footing import Footing, Memory
@@ -253,12 +253,12 @@ class Agent:
         """One round of what nobody waits for: figures, folded events, leftovers."""
         now = read_clock()
         self._look_at_clock(now)
-        leaders = {name: slot.pid for name, slot in self._fleet.slots.items() if slot.pid is not None}
+        leaders = leaders_of(self._fleet.slots, self._host.run_group)
         figures = await asyncio.get_running_loop().run_in_executor(None, self._sweeper.sweep, leaders, now.mono)
-        self._fleet.figures = {name: found for name, found in figures.items() if name in self._fleet.busy}
+        runs = {name: leader.run for name, leader in leaders_of(self._fleet.slots).items()}
+        self._fleet.figures = {name: found for name, found in figures.items() if runs.get(name) == leaders[name].run}
         if self._fleet.figures:
-            self._push({"push": "figures", "figures": self._fleet.figures})
-        runs = {name: slot.run for name, slot in self._fleet.slots.items() if slot.pid is not None and slot.run}
+            self._push(figures_push(self._fleet.figures, runs))
         for name in self._host.outlived_oom(runs):
             text = "the kernel killed one of its processes for memory; the worker itself goes on"
             self._fleet.tell("child_oom_killed", text, slot=name)

@@ -9,7 +9,7 @@ import os
 import pwd
 import re
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from .probe_counts import heartbeat_limit
 from .shapes import exit_value
@@ -36,8 +36,16 @@ _STATUS: Mapping[Phase, str] = {
 
 _UP = (Phase.STARTING, Phase.RUNNING)
 
-Figures = tuple[Optional[float], Optional[int]]
-NO_FIGURES: Figures = (None, None)
+
+class Figures(NamedTuple):
+    """What figures.py found out about a run; None is not known."""
+
+    cpu_percent: Optional[float] = None
+    memory_bytes: Optional[int] = None
+    cpu_seconds: Optional[float] = None
+
+
+NO_FIGURES = Figures()
 
 
 def status(slot: Slot) -> str:
@@ -76,8 +84,9 @@ def view(slot: Slot, now: Now, figures: Figures, remark: str = "") -> dict[str, 
         "ready": slot.ready,
         "notify_status": slot.notify_status,
         "heartbeat_ms": heartbeat_limit(slot),
-        "cpu_percent": figures[0],
-        "memory_bytes": figures[1],
+        "cpu_percent": figures.cpu_percent,
+        "memory_bytes": figures.memory_bytes,
+        "cpu_seconds": figures.cpu_seconds,
         "logs": {} if run is None else {"stdout": run, "stderr": run},
     }
 

@@ -82,8 +82,8 @@ async def test_an_applied_slot_is_spawned_with_a_fixed_environment_and_shown_run
         "slot": "web/0", "generation": 1, "revision": "1-a", "digest": "d", "run_request": 0, "wanted": "running",
         "fields": {"command": ["sleep"]}, "status": "running", "reason": "", "message": "", "run_number": 1,
         "running_revision": "1-a", "restart_count": 0, "last_exit": None, "next_retry_at": None, "removing": False,
-        "cpu_percent": None, "memory_bytes": None, "ready": None, "notify_status": "",
-        "heartbeat_ms": None,
+        "cpu_percent": None, "memory_bytes": None, "cpu_seconds": None, "ready": None,
+        "notify_status": "", "heartbeat_ms": None,
     }  # fmt: skip
     assert statuses(watcher) == ["starting", "running"]
 
