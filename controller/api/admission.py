@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from controller.api.problem import ApiProblem
+from controller.api.sessions import Session
 from controller.api.tokens import Token
 
 Role = Literal["public", "worker", "viewer", "operator", "admin"]
@@ -30,11 +31,15 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks, by proof. `name` is what events show as the actor; `token` is what proved it, None for a uid."""
+    """Who asks, by proof. `name` is what events show as the actor; `token` is what proved it, None for a uid.
+
+    `session`: the browser's session that the token was exchanged for, where that was sent in its place.
+    """
 
     name: str
     role: Role
     token: Token | None = None
+    session: Session | None = None
 
     def may(self, role: Role) -> bool:
         """Whether this principal holds `role` or a higher one."""
@@ -76,6 +81,18 @@ def check_origin(method: str, headers: Mapping[str, str], *, secure: bool = Fals
     navigation = method == "GET" and headers.get("Sec-Fetch-Mode") == "navigate"
     if site not in {"none", "same-origin"} and not navigation:
         raise ApiProblem(status=403, code="cross_site", detail="requests of other sites are refused", close=True)
+
+
+def check_own_page(headers: Mapping[str, str]) -> None:
+    """Refuse a write with a cookie that is not provably from a page of ours (403).
+
+    Browsers send a cookie whoever made them. They also say who did: all of today's in Sec-Fetch-Site, older ones in
+    Origin, which was compared already. A program has a token and no cookie.
+    """
+    if headers.get("Sec-Fetch-Site") in {"same-origin", "none"} or "Origin" in headers:
+        return
+    detail = "a write with a session's cookie must say that it comes from the page itself (Sec-Fetch-Site)"
+    raise ApiProblem(status=403, code="cross_site", detail=detail, close=True)
 
 
 def _same_origin(origin: str, host: str) -> bool:

@@ -11,6 +11,7 @@ from controller.api.admission import Principal
 from controller.api.connection import Connection
 from controller.api.followers import Followers
 from controller.api.ports import Ports
+from controller.api.sessions import SessionBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Call:
     ports: Ports
     followers: Followers
     principal: Principal
+    sessions: SessionBook
     request_id: str
     params: Mapping[str, str]
     content: bytes | None = None

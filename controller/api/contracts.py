@@ -21,6 +21,7 @@ from controller.api.history import METRICS, STEPS
 from controller.api.logs import KINDS
 from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
+from controller.api.session import SessionBody
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.shapes import (
     ANYTHING,
@@ -336,6 +337,25 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             problems=(400, 409, 415, 422, 503, 504),
         ),
         ("GET", "/api/v1/openapi.json"): Contract(
+        ("POST", "/api/v1/session"): Contract(
+            summary="Log a browser in: the token of `Authorization` for a session's cookie.",
+            body=Body(schema=SessionBody, required=False),
+            answers={
+                200: json_of("No cookie is needed: it is a session already, or the peer is trusted.", named("Whoami")),
+                201: json_of("The session's cookie is set.", named("Whoami")),
+            },
+            problems=(400, 401, 415, 422, 429),
+        ),
+        ("DELETE", "/api/v1/session"): Contract(
+            summary="Log out: the session ends wherever it is open.",
+            answers={204: Answer(description="It is over.")},
+            problems=(400, 401, 403),
+        ),
+        ("GET", "/api/v1/whoami"): Contract(
+            summary="Who asks, with which role.",
+            answers={200: json_of("That is you.", named("Whoami"))},
+            problems=(400, 401),
+        ),
             summary="This document.", answers={200: json_of("OpenAPI 3.1.", ANYTHING)}
         ),
     }

@@ -1,10 +1,10 @@
 """From a request to a response: the one way in, the one place where errors become answers.
 
-Order of the checks: version, target and Host (who was meant), Origin (who sent the browser), token or peer (who asks),
-rate of writes and role, then route and method, encoding and size (what follows), handler. A stranger learns nothing
-about routes, and a body is read only after everything else has passed. Every write of somebody known is audited, but
-not those beyond the rate: there is no end to them. Every response is sent within a time: a client that does not read
-costs little.
+Order of the checks: version, target and Host (who was meant), Origin (who sent the browser), the files of the web UI,
+which are everybody's, then token, session or peer (who asks), rate of writes and role, then route and method, encoding
+and size (what follows), handler. A stranger learns nothing about routes, and a body is read only after everything else
+has passed. Every write of somebody known is audited, but not those beyond the rate: there is no end to them. Every
+response is sent within a time: a client that does not read costs little.
 
 What does not belong here: what a check means (admission.py), what a route does (its handler).
 """
@@ -31,6 +31,7 @@ from controller.api.problem import ApiProblem, internal_error, not_read, store_u
 from controller.api.replays import Replays
 from controller.api.responses import problem_response
 from controller.api.routes import Found, Route, find
+from controller.web.pages import shipped
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Dispatcher:
     def __init__(
         self, ports: Ports, followers: Followers, hosts: Collection[str], door: Doorkeeper, replays: Replays
     ) -> None:
+        self._pages = shipped()
         self._ports = ports
         self._followers = followers
         self._hosts = frozenset(hosts)
@@ -102,13 +104,20 @@ class Dispatcher:
         connection = _connection(request)
         self._check_sender(request)
         found = find(request.method, visit.path)
+        page = self._page(request, visit) if found is None else None
+        if page is not None:
+            return page
         role = found.route.role if found is not None and found.route is not None else "viewer"
         visit.route = None if found is None else found.route
         if role not in admission.OPEN:
             visit.peer = await connection.peer()
-            visit.principal = self._door.principal(request.headers.getall("Authorization", []), visit.peer)
+            visit.principal = self._door.principal(
+                request.headers.getall("Authorization", []), request.headers.getall("Cookie", []), visit.peer
+            )
         if visit.route is not None and visit.route.method not in _EFFECTLESS:
             self._door.check_rate(visit.principal)
+            if visit.principal.session is not None:
+                admission.check_own_page(request.headers)
         admission.require(visit.principal, role)
         route = _existing(found)
         _check_payload(request, route, connection.limits.body_bytes)
@@ -118,6 +127,7 @@ class Dispatcher:
             ports=self._ports,
             followers=self._followers,
             principal=visit.principal,
+            sessions=self._door.sessions,
             request_id=visit.request_id,
             params=found.params if found is not None else {},
         )
@@ -126,6 +136,16 @@ class Dispatcher:
             if route.method == "POST" and route.role not in admission.OPEN:
                 return await self._replays.answer(call, route.handler)
             return await route.handler(call)
+
+    def _page(self, request: web.BaseRequest, visit: _Visit) -> web.Response | None:
+        """The web UI's file at this path. It is the same for everybody, so nobody is asked who they are."""
+        if visit.method not in _EFFECTLESS or request.body_exists:
+            return None
+        page = self._pages.find(visit.path, wants_page="text/html" in request.headers.get("Accept", ""))
+        if page is None:
+            return None
+        headers, body = page.answer(accepts_gzip="gzip" in request.headers.get("Accept-Encoding", ""))
+        return web.Response(status=page.status, headers={**headers, "X-Request-Id": visit.request_id}, body=body)
 
     def _audit(self, visit: _Visit, status: int | None) -> None:
         """One record per write of somebody known. Strangers get none: they could fill the store with them."""

@@ -29,6 +29,7 @@ from controller.api.admission import NOBODY, Principal, principal_of
 from controller.api.connection import Connection, Limits, Peer
 from controller.api.peers import trusted_uids
 from controller.api.problem import ApiProblem
+from controller.api.sessions import MemorySessions, SessionBook, Sessions
 from controller.api.throttle import Throttle
 from controller.api.tls import Certificate
 from controller.api.tokens import NoTokens, Token, Tokens, is_proved, read
@@ -59,6 +60,7 @@ class Access:
     """How one server lets people in. `trusts_peers`: our own uid and root need no token, over loopback."""
 
     tokens: Tokens = field(default_factory=NoTokens)
+    sessions: Sessions = field(default_factory=MemorySessions)
     trusts_peers: bool = True
     certificate: Certificate | None = None
     audit: Callable[[Write], None] = _unheard
@@ -74,11 +76,15 @@ class Doorkeeper:
         self._writes = Throttle(burst=limits.write_burst, per_s=limits.writes_per_s)
         self._warnings = Throttle(burst=1, per_s=1 / _WARNED_S)
         self.keep = access.audit
+        self.sessions = SessionBook(access.sessions, access.now)
 
-    def principal(self, authorization: Sequence[str], peer: Peer) -> Principal:
-        """Who it is: by all the Authorization headers, or by the peer where there are none. Raises ApiProblem."""
+    def principal(self, authorization: Sequence[str], cookies: Sequence[str], peer: Peer) -> Principal:
+        """Who it is: by all the Authorization headers, else by a session, else by the peer. Raises ApiProblem."""
         if authorization:
             return self._by_token(authorization, peer)
+        by_session = self._by_session(cookies)
+        if by_session is not None:
+            return by_session
         if not self._access.trusts_peers:
             return NOBODY
         return principal_of(peer.uid, peer.user, trusted_uids())
@@ -103,6 +109,15 @@ class Doorkeeper:
             self._warn("too many failed logins", peer.key, {"peer": peer.address, "uid": peer.uid})
         raise problem
 
+    def _by_session(self, cookies: Sequence[str]) -> Principal | None:
+        """Who has a session, as long as its token is there."""
+        session = self.sessions.proved(cookies)
+        token = None if session is None else self._access.tokens.find(session.token_id)
+        if token is None or not token.is_alive(self._access.now()):
+            return None
+        self._access.tokens.used(token.token_id)
+        return Principal(name=f"token:{token.name}", role=token.role, token=token, session=session)
+
     def check_rate(self, principal: Principal) -> None:
         """Count one write of a token. Raises ApiProblem (429). Who needs no token may write the files themselves."""
         if principal.token is None:
@@ -125,22 +140,23 @@ class Doorkeeper:
 
     @asynccontextmanager
     async def watch(self, connection: Connection, principal: Principal) -> AsyncIterator[None]:
-        """Cut the connection when the token is revoked or expires while the body runs."""
+        """Cut the connection when the token is revoked or expires, or the session ends, while the body runs."""
         if principal.token is None:
             yield
             return
-        watching = asyncio.create_task(self._cut_when_revoked(connection, principal.token))
+        watching = asyncio.create_task(self._cut_when_revoked(connection, principal, principal.token))
         try:
             yield
         finally:
             watching.cancel()
 
-    async def _cut_when_revoked(self, connection: Connection, token: Token) -> None:
+    async def _cut_when_revoked(self, connection: Connection, principal: Principal, token: Token) -> None:
         while not connection.lost.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.recheck_s):
                     await connection.lost.wait()
-            if self._access.tokens.find(token.token_id) != token or not token.is_alive(self._access.now()):
+            is_over = principal.session is not None and not self.sessions.goes_on(principal.session)
+            if is_over or self._access.tokens.find(token.token_id) != token or not token.is_alive(self._access.now()):
                 connection.abort()
 
 

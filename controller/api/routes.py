@@ -25,6 +25,7 @@ from controller.api import (
     logs,
     metrics,
     plan,
+    session,
     stream,
     worker_health,
     workers,
@@ -102,6 +103,9 @@ TABLE: tuple[Route, ...] = (
     _route("GET", "/api/v1/stream", stream.show_stream, "viewer"),
     _route("GET", "/api/v1/plan", plan.show_plan, "viewer"),
     _route("POST", "/api/v1/reconcile", actions.reconcile, "operator"),
+    _route("POST", "/api/v1/session", session.open_session, "viewer"),
+    _route("DELETE", "/api/v1/session", session.close_session, "viewer"),
+    _route("GET", "/api/v1/whoami", session.show_whoami, "viewer"),
     _route("GET", "/api/v1/openapi.json", show_openapi, "viewer"),
 )
 

@@ -287,6 +287,13 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "Plan": record(actions=listed(named("Action")), holds=listed(named("Hold")), next_wake=or_null(TIME)),
         "Health": record(
             ready=FLAG,
+        "Whoami": record(
+            name=TEXT,
+            role={"type": "string", "enum": ["viewer", "operator", "admin"]},
+            via={"type": "string", "enum": ["peer", "token", "session"]},
+            token_id=or_null(TEXT),
+            expires_at=or_null(TIME),
+        ),
             waiting_for=listed(TEXT),
             ticking=FLAG,
             draining=FLAG,

@@ -13,6 +13,7 @@ from controller.api.doorkeeper import Access, Write
 from controller.api.listen import TcpListen, check_exposure, parse_listen
 from controller.api.tls import Certificate
 from controller.config import Settings
+from controller.desk.sessions import SessionFiles
 from controller.desk.tokens import TokenFiles
 from controller.reconcile.archive import Archive
 from controller.store.records import Event
@@ -49,6 +50,7 @@ def open_access(
             )
     return Access(
         tokens=tokens,
+        sessions=SessionFiles(settings.state_dir),
         trusts_peers=settings.auth == "peer",
         certificate=certificate,
         audit=lambda write: archive.keep_own(audit_event(write, now())),

@@ -18,6 +18,7 @@ from controller.api import (
     metrics,
     plan,
     routes,
+    session,
     stream,
     worker_health,
     workers,
@@ -59,6 +60,9 @@ viewer   GET  /api/v1/events
 viewer   GET  /api/v1/stream
 viewer   GET  /api/v1/plan
 operator POST /api/v1/reconcile
+viewer   POST /api/v1/session
+viewer   DELETE /api/v1/session
+viewer   GET  /api/v1/whoami
 viewer   GET  /api/v1/openapi.json
 """
 
@@ -82,6 +86,7 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
             metrics,
             plan,
             routes,
+            session,
             stream,
             worker_health,
             workers,
@@ -98,7 +103,8 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
 
 def test_only_the_probes_are_public_and_nothing_with_an_effect_is_for_viewers() -> None:
     assert [route.path for route in TABLE if route.role == "public"] == ["/healthz", "/readyz"]
-    assert {route.role for route in TABLE if route.method != "GET"} == {"operator", "worker"}
+    own = "/api/v1/session"  # a login and a logout are of one's own session alone
+    assert {route.role for route in TABLE if route.method != "GET" and route.path != own} == {"operator", "worker"}
 
 
 async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
@@ -108,8 +114,8 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
             continue  # test_api_configs.py, test_api_heartbeat.py
         if "batch" in route.path:
             continue  # test_api_batches.py
-        if route.path == "/api/v1/stream":
-            continue  # test_api_stream.py: it has no end
+        if route.path in {"/api/v1/stream", "/api/v1/session"}:
+            continue  # test_api_stream.py: it has no end; test_api_sessions.py
         path = route.path.replace("workers/{id}", "workers/web").replace("operations/{id}", "operations/op1")
         path += "?worker=web" if "history" in path else ""
         assert (await site.ask(route.method, path)).status in {200, 202}, route
@@ -118,7 +124,7 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/", "/api", "/api/v1", "/api/v1/workers/", "//api/v1/workers", "/api//v1/workers", "/api/v1/./workers",
+        "/static", "/api/", "/api/v1", "/api/v1/workers/", "//api/v1/workers", "/api//v1/workers", "/api/v1/./workers",
         "/api/v1/x/../workers", "/api/v1/%77orkers", "/api/v1/workers/%2e%2e/status", "/api/v1/workers/../status",
         "/api/v1/workers/a%2Fb/status", "/api/v1/workers/-rf/status", "/api/v1/workers/web%00/status",
         "/api/v1/workers//status", "/api/v1/workers/.git/status", "/api/v1/workers/" + "a" * 129 + "/status",

@@ -1,0 +1,1 @@
+"""The web UI: static files that pages.py serves, and a client of the public API like any other."""
