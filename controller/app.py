@@ -56,7 +56,7 @@ from controller.sources.git_writes import writes
 from controller.sources.launching import Surroundings
 from controller.sources.watch import hints
 from controller.sources.writer import SpecWriter
-from controller.store import Store, StoreError, locate, open_store
+from controller.store import Keep, Store, StoreError, locate, open_store
 from controller.store.records import Event, Heads
 
 HOST = "localhost"
@@ -243,6 +243,8 @@ async def _serve(settings: Settings, state: StateDir, store: Store) -> int:
 async def _run(program: _Program) -> None:
     """Everything that goes on while the controller lives."""
     stop = asyncio.Event()
+    said = program.settings
+    kept = Keep(days=said.retain_days, lines=said.retain_lines, bytes=said.retain_bytes)
     # What was stopped as a whole starts as the specs are now; specs that do not settle cannot keep it from that.
     asyncio.get_running_loop().call_later(SETTLE_S, program.loop.let_start)
     try:
@@ -257,7 +259,7 @@ async def _run(program: _Program) -> None:
             group.create_task(_set_aside(program.specs), name="memory")
             for forwarder in program.forwarders:
                 group.create_task(forwarder.run(), name=f"forward to {forwarder.target}")
-            group.create_task(keep_house(program.store, program.specs, program.clock), name="upkeep")
+            group.create_task(keep_house(program.store, program.specs, program.clock, kept), name="upkeep")
     finally:
         stop.set()
 

@@ -16,6 +16,9 @@ from typing import Any, Literal
 
 from controller.core.spec import ENV_NAME
 
+RETAIN_BYTES = 4 * 1024**3
+"""Of log lines in the database, where nobody says more."""
+
 
 class ConfigError(Exception):
     """A setting that cannot be used; the message names it, its source and what was expected."""
@@ -40,6 +43,9 @@ class Settings:
     tls_key: Path | None = None
     insecure_http: bool = False
     forward: tuple[str, ...] = ()
+    retain_days: int | None = None
+    retain_lines: int | None = None
+    retain_bytes: int | None = RETAIN_BYTES
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,6 +93,9 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, root: bool | None 
         tls_key=tls_key,
         insecure_http=picked.value("insecure_http", _switch, lambda: False),
         forward=picked.value("forward", _urls, lambda: ()),
+        retain_days=picked.value("retain_days", _limit("days", 1), lambda: None),
+        retain_lines=picked.value("retain_lines", _limit("lines", 1), lambda: None),
+        retain_bytes=picked.value("retain_bytes", _limit("bytes", 1_048_576), lambda: RETAIN_BYTES),
         origins=picked.origins,
     )
 
@@ -178,6 +187,18 @@ def _seconds(raw: Any) -> float:
     if not 0 <= value <= 86_400:
         raise ValueError("expected 0 to 86400 seconds")
     return value
+
+
+def _limit(unit: str, least: int) -> Callable[[Any], int | None]:
+    def read(raw: Any) -> int | None:
+        if raw == "none":
+            return None
+        digits = str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else ""
+        if not re.fullmatch("[0-9]{1,18}", digits) or int(digits) < least:
+            raise ValueError(f"expected a whole number of {unit}, {least} or more, or none")
+        return int(digits)
+
+    return read
 
 
 def _hosts(raw: Any) -> tuple[str, ...]:

@@ -81,6 +81,8 @@ _EXAMPLES: Mapping[str, str] = MappingProxyType(
         "logs.archives": "3",
         "logs.store_rate": "500",
         "logs.retain_days": "30",
+        "logs.retain_lines": "100000",
+        "logs.retain_bytes": "104857600",
         "logs.capture": "file",
     }
 )

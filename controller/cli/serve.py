@@ -67,6 +67,13 @@ from controller.first_process import leave_first_place
     metavar="URL,...",
     help="Send log lines on: loki+http://HOST:3100, otlp+http://HOST:4318, syslog+tcp://HOST:601; see operations.",
 )
+@click.option("--retain-days", metavar="N", help="No log line stays longer in the database.  [default: as specs say]")
+@click.option(
+    "--retain-lines", metavar="N", help="Log lines in the database, of all workers together.  [default: none, no limit]"
+)
+@click.option(
+    "--retain-bytes", metavar="N", help="Bytes of them, all together, or none.  [default: 4294967296; see operations]"
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="The format of our own log.  [default: text]")
 def serve(**flags: Any) -> None:
     """Run the controller on a directory of specs.

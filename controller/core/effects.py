@@ -81,6 +81,8 @@ EFFECTS: Mapping[str, Effect] = MappingProxyType(
         "logs.archives": Effect.IN_PLACE,
         "logs.store_rate": Effect.IN_PLACE,
         "logs.retain_days": Effect.IN_PLACE,
+        "logs.retain_lines": Effect.IN_PLACE,
+        "logs.retain_bytes": Effect.IN_PLACE,
         "logs.capture": Effect.IN_PLACE,
     }
 )

@@ -89,6 +89,16 @@ class Logs(Model):
     archives: int = Field(5, ge=0, le=1000, description="How many ended runs keep their files.")
     store_rate: int = Field(2000, ge=0, description="Lines per second that go to the database; the rest is counted.")
     retain_days: int = Field(7, ge=1, le=3650, description="How long lines stay in the database.")
+    retain_lines: int | None = Field(
+        None,
+        ge=0,
+        description="How many of the worker's newest lines stay in the database, at most. null: no such limit.",
+    )
+    retain_bytes: int | None = Field(
+        None,
+        ge=65_536,
+        description="How large they may be there, all together: the text, and 160 bytes a line. null: no such limit.",
+    )
     capture: Literal["file", "pipe"] = Field("file", description="`file`: the process writes straight to its file.")
 
     @field_validator("capture")

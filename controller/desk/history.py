@@ -15,8 +15,9 @@ from controller.api.ports import Document, HistoryWish, StoreUnavailable
 from controller.core.views import rfc3339
 from controller.desk.parts import Parts
 from controller.store import StoreError
+from controller.store.chores import RollUp, Sample, Samples
 from controller.store.history import HistoryQuery, Span
-from controller.store.records import RollUp, Sample, Samples, StoredEvent
+from controller.store.records import StoredEvent
 
 EVERY_S = 10
 MARKED = (

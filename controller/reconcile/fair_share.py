@@ -6,23 +6,13 @@ who prints less than that is not limited: a few that flood share what the quiet 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+
+from controller.core.shares import fair_most
 
 FORGET_S = 2.0
 """A file that had no lines for so long asks for nothing."""
-
-
-def fair_most(demands: Iterable[int], budget: int) -> int | None:
-    """The most that each may have; None while there is enough for all."""
-    ordered = sorted(demands)
-    rest = budget
-    for position, demand in enumerate(ordered):
-        share = rest // (len(ordered) - position)
-        if demand > share:
-            return max(1, share)
-        rest -= demand
-    return None
 
 
 @dataclass

@@ -15,11 +15,12 @@ from controller.store.engine import Database, locate
 from controller.store.errors import SchemaNewerError, StoreCorruptError, StoreError, StoreUnavailable
 from controller.store.facade import Settings, Store, open_store
 from controller.store.queries import LogQuery, Reader
-from controller.store.retention import Policy, Swept
+from controller.store.retention import Keep, Policy, Swept
 from controller.store.writer import Writer
 
 __all__ = [
     "Database",
+    "Keep",
     "Limits",
     "LogQuery",
     "Policy",

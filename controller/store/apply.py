@@ -15,28 +15,32 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
 from controller.store import engine
 from controller.store.backlog import Barrier, ConfigGone, Dropped, Item, RuntimeGone
-from controller.store.dialect import ask, upsert
-from controller.store.history import keep_figures
-from controller.store.ingest import Mark, store_events, store_lines
-from controller.store.records import (
+from controller.store.chores import (
     Chore,
-    ConfigRow,
-    EventRows,
-    Heads,
-    LogBatch,
-    OperationRow,
-    Outcome,
     Reclaim,
     RollUp,
-    RuntimeRow,
     Samples,
-    Stored,
     TrimCursors,
     TrimEvents,
     TrimLogs,
     TrimOperations,
     TrimSamples,
     TrimSeries,
+    TrimTotals,
+)
+from controller.store.dialect import ask, upsert
+from controller.store.history import keep_figures
+from controller.store.ingest import Mark, store_events, store_lines
+from controller.store.log_rows import forget_totals, trim_lines
+from controller.store.records import (
+    ConfigRow,
+    EventRows,
+    Heads,
+    LogBatch,
+    OperationRow,
+    Outcome,
+    RuntimeRow,
+    Stored,
 )
 from controller.store.tables import events, log_cursors, operations, worker_configs, worker_logs, worker_runtime
 from controller.store.text import storable, to_json
@@ -74,7 +78,7 @@ def apply_group(connection: Connection, items: Sequence[Item], now: float, mark:
             case RuntimeRow() | RuntimeGone() | ConfigRow() | ConfigGone() | OperationRow():
                 outcomes.append(Stored(rows=1))
             case _:
-                outcomes.append(Stored(rows=_do_chore(connection, item)))
+                outcomes.append(_do_chore(connection, item, now))
     # What a first attempt has stored after all is news now.
     wrote = [mark.is_repeated or any(isinstance(one, Stored) and one.rows for one in some) for some in (
         line_outcomes, event_outcomes,
@@ -127,29 +131,36 @@ def _value(value: Any) -> Any:
 # --- chores -------------------------------------------------------------------------------------------------------
 
 
-def _do_chore(connection: Connection, chore: Chore) -> int:
+def _do_chore(connection: Connection, chore: Chore, now: float) -> Stored:
     match chore:
         case TrimLogs():
-            return _trim_logs(connection, chore)
+            return trim_lines(connection, chore, now)
+        case Reclaim():
+            return engine.reclaim(connection, chore)
+        case Samples() | RollUp():
+            return Stored(rows=keep_figures(connection, chore))
+        case _:
+            rows = _trim(connection, chore)
+            return Stored(rows=rows, more=rows == chore.limit)
+
+
+def _trim(
+    connection: Connection,
+    chore: TrimTotals | TrimEvents | TrimOperations | TrimCursors | TrimSamples | TrimSeries,
+) -> int:
+    match chore:
+        case TrimTotals():
+            return forget_totals(connection, chore.before, chore.limit)
         case TrimEvents():
             return _trim_events(connection, chore)
         case TrimOperations():
             return _trim_operations(connection, chore)
         case TrimCursors():
             return _trim_cursors(connection, chore)
-        case Reclaim():
-            return engine.reclaim(connection, chore.pages)
-        case Samples() | RollUp() | TrimSamples() | TrimSeries():
+        case TrimSamples() | TrimSeries():
             return keep_figures(connection, chore)
         case _:  # pragma: no cover
             assert_never(chore)
-
-
-def _trim_logs(connection: Connection, chore: TrimLogs) -> int:
-    table = worker_logs.c
-    old = select(table.id).where(table.worker_id == chore.worker_id, table.at < chore.before)
-    slice_ = old.order_by(table.at).limit(chore.limit)
-    return connection.execute(delete(worker_logs).where(table.id.in_(slice_))).rowcount
 
 
 def _trim_events(connection: Connection, chore: TrimEvents) -> int:

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from controller.store.chores import Chore
 from controller.store.records import (
     Batch,
-    Chore,
     ConfigRow,
     ConfigRows,
     EventRows,

@@ -1,7 +1,7 @@
 """Where databases differ in their SQL, the difference stands here, built from SQLAlchemy's own constructs.
 
-Called by apply, ingest, migrate and log_search. A third database would be a new case in each function of this file
-and of engine.
+Called by apply, ingest, log_rows, migrate and log_search. A third database would be a new case in each function of
+this file and of engine.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ def upsert(dialect: str, table: Table, *, keep: Collection[str] = ()) -> Insert:
         if column.name not in keys and column.name not in keep
     }
     return statement.on_conflict_do_update(index_elements=keys, set_=fresh)
+
+
+def add_up(dialect: str, table: Table, columns: Collection[str]) -> Insert:
+    """An INSERT of `columns` that, where the primary key is there already, adds them to what stands there."""
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    sums = {name: table.c[name] + statement.excluded[name] for name in columns}
+    return statement.on_conflict_do_update(index_elements=[key.name for key in table.primary_key], set_=sums)
 
 
 def migration_lock(dialect: str) -> Executable:

@@ -34,7 +34,9 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from controller.store import postgres
+from controller.store.chores import Reclaim
 from controller.store.errors import StoreUnavailable, explained
+from controller.store.records import Stored
 
 BUSY_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
@@ -162,18 +164,21 @@ def only_reading(engine: Engine) -> Engine:
     return engine.execution_options(sqlite_begin="BEGIN")
 
 
-def reclaim(connection: Connection, pages: int) -> int:
-    """Give up to `pages` free pages back to the file system; how many were given. Servers do that by themselves."""
+def reclaim(connection: Connection, chore: Reclaim) -> Stored:
+    """Give free pages back to the file system; how many were given. Servers do that by themselves."""
     if connection.dialect.name != "sqlite":
-        return 0
-    free = min(int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()), pages)
+        return Stored(rows=0)
+    end = time.monotonic() + chore.within_s
+    surplus = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()) - chore.keep
+    given, most = 0, min(surplus, chore.pages)
     cursor = connection.connection.cursor()
-    for _page in range(free):
+    while given < most and time.monotonic() < end:
         # One at a time: each step of this statement frees a page and gives a row without columns, which the driver
         # takes for the end.
         cursor.execute("PRAGMA incremental_vacuum(1)")
+        given += 1
     cursor.close()
-    return free
+    return Stored(rows=given, more=0 < given < surplus)
 
 
 def _execute_patiently(cursor: sqlite3.Cursor, statement: str, patience_s: float) -> None:

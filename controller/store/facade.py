@@ -22,7 +22,7 @@ from controller.store.opening import Opening, call_all, open_first
 from controller.store.presence import FileOpening
 from controller.store.queries import Reader
 from controller.store.questions import Questions
-from controller.store.retention import Policy, Swept, sweep
+from controller.store.retention import Policy, Swept, sweep, sweep_surplus
 from controller.store.sessions import ServerOpening
 from controller.store.writer import Writer
 
@@ -101,6 +101,10 @@ class Store:
     def sweep(self, policy: Policy, now: float) -> Swept:
         """Delete what `policy` no longer keeps. Blocks for as long as that takes; see retention."""
         return sweep(self.writer, self.reader, policy, now)
+
+    def sweep_surplus(self, policy: Policy) -> Swept:
+        """Delete the log lines that are too many for `policy`, whatever their age. As above."""
+        return sweep_surplus(self.writer, self.reader, policy)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Store what waits for up to `timeout` seconds, then close. False: something is left unwritten."""

@@ -13,8 +13,8 @@ from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, insert, select, tuple_
 
+from controller.store.chores import Figures, RollUp, Sample, Samples, TrimSamples, TrimSeries
 from controller.store.dialect import upsert
-from controller.store.records import Figures, RollUp, Sample, Samples, TrimSamples, TrimSeries
 from controller.store.tables import FIGURES, SAMPLES, metric_series
 from controller.store.text import storable
 

@@ -17,7 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from controller.store.backlog import Dropped
-from controller.store.dialect import insert_many, upsert
+from controller.store.dialect import upsert
+from controller.store.log_rows import insert_lines
 from controller.store.opening import GENERATION
 from controller.store.records import (
     Conflict,
@@ -30,13 +31,11 @@ from controller.store.records import (
     Replayed,
     Stored,
 )
-from controller.store.tables import event_cursors, events, log_cursors, worker_logs
+from controller.store.tables import event_cursors, events, log_cursors
 from controller.store.text import storable, to_json
 
 OWN = "(controller)"
 """The host under which the cursor of the controller's own events stands; no host is called so."""
-
-LINE_COLUMNS = tuple(column.name for column in worker_logs.columns if column.name != "id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def store_lines(connection: Connection, batches: Sequence[LogBatch], now: float)
             rows.extend(_line_rows(batch, seq))
             cursors[key] = (batch.to_offset, seq + len(batch.lines))
             moved[key] = _log_cursor_row(batch, seq + len(batch.lines), now)
-    insert_many(connection, worker_logs, LINE_COLUMNS, rows)
+    insert_lines(connection, rows)
     if moved:
         connection.execute(upsert(connection.dialect.name, log_cursors), list(moved.values()))
     return outcomes

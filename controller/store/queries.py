@@ -17,13 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.errors import explained
 from controller.store.history import HistoryQuery, Span, span_of, spans_of
-from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of, workers_with_lines
+from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of
 from controller.store.records import (
     ConfigRow,
     Heads,
     JournalCursor,
     LogCursor,
     LogSlice,
+    LogTotal,
     OperationRow,
     RuntimeRow,
     StoredEvent,
@@ -33,6 +34,7 @@ from controller.store.tables import (
     event_cursors,
     events,
     log_cursors,
+    log_totals,
     operations,
     worker_configs,
     worker_logs,
@@ -150,10 +152,9 @@ class Reader:
                     cursors[(row.run, row.stream)] = LogCursor(**row._asdict())
         return cursors
 
-    def log_workers(self) -> tuple[str, ...]:
-        """All workers that have log lines, sorted; also those whose spec is long gone."""
-        with self._reading() as connection:
-            return workers_with_lines(connection)
+    def log_totals(self) -> tuple[LogTotal, ...]:
+        """How many lines each worker has, and what was removed, by worker; also of those whose spec is long gone."""
+        return self._all(select(log_totals).order_by(log_totals.c.worker_id), lambda row: LogTotal(**row._asdict()))
 
     # --- events -----------------------------------------------------------------------------------------------
 

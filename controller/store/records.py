@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from controller.store.chores import ROW_BYTES, Chore
+
 Stream = Literal["stdout", "stderr"]
 
 
@@ -186,103 +188,6 @@ class OperationRow:
     number: int | None = None
 
 
-# --- batches: chores, one slice each ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrimLogs:
-    """Delete up to `limit` lines of one worker that were written before `before`."""
-
-    worker_id: str
-    before: float
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrimEvents:
-    """Delete up to `limit` of the oldest events: those before `before`, and those beyond the newest `keep`."""
-
-    before: float
-    keep: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrimOperations:
-    """Delete up to `limit` of the oldest operations, where they last changed before `before`."""
-
-    before: float
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrimCursors:
-    """Delete up to `limit` log cursors that last moved before `before` and whose run is none of `known_runs`.
-
-    A cursor that is deleted too early would store the lines of its run a second time: `known_runs` must be complete.
-    """
-
-    known_runs: frozenset[str]
-    before: float
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reclaim:
-    """Give up to `pages` free pages of the file back to the file system, where the database can."""
-
-    pages: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """The figures of one instance at one moment; None where not known."""
-
-    instance: str
-    cpu_percent: float | None = None
-    memory_bytes: float | None = None
-    active_tasks: float | None = None
-    assigned_accounts: float | None = None
-    error_count: float | None = None
-    restart_count: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Samples:
-    """The samples of all instances in the ten seconds from `at` (seconds since the epoch, a multiple of 10)."""
-
-    at: int
-    rows: Sequence[Sample]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollUp:
-    """Make the spans of `step` seconds between `since` and `until` from those of the next finer table, anew."""
-
-    step: int
-    since: int
-    until: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrimSamples:
-    """Delete up to `limit` spans of `step` seconds that began before `before`."""
-
-    step: int
-    before: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrimSeries:
-    """Forget up to `limit` instances of which no sample is kept any more."""
-
-    limit: int
-
-
-Figures = Samples | RollUp | TrimSamples | TrimSeries
-Trim = TrimLogs | TrimEvents | TrimOperations | TrimCursors | TrimSamples | TrimSeries
-Chore = Trim | Reclaim | Samples | RollUp
 Batch = LogBatch | EventRows | RuntimeRows | ConfigRows | OperationRow | Chore
 
 
@@ -291,10 +196,14 @@ Batch = LogBatch | EventRows | RuntimeRows | ConfigRows | OperationRow | Chore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """It is in the database. `rows`: how many rows were written or deleted. `seq`: the last line's, for log lines."""
+    """It is in the database. `rows`: how many rows were written or deleted. `seq`: the last line's, for log lines.
+
+    `more`: a slice ended with rows left to delete.
+    """
 
     rows: int
     seq: int | None = None
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +285,25 @@ class StoredEvent:
     cause: str
     message: str
     data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTotal:
+    """How many lines of a worker are stored, and what retention has removed; see tables.log_totals."""
+
+    worker_id: str
+    lines: int
+    bytes: int
+    removed_lines: int = 0
+    removed_bytes: int = 0
+    removed_to: int = 0
+    removed_until: float | None = None
+    removed_at: float | None = None
+
+    @property
+    def size(self) -> int:
+        """What limits in bytes are held against."""
+        return self.bytes + self.lines * ROW_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

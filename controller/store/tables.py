@@ -131,6 +131,22 @@ worker_logs = Table(
 """One row per line. `kind`: `line`, or `gap` where something was left out and the text says what and why. `seq` counts
 per run and stream without holes; `byte_offset` is where the line starts in its file."""
 
+log_totals = Table(
+    "log_totals",
+    metadata,
+    Column("worker_id", _TEXT, primary_key=True),
+    *[
+        Column(name, BigInteger, nullable=False, server_default=text("0"))
+        for name in ("lines", "bytes", "removed_lines", "removed_bytes", "removed_to")
+    ],
+    Column("removed_until", Double),
+    Column("removed_at", Double),
+)
+"""How many rows of `worker_logs` each worker has, and the bytes of their texts. Moves with the lines.
+
+`removed_...`: what retention has deleted of it, ever: of the lines up to the number `removed_to`, which were printed
+until `removed_until`, some or all; `removed_at`: the last time."""
+
 log_cursors = Table(
     "log_cursors",
     metadata,

@@ -13,7 +13,7 @@ from controller.config import ConfigError, Settings, load
 SETTINGS = (
     "specs", "state_dir", "db", "listen", "on_exit", "stop_timeout", "allow_env", "log_format", "allowed_host",
     "writes",
-    "auth", "tls_cert", "tls_key", "insecure_http", "forward",
+    "auth", "tls_cert", "tls_key", "insecure_http", "forward", "retain_days", "retain_lines", "retain_bytes",
 )  # fmt: skip
 
 
@@ -63,7 +63,8 @@ def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path
         "specs": "default", "state_dir": "default", "db": "default", "listen": "--listen",
         "on_exit": "WORKERCTL_ON_EXIT", "stop_timeout": file, "allow_env": file, "log_format": file,
         "allowed_host": "default", "writes": "default", "auth": "default", "tls_cert": "default",
-        "tls_key": "default", "insecure_http": "default", "forward": "default",
+        "tls_key": "default", "insecure_http": "default", "forward": "default", "retain_days": "default",
+        "retain_lines": "default", "retain_bytes": "default",
     }  # fmt: skip
 
 
@@ -78,6 +79,20 @@ def test_targets_of_logs_are_a_list_in_the_file_and_a_text_with_commas_elsewhere
     both = ("loki+http://a", "syslog+udp://b")
     assert with_file(tmp_path, 'forward = ["loki+http://a", "syslog+udp://b"]').forward == both
     assert loaded(env={"WORKERCTL_FORWARD": "loki+http://a, syslog+udp://b"}).forward == both
+
+
+def test_limits_of_the_log_are_whole_numbers_or_none(tmp_path: Path) -> None:
+    found = with_file(tmp_path, 'retain_lines = 5\nretain_bytes = "none"', {"retain_days": "30"})
+    assert (found.retain_days, found.retain_lines, found.retain_bytes) == (30, 5, None)
+    assert loaded().retain_bytes == 4 * 1024**3
+    for wrong in ("0", "-1", "1.5", "10GB", True, 2.0, "9" * 19):
+        with pytest.raises(ConfigError, match=r"retain_bytes cannot be .*: expected a whole number of bytes, 1048576"):
+            loaded({"retain_bytes": wrong})
+    with pytest.raises(ConfigError) as raised:
+        loaded(env={"WORKERCTL_RETAIN_DAYS": "0"})
+    assert str(raised.value) == (
+        "WORKERCTL_RETAIN_DAYS: retain_days cannot be '0': expected a whole number of days, 1 or more, or none"
+    )
 
 
 def test_the_file_is_looked_for_where_such_files_are(tmp_path: Path) -> None:

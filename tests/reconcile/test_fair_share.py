@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.reconcile.fair_share import FORGET_S, FairShare, fair_most
+from controller.core.shares import fair_most
+from controller.reconcile.fair_share import FORGET_S, FairShare
 
 
 def test_nobody_is_limited_while_there_is_enough() -> None:

@@ -361,6 +361,9 @@ class Flaky:
         self._fail()
         return self._store.sweep(policy, now)
 
+    def sweep_surplus(self, policy: Policy) -> Any:
+        return self._store.sweep_surplus(policy)
+
 
 async def test_upkeep_goes_on_after_the_database_was_away(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.store.writer.submit(ConfigRows(rows=[config_row("old")]))

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from controller.store.backlog import Backlog, Barrier, Dropped, Limits
+from controller.store.chores import Reclaim
 from controller.store.records import (
     Batch,
     ConfigRows,
     EventRows,
     Outcome,
-    Reclaim,
     RuntimeRows,
     Stored,
 )

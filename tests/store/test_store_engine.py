@@ -15,8 +15,10 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from controller.store import Store, StoreCorruptError, StoreError, StoreUnavailable, engine, locate, open_store
+from controller.store.chores import Reclaim
 from controller.store.dialect import bulk_insert, migration_lock, upsert
 from controller.store.errors import explained, is_retryable
+from controller.store.records import Stored
 from controller.store.tables import log_cursors, worker_logs
 from tests.store.store_builders import QUICK, locked, log_batch
 
@@ -161,7 +163,7 @@ def test_a_reader_cannot_write(store: Store) -> None:
 
 def test_a_server_gives_pages_back_by_itself() -> None:
     connection = cast("Connection", SimpleNamespace(dialect=SimpleNamespace(name="postgresql")))
-    assert engine.reclaim(connection, 10) == 0
+    assert engine.reclaim(connection, Reclaim(pages=10)) == Stored(rows=0)
 
 
 @pytest.mark.parametrize("spoken", [SQLITE, POSTGRESQL], ids=["sqlite", "postgresql"])

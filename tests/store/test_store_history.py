@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from controller.store import Policy, Store
+from controller.store.chores import RollUp, Sample, Samples
 from controller.store.history import HistoryQuery, Span
-from controller.store.records import RollUp, Sample, Samples
 
 START = 1_700_000_400
 """A multiple of ten minutes."""

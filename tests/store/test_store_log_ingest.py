@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.store import LogQuery, Policy, Store
+from controller.store import Keep, LogQuery, Policy, Store
 from controller.store.ingest import lines_verdict
 from controller.store.records import Conflict, LogBatch, LogCursor, Replayed, Stored, StoredLine
 from tests.store.store_builders import WIDTH, Told, line, log_batch
@@ -114,7 +114,7 @@ def test_no_text_fails_a_batch(store: Store) -> None:
 
 def test_a_number_is_never_given_twice(store: Store) -> None:
     submit(store, log_batch(0, 3))
-    assert store.sweep(Policy(default_days=0), 10_000.0).lines == 3
+    assert store.sweep(Policy(other_logs=Keep(days=0)), 10_000.0).lines == 3
     submit(store, log_batch(3, 1))
     assert [one.id for one in store.reader.log_tail(LogQuery(worker_id="web"))] == [4]
 

@@ -101,14 +101,6 @@ def test_each_question_walks_an_index_in_order(filled: Store, path: str, query: 
     assert plan == [f"SEARCH worker_logs USING INDEX {index}"]
 
 
-def test_workers_with_lines_are_found_one_by_one(store: Store) -> None:
-    assert store.reader.log_workers() == ()
-    for worker in ("web", "db", "a-b"):
-        assert store.writer.submit(log_batch(0, 3, slot=f"{worker}/0", run=worker))
-    assert store.writer.flush(10)
-    assert store.reader.log_workers() == ("a-b", "db", "web")
-
-
 def test_cursors_of_many_runs_are_read_in_pieces(store: Store) -> None:
     runs = [f"r{number}" for number in range(1200)]
     for run in runs:

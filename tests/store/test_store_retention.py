@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from controller.store import LogQuery, Policy, Settings, Store, Swept, open_store
+from controller.store import Keep, LogQuery, Policy, Settings, Store, Swept, open_store
 from controller.store.backlog import Limits
 from controller.store.records import EventRows
 from controller.store.retention import DAY_S
@@ -30,21 +30,21 @@ def texts(store: Store, worker_id: str) -> list[str]:
 def test_lines_go_by_age_per_worker_also_those_out_of_order(store: Store) -> None:
     for worker_id in ("web", "db", "gone"):
         fill_lines(store, worker_id, [9, 1, 8, 3, 2])
-    swept = store.sweep(Policy(retain_days={"web": 2.5, "db": 30}), NOW)
+    swept = store.sweep(Policy(logs={"web": Keep(days=2.5), "db": Keep(days=30)}), NOW)
     assert (swept.lines, swept.complete) == (5, True)
     assert [texts(store, one) for one in ("web", "db", "gone")] == [
         ["1", "2"],
         ["9", "1", "8", "3", "2"],
         ["1", "3", "2"],
     ]
-    assert store.sweep(Policy(retain_days={"web": 2.5, "db": 30}), NOW).lines == 0
+    assert store.sweep(Policy(logs={"web": Keep(days=2.5), "db": Keep(days=30)}), NOW).lines == 0
 
 
 def test_a_large_sweep_goes_in_slices_and_gives_space_back(store: Store, path: str) -> None:
     fill_lines(store, "web", [10.0] * 1003)
     sizes: list[int] = []
     end = store.writer.subscribe(lambda heads: sizes.append(heads.log_id))
-    swept = store.sweep(Policy(slice_rows=100), NOW)
+    swept = store.sweep(Policy(slice_rows=100, rest_s=0, free_pages=0), NOW)
     end()
     assert swept == Swept(lines=1003, pages=swept.pages)
     assert swept.pages > 10
@@ -80,10 +80,10 @@ def test_cursors_go_only_when_it_is_certain_that_their_files_are_gone(store: Sto
         assert store.writer.submit(log_batch(run=run))
     assert store.writer.flush(10)
     later = max(one.updated_at for one in store.reader.log_cursors(["r1", "r2", "r3"]).values()) + 8 * DAY_S
-    policy = Policy(default_days=10**6)
+    policy = Policy(other_logs=Keep())
     assert store.sweep(policy, later).cursors == 0
-    assert store.sweep(Policy(default_days=10**6, known_runs=frozenset()), later - 2 * DAY_S).cursors == 0
-    swept = store.sweep(Policy(default_days=10**6, known_runs=frozenset({"r2"}), slice_rows=1), later)
+    assert store.sweep(Policy(other_logs=Keep(), known_runs=frozenset()), later - 2 * DAY_S).cursors == 0
+    swept = store.sweep(Policy(other_logs=Keep(), known_runs=frozenset({"r2"}), slice_rows=1), later)
     assert swept.cursors == 2
     assert sorted(store.reader.log_cursors(["r1", "r2", "r3"])) == [("r2", "stdout")]
 

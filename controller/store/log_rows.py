@@ -1,0 +1,145 @@
+"""Log lines as rows: written and deleted here only, always together with the totals of their worker.
+
+Called by apply and ingest, in the writer's transaction. `log_totals` is what limits are held against, so nothing ever
+counts lines: a row and its number come and go together or not at all, whatever dies. A slice of deleting is bounded in
+rows and in time, since lines that come in wait for it; it says whether there is more to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, case, cast, delete, func, or_, select, update
+
+from controller.store.chores import ROW_BYTES, TrimLogs
+from controller.store.dialect import add_up, insert_many
+from controller.store.records import Stored
+from controller.store.tables import log_totals, worker_logs
+
+LINE_COLUMNS = tuple(column.name for column in worker_logs.columns if column.name != "id")
+
+PIECE = 500
+"""Rows of one statement. The time is looked at in between."""
+
+_WORKER = LINE_COLUMNS.index("worker_id")
+_TEXT = LINE_COLUMNS.index("text")
+_LINES = worker_logs.c
+
+
+def insert_lines(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows of `worker_logs` in the order of LINE_COLUMNS, texts storable."""
+    if not rows:
+        return
+    insert_many(connection, worker_logs, LINE_COLUMNS, rows)
+    totals: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        text = row[_TEXT]
+        total = totals.setdefault(row[_WORKER], {"worker_id": row[_WORKER], "lines": 0, "bytes": 0})
+        total["lines"] += 1
+        total["bytes"] += len(text) if text.isascii() else len(text.encode())
+    connection.execute(add_up(connection.dialect.name, log_totals, ("lines", "bytes")), list(totals.values()))
+
+
+@dataclass(slots=True)
+class _Slice:
+    """What one slice has deleted so far."""
+
+    lines: int = 0
+    bytes: int = 0
+    to: int = 0
+    until: float = 0.0
+
+    def add(self, rows: Sequence[Row[Any]]) -> None:
+        self.lines += len(rows)
+        self.bytes += sum(row.size for row in rows)
+        self.to = max(self.to, *(row.id for row in rows))
+        self.until = max(self.until, *(row.at for row in rows))
+
+
+def trim_lines(connection: Connection, chore: TrimLogs, now: float) -> Stored:
+    """Delete the oldest lines of one worker that it may not keep, up to the bounds of a slice."""
+    end = time.monotonic() + chore.within_s
+    has = connection.execute(select(log_totals).where(log_totals.c.worker_id == chore.worker_id)).first()
+    done, is_over = _Slice(), False
+    while not is_over:
+        piece = min(PIECE, chore.limit - done.lines)
+        rows = _surplus(connection, chore, has, done, piece) or _aged(connection, chore, piece)
+        if not rows:
+            break
+        connection.execute(delete(worker_logs).where(_LINES.id.in_([row.id for row in rows])))
+        done.add(rows)
+        is_over = done.lines >= chore.limit or time.monotonic() >= end
+    if done.lines:
+        _count_off(connection, chore.worker_id, done, now)
+    return Stored(rows=done.lines, more=is_over)
+
+
+def _surplus(
+    connection: Connection, chore: TrimLogs, has: Row[Any] | None, done: _Slice, piece: int
+) -> Sequence[Row[Any]]:
+    """The oldest lines by number, as many as there are too many of, in lines or in bytes."""
+    if has is None:
+        return ()
+    lines, size = has.lines - done.lines, has.bytes - done.bytes
+    lines_over = 0 if chore.keep_lines is None else lines - chore.keep_lines
+    bytes_over = 0 if chore.keep_bytes is None else size + lines * ROW_BYTES - chore.keep_bytes
+    if lines_over <= 0 and bytes_over <= 0:
+        return ()
+    oldest = _rows(connection).where(_LINES.worker_id == chore.worker_id).order_by(_LINES.id).limit(piece)
+    found = connection.execute(oldest).all()
+    for count, row in enumerate(found):
+        if count >= lines_over and bytes_over <= 0:
+            return found[:count]
+        bytes_over -= row.size + ROW_BYTES
+    return found
+
+
+def _aged(connection: Connection, chore: TrimLogs, piece: int) -> Sequence[Row[Any]]:
+    """The lines with the oldest times, in whatever order they came."""
+    if chore.before is None:
+        return ()
+    old = _rows(connection).where(_LINES.worker_id == chore.worker_id, _LINES.at < chore.before)
+    return connection.execute(old.order_by(_LINES.at).limit(piece)).all()
+
+
+def _rows(connection: Connection) -> Any:
+    return select(_LINES.id, _LINES.at, size_of_text(connection).label("size"))
+
+
+def size_of_text(connection: Connection) -> ColumnElement[int]:
+    """The bytes of a line's text in UTF-8."""
+    if connection.dialect.name == "postgresql":
+        return func.octet_length(_LINES.text)
+    return func.length(cast(_LINES.text, LargeBinary))
+
+
+def _count_off(connection: Connection, worker_id: str, done: _Slice, now: float) -> None:
+    table = log_totals.c
+    connection.execute(
+        update(log_totals)
+        .where(table.worker_id == worker_id)
+        .values(
+            lines=table.lines - done.lines,
+            bytes=table.bytes - done.bytes,
+            removed_lines=table.removed_lines + done.lines,
+            removed_bytes=table.removed_bytes + done.bytes,
+            removed_to=_larger(table.removed_to, done.to),
+            removed_until=_larger(table.removed_until, done.until),
+            removed_at=now,
+        )
+    )
+
+
+def _larger(column: ColumnElement[Any], value: float) -> ColumnElement[Any]:
+    # GREATEST is called MAX in SQLite.
+    return case((or_(column.is_(None), column < value), value), else_=column)
+
+
+def forget_totals(connection: Connection, before: float, limit: int) -> int:
+    """Forget what was removed of workers that have no lines since `before`."""
+    table = log_totals.c
+    gone = select(table.worker_id).where(table.lines == 0, table.removed_at < before).limit(limit)
+    return connection.execute(delete(log_totals).where(table.worker_id.in_(gone))).rowcount
