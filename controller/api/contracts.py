@@ -18,11 +18,10 @@ from controller.api.batches import BATCH_SCHEMA
 from controller.api.contract import Answer, Body, Contract, Parameter, flag, json_of, number, query
 from controller.api.heartbeat import HeartbeatBody
 from controller.api.history import METRICS, STEPS
-from controller.api.logs import KINDS
 from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
-from controller.api.session import SessionBody
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
+from controller.api.session import SessionBody
 from controller.api.shapes import (
     ANYTHING,
     COUNT,
@@ -37,6 +36,7 @@ from controller.api.shapes import (
     page_of,
     record,
 )  # fmt: skip
+from controller.core.log_kinds import KINDS
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -87,6 +87,7 @@ _LOG_PARAMETERS = (
     query(
         "kind", {"type": "string", "enum": list(KINDS)}, "Records of these kinds; `line`, `gap` else.", repeated=True
     ),
+    flag("parsed", "A line that is a JSON object has its message for `text`, and the other fields in `data`."),
     query("since", _MOMENT, "From then on."),
     query("until", _MOMENT, "Up to then."),
     flag("download", "All that matches, as a file: plain text, or NDJSON by `Accept`."),

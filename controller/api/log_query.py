@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from controller.core.log_kinds import PRINTED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogQuery:
@@ -30,4 +32,4 @@ class LogQuery:
     ignore_case: bool = False
     invert: bool = False
     levels: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("line", "gap")
+    kinds: tuple[str, ...] = PRINTED

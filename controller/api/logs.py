@@ -12,6 +12,7 @@ Of several workers: those named, those whose specs have the labels now (a follow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -20,12 +21,14 @@ from aiohttp import web
 from controller.api.call import Call
 from controller.api.chosen import MOST
 from controller.api.log_query import LogQuery
-from controller.api.ports import Batch, Topic
+from controller.api.ports import Batch, Document, Topic
 from controller.api.problem import unknown_worker
 from controller.api.query import Query, negotiate
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN, body_response, json_response, page
 from controller.api.streams import Ndjson, RawText, ServerSentEvents, download, follow, resumed
 from controller.api.workers import has_labels
+from controller.core.json_lines import parsed_line
+from controller.core.log_kinds import KINDS
 
 MAX_LINES = 10_000
 DEFAULT_TAIL = 100
@@ -34,10 +37,9 @@ PAGE = 500
 
 DOWNLOAD_PAGE = 2_000
 MAX_WORDS = 8
-KINDS = ("line", "gap", "lifecycle", "task", "error")
 _KNOWN = (
     "tail", "limit", "after", "before", "stream", "run", "since", "until", "grep", "case", "invert", "level", "kind",
-    "follow", "download",
+    "parsed", "follow", "download",
 )  # fmt: skip
 
 
@@ -68,6 +70,7 @@ class _Question:
         self.call, self.query = call, query
         self.wanted = _wanted(call, query, whose)
         self._names, self._labels = self.wanted.workers, labels
+        self._is_parsed = query.flag("parsed")
 
     @property
     def one(self) -> str | None:
@@ -85,7 +88,21 @@ class _Question:
         batch = await self.call.ports.records.logs(wanted)
         if batch is None:
             raise unknown_worker(str(wanted.worker_id))
+        if self._is_parsed:
+            batch = replace(batch, entries=tuple(replace(one, item=_parsed(one.item)) for one in batch.entries))
         return batch
+
+    def notation(self, offers: Sequence[str]) -> str:
+        """The one to answer in. Parsed lines have fields, for which plain text has no place."""
+        return negotiate(self.call.request, [one for one in offers if one != PLAIN or not self._is_parsed])
+
+
+def _parsed(item: Document) -> Document:
+    """A line of JSON as its message, with the fields in `data`; any other as it is, with `data` all the same."""
+    found = parsed_line(item["text"]) if item["kind"] == "line" else None
+    if found is None:
+        return {"data": None, **item}
+    return {**item, "text": found[0], "data": found[1]}
 
 
 async def _answer(question: _Question, name: str) -> web.StreamResponse:
@@ -96,18 +113,18 @@ async def _answer(question: _Question, name: str) -> web.StreamResponse:
             if query.text(parameter) is not None:
                 query.refuse(parameter, f"a followed log has no end; leave out follow or {parameter}")
         if is_get:
-            notation = negotiate(call.request, [NDJSON, EVENTS, PLAIN])
+            notation = question.notation([NDJSON, EVENTS, PLAIN])
             return await follow(call, _NOTATIONS[notation](), _Tail(question).read, Topic.LOGS, question.one)
     if query.flag("download"):
         for parameter in ("tail", "limit", "before"):
             if query.text(parameter) is not None:
                 query.refuse(parameter, f"a download is everything that matches; leave out download or {parameter}")
-        notation = negotiate(call.request, [PLAIN, NDJSON])
+        notation = question.notation([PLAIN, NDJSON])
         if is_get:
             file_name = f"{name}.{'log' if notation == PLAIN else 'ndjson'}"
             return await download(call, _NOTATIONS[notation](), _Past(question).read, file_name)
         return body_response(b"", notation, call.request_id)
-    notation = negotiate(call.request, [JSON, PLAIN, NDJSON])
+    notation = question.notation([JSON, PLAIN, NDJSON])
     batch = await question.read()
     if notation == JSON:
         back = None if batch.start is None else str(batch.start)
@@ -150,7 +167,7 @@ def _wanted(call: Call, query: Query, whose: dict[str, Any]) -> LogQuery:
 
 
 def _kinds(query: Query) -> dict[str, Any]:
-    """Those asked for; without, what the worker printed and where something of it is missing."""
+    """Those asked for; without, what the worker printed and where something of it is missing, and nothing else."""
     kinds = _words(query, "kind")
     for kind in kinds:
         if kind not in KINDS:

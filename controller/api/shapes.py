@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from controller.core.batches import ITEM_STATES, BatchState
+from controller.core.log_kinds import KINDS
 from controller.core.observed import Status
 
 Schema = dict[str, Any]
@@ -25,9 +26,9 @@ ANYTHING: Schema = {"type": "object", "additionalProperties": True}
 WORKER_ID: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"}
 
 
-def record(**properties: Schema) -> Schema:
-    """An object with exactly these keys, all of them there."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def record(may_have: Mapping[str, Schema] = MappingProxyType({}), /, **properties: Schema) -> Schema:
+    """An object with exactly these keys, all of them there but those that it `may_have`."""
+    return {"type": "object", "properties": {**properties, **may_have}, "required": list(properties)}
 
 
 def or_null(schema: Schema) -> Schema:
@@ -242,13 +243,14 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             ),
         ),
         "LogLine": record(
+            {"data": or_null(ANYTHING)},
             at=TIME,
             approximate=FLAG,
             worker_id=TEXT,
             instance=TEXT,
-            run=TEXT,
-            stream={"type": "string", "enum": ["stdout", "stderr"]},
-            kind=TEXT,
+            run=or_null(TEXT),
+            stream=or_null({"type": "string", "enum": ["stdout", "stderr"]}),
+            kind={"type": "string", "enum": list(KINDS)},
             seq=COUNT,
             level=or_null(TEXT),
             text=TEXT,

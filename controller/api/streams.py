@@ -104,13 +104,13 @@ class RawText:
         self._open: tuple[object, object] | None = None
 
     def entries(self, entries: Sequence[Entry]) -> bytes:
-        """The text; records about lines that are missing stand in brackets."""
+        """The text; records that were not printed, as of lines that are missing, stand in brackets."""
         return "".join(self._one(entry.item) for entry in entries).encode("utf-8", "backslashreplace")
 
     def _one(self, item: Document) -> str:
         whence = (item["run"], item["stream"])
         before = "\n" if self._open not in {None, whence} else ""
-        if item["kind"] == "gap":
+        if item["kind"] != "line":
             before = "\n" if self._open is not None else ""
             self._open = None
             return f"{before}[{item['text']}]\n"

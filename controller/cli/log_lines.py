@@ -1,10 +1,12 @@
 """Log lines on their way to the terminal or a pipe: pieces joined, prefixes, times, matches, nothing harmful.
 
-Used by logs. Standard output holds the workers' words alone; what is missing of them is told on standard error.
+Used by logs. Standard output holds the workers' words, and, where they are asked for, the records of what happened to
+them or what they told of themselves, each with a sign before it. What is missing is told on standard error.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import zlib
@@ -21,14 +23,21 @@ from controller.cli.terminal import Terminal, neutralise, pad, terminal
 _PREFIX_COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 
 
+_SIGNS = {"lifecycle": ("*", "cyan"), "task": ("+", "green"), "error": ("!", "red")}
+
+
 class Printer:
-    """Prints log lines. `prefixed`: their instances before them, all as wide as the widest so far."""
+    """Prints log lines. `prefixed`: their instances before them, all as wide as the widest so far.
+
+    `fields`: those of a line of JSON that stand behind its message, where the server has parsed it.
+    """
 
     def __init__(self, screen: Terminal, *, safe: bool) -> None:
         self.prefixed = False
         self.by_worker = False
         self.timed = False
         self.as_json = False
+        self.fields: tuple[str, ...] = ()
         self._screen = screen
         self._safe = safe
         self._open: tuple[Any, ...] | None = None  # whose line has not ended yet
@@ -50,9 +59,12 @@ class Printer:
         if self.as_json:
             echo_ndjson(line)
             return
-        text = str(line.get("text") or "")
+        text = str(line.get("text") or "") + fields_text(line.get("data"), self.fields)
         if line.get("kind") == "gap":
             self._note(line, text)
+            return
+        if line.get("kind") in _SIGNS:
+            self._record(line, text)
             return
         whose = (line.get("instance"), line.get("stream"), line.get("run"))
         continues = self._open == whose
@@ -78,6 +90,12 @@ class Printer:
         note = f"[{line.get('instance')}: {neutralise(text)}]"
         click.echo(screen.paint(note, "yellow", dim=True), err=True, color=screen.colour)
 
+    def _record(self, line: Item, text: str) -> None:
+        self.finish()
+        sign, colour = _SIGNS[str(line["kind"])]
+        shown = self._screen.paint(f"{sign} {neutralise(text) if self._safe else text}", colour)
+        click.echo(self._prefix(line) + shown, color=True)
+
     def _prefix(self, line: Item) -> str:
         when = f"{self._screen.paint(clock(line.get('at'), time.time()), dim=True)} " if self.timed else ""
         if not self.prefixed:
@@ -92,6 +110,31 @@ class Printer:
             return _PREFIX_COLOURS[zlib.crc32(str(line.get("worker_id")).encode()) % len(_PREFIX_COLOURS)]
         ordinal = name.rpartition("/")[2]
         return _PREFIX_COLOURS[int(ordinal) % len(_PREFIX_COLOURS)] if ordinal.isdecimal() else None
+
+
+def fields_text(data: Any, names: Iterable[str]) -> str:
+    """` a=1 b="two words"`: these fields of a line, those that it has. `*` is all, `a.b` one within another."""
+    if not isinstance(data, dict):
+        return ""
+    chosen = [(name, _field(data, name)) for part in names for name in (data if part == "*" else (part,))]
+    return "".join(f" {name}={_value(value)}" for name, value in chosen if value is not _NONE)
+
+
+_NONE = object()
+
+
+def _field(data: Item, name: str) -> Any:
+    """A field by its whole name, or step by step."""
+    if name in data:
+        return data[name]
+    head, _, rest = name.partition(".")
+    inner = data.get(head)
+    return _field(inner, rest) if rest and isinstance(inner, dict) else _NONE
+
+
+def _value(value: Any) -> str:
+    plain = isinstance(value, str) and re.fullmatch(r"[^\s\"=]+", value)
+    return value if plain else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _name(line: Item) -> str:

@@ -4,8 +4,9 @@ On a terminal the text is made safe (no escape, no bare CR, no change of directi
 pipe it is as it was. A prefix stands only where several instances are shown. Gaps in the record and lost connections
 are told on standard error, so that standard output holds the workers' words alone; see log_lines.
 
-Lines of several workers are sorted by their times, page by page; what is followed comes as it is stored. A search that
-the server ends early is gone on with until there are enough lines or no more.
+Lines of several workers, and lines with what happened meanwhile woven in (--events), are sorted by their times, page by
+page; what is followed comes as it is stored. A search that the server ends early is gone on with until there are enough
+lines or no more; that, and what more there would have been than is shown at once, is told on standard error.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ def _parse_moment(_ctx: click.Context, _parameter: click.Parameter, value: str |
         raise click.BadParameter(f'"{value}": expected a duration (10m, 2h) or a time (2025-01-31T12:00)') from None
 
 
+KINDS = ("line", "gap", "lifecycle", "task", "error")  # as core.log_kinds has them
+WITH_EVENTS = ("line", "gap", "lifecycle", "error")
+
+
 def _and_worse(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     return None if value is None else LEVELS[LEVELS.index(value) :]
 
@@ -66,6 +71,8 @@ def _and_worse(_ctx: click.Context, _parameter: click.Parameter, value: str | No
         ("workerctl logs --all --level error --since 2h", "what went wrong anywhere"),
         ("workerctl logs -l tier=front --grep timeout", "a word, in all with a label"),
         ("workerctl logs web --run previous", "what it printed before it was started anew"),
+        ("workerctl logs web --events", "with its starts, ends and errors among the lines"),
+        ("workerctl logs web --json-fields user,took_ms", "lines of JSON as message and these fields"),
     )
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=worker_names)
@@ -89,6 +96,16 @@ def _and_worse(_ctx: click.Context, _parameter: click.Parameter, value: str | No
 @click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
 @click.option("--instance", metavar="N", help="Only this instance: its ordinal, or NAME/N.")
 @click.option("--run", metavar="RUN", help="Only this run of each instance: current, previous, or an id.")
+@click.option("--events", is_flag=True, help="Starts, ends, restarts (marked *) and errors (!) among the lines.")
+@click.option(
+    "--kind", multiple=True, type=click.Choice(KINDS), help="Only records of this kind; repeated: of these kinds."
+)
+@click.option(
+    "--json-fields",
+    "fields",
+    metavar="FIELD,...",
+    help="A line of JSON as its message and these fields (a.b: within one; *: all). Others stay as they are.",
+)
 @output_option("raw", "json", default="raw")
 @click.option("-t", "--timestamps", is_flag=True, help="The time before each line.")
 @click.option("--no-prefix", is_flag=True, help="No `web/0 | ` before the lines of several instances.")
@@ -105,13 +122,16 @@ def logs(names: tuple[str, ...], follow: bool, tail: int | None, **given: Any) -
     query = {**whose.query, **_conditions(given)}
     if "instance" in query:
         query["instance"] = _instance(whose.names[0], str(query["instance"]))
+    past = _Past(api, whose, query, quiet=printer.as_json)
     try:
-        lines, cursor = _past(api, whose, query, _tail(tail, since="since" in query))
+        lines, cursor = past.read(_tail(tail, since="since" in query))
         several = whose.is_several or len({line.get("instance") for line in lines}) > 1
         printer.prefixed = not no_prefix and (
             several or (follow and "instance" not in query and _has_several(api, whose.names[0]))
         )
         printer.make_room(lines)
+        if tail is None and "since" in query:
+            past.tell_of_older(lines)
         for line in lines:
             printer.show(line)
         if follow:
@@ -172,6 +192,7 @@ def _printer(given: dict[str, Any]) -> Printer:
     screen = terminal()
     printer = Printer(screen, safe=screen.tty and not given.pop("raw"))
     printer.timed, printer.as_json = given.pop("timestamps"), given.pop("output") == "json"
+    printer.fields = tuple(name for part in (given["fields"] or "").split(",") if (name := part.strip()))
     if not given["invert"]:
         printer.highlight(given["grep"], ignore_case=given["ignore_case"])
     return printer
@@ -179,23 +200,60 @@ def _printer(given: dict[str, Any]) -> Printer:
 
 def _conditions(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options as parameters of the API."""
-    plain = {key: value for key, value in given.items() if value and key not in {"ignore_case", "invert"}}
-    flags = {"case": "ignore" if given["ignore_case"] else None, "invert": "1" if given["invert"] else None}
+    own = {"ignore_case", "invert", "events", "fields", "kind"}
+    plain = {key: value for key, value in given.items() if value and key not in own}
+    flags = {
+        "case": "ignore" if given["ignore_case"] else None,
+        "invert": "1" if given["invert"] else None,
+        "kind": tuple(dict.fromkeys((*given["kind"], *(WITH_EVENTS if given["events"] else ())))) or None,
+        "parsed": None if given["fields"] is None else "1",
+    }
     return plain | {key: value for key, value in flags.items() if value is not None}
 
 
-def _past(api: Client, whose: _Whose, query: Mapping[str, Any], tail: int) -> tuple[list[Item], str]:
-    """The newest lines, oldest first, and the cursor to follow from."""
-    page = api.get(whose.path, {**query, "tail": tail}, doing=whose.doing)
-    lines, cursor = list(page.get("items") or []), str(page["next_cursor"])
+class _Past:
+    """What there is already. `quiet`: the answer is for a program, which is told nothing in words."""
+
+    def __init__(self, api: Client, whose: _Whose, query: Mapping[str, Any], *, quiet: bool) -> None:
+        self._api, self._whose, self._query, self._quiet = api, whose, query, quiet
+        self._further: str | None = None
+
+    def read(self, tail: int) -> tuple[list[Item], str]:
+        """The newest lines, oldest first, and the cursor to follow from."""
+        page = self._page(tail=tail)
+        lines, cursor = list(page.get("items") or []), str(page["next_cursor"])
+        is_told = self._quiet
+        while page.get("stopped_early") and page.get("prev_cursor") and len(lines) < tail:
+            if not is_told:
+                _note(
+                    "this search takes long; not all lines are looked at yet. It goes on further back; Ctrl-C ends it"
+                )
+                is_told = True
+            page = self._page(tail=tail - len(lines), before=page["prev_cursor"])
+            lines = [*(page.get("items") or []), *lines]
+        self._further = page.get("prev_cursor") if len(lines) >= tail > 0 else None
+        by_time = self._whose.is_several or "kind" in self._query
+        return sorted(lines, key=lambda line: str(line["at"])) if by_time else lines, cursor
+
+    def tell_of_older(self, lines: list[Item]) -> None:
+        """Say where the number of lines, which nobody asked for, has cut something off."""
+        if self._further is None:
+            return
+        page = self._page(tail=1, before=self._further)
+        if page.get("items") or page.get("stopped_early"):
+            are = "are" if page.get("items") else "may be"
+            _note(
+                f"only the newest {len(lines)} lines since then; there {are} older ones. Further back: --until "
+                f"{lines[0]['at']}; everything at once: download=1 of the API"
+            )
+
+    def _page(self, **more: Any) -> Item:
+        return self._api.get(self._whose.path, {**self._query, **more}, doing=self._whose.doing)
+
+
+def _note(text: str) -> None:
     screen = terminal(err=True)
-    if page.get("stopped_early") and screen.tty:
-        click.echo(screen.paint("[searching further back; Ctrl-C ends]", "yellow", dim=True), err=True)
-    while page.get("stopped_early") and page.get("prev_cursor") and len(lines) < tail:
-        further = {**query, "tail": tail - len(lines), "before": page["prev_cursor"]}
-        page = api.get(whose.path, further, doing=whose.doing)
-        lines = [*(page.get("items") or []), *lines]
-    return sorted(lines, key=lambda line: str(line["at"])) if whose.is_several else lines, cursor
+    click.echo(screen.paint(f"[{text}]", "yellow", dim=True), err=True, color=screen.colour)
 
 
 def _unknown(api: Client, whose: _Whose, error: CliError) -> CliError:

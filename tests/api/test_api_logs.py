@@ -301,3 +301,31 @@ async def test_a_search_that_took_long_says_so(site: Site) -> None:
     site.ports.is_cut = True
 
     assert (await site.get(PATH)).json["stopped_early"] is True
+
+
+async def test_lines_of_json_are_parsed_where_asked_and_others_stay_as_they_are(site: Site) -> None:
+    text = '{"level":"info","msg":"done","took_ms":7}'
+    site.ports.say(line(text), line("plain"), line('{"msg":"cut', partial=True), line(text, kind="gap"))
+
+    async def rows(query: str, **headers: str) -> list[tuple[Any, ...]]:
+        items = (await site.get(f"{PATH}?{query}", **headers)).json["items"]
+        return [(item["text"], item.get("data", "absent")) for item in items]
+
+    assert await rows("") == [(text, "absent"), ("plain", "absent"), ('{"msg":"cut', "absent"), (text, "absent")]
+    assert await rows("parsed=1") == [
+        ("done", {"level": "info", "took_ms": 7}), ("plain", None), ('{"msg":"cut', None), (text, None),
+    ]  # fmt: skip
+    download = await site.get(f"{PATH}?parsed=1&download=1")
+    assert (download.media_type, json.loads(download.body.splitlines()[0])["text"]) == ("application/x-ndjson", "done")
+    async with site.follow(f"{PATH}?follow=1&parsed=1&tail=0") as follower:
+        site.ports.say(line('{"msg":"new"}'))
+        assert await follower.items() == [line("new") | {"data": {}}]
+    assert (await site.get(f"{PATH}?parsed=1", Accept="text/plain")).status == 406
+
+
+async def test_records_that_were_not_printed_stand_in_brackets_in_plain_text(site: Site) -> None:
+    site.ports.say(line("half", partial=True), line("started as pid 7", kind="lifecycle", stream=None, data={}))
+
+    answer = await site.get(f"{PATH}?kind=line&kind=lifecycle", Accept="text/plain")
+
+    assert answer.body.decode() == "half\n[started as pid 7]\n"

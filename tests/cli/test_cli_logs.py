@@ -74,6 +74,84 @@ def test_a_search_that_the_server_ends_early_goes_on(site: Site) -> None:
     assert [getattr(query, "before", None) for query in site.ports.queries] == [None, None, 1]
 
 
+def test_a_search_that_the_server_ends_early_is_told_once_in_words(site: Site) -> None:
+    site.ports.say(*(at(n, f"line {n}") for n in range(5)))
+    site.ports.is_cut = True
+    told = "[this search takes long; not all lines are looked at yet. It goes on further back; Ctrl-C ends it]\n"
+    assert site.run("logs", "web", "-n", "9").stderr == told
+    assert site.run("logs", "web", "-n", "9", "-o", "json").stderr == ""
+    assert site.run("logs", "web", "-n", "5").stderr == ""
+
+
+def test_since_a_time_what_is_cut_off_is_told_with_how_to_see_it(site: Site) -> None:
+    site.ports.say(*(at(n % 60, f"line {n}") for n in range(10_001)))
+    result = site.run("logs", "web", "--since", "2026-01-31T12:00Z")
+    assert result.stdout.splitlines() == [f"line {n}" for n in range(1, 10_001)]
+    assert result.stderr == (
+        "[only the newest 10000 lines since then; there are older ones. Further back: --until "
+        "2026-01-31T12:00:01.000Z; everything at once: download=1 of the API]\n"
+    )
+    assert site.run("logs", "web", "--since", "2026-01-31T12:00Z", "-n", "3").stderr == ""
+    assert site.run("logs", "web").stderr == ""
+
+
+def test_since_a_time_what_is_all_there_is_needs_no_word(site: Site) -> None:
+    site.ports.say(*(at(n % 60, f"line {n}") for n in range(10_000)))
+    assert site.run("logs", "web", "--since", "2026-01-31T12:00Z").stderr == ""
+
+
+HAPPENED = (
+    at(2, "two", partial=True),
+    at(1, "started as pid 7", kind="lifecycle", stream=None, data={"event": "started"}),
+    at(3, " and a half"),
+    at(4, "exited with code 3 after 1.0 s", kind="error", stream=None, data={"code": 3}),
+    at(5, "job 7 done", kind="task", stream=None, data={"took": {"ms": 12}}),
+)
+
+
+def test_what_happened_is_woven_in_by_time_with_a_sign_where_asked(site: Site) -> None:
+    site.ports.say(*HAPPENED)
+    assert site.run("logs", "web").stdout == "two and a half\n"
+    woven = site.run("logs", "web", "--events")
+    assert woven.stdout == "* started as pid 7\ntwo and a half\n! exited with code 3 after 1.0 s\n"
+    assert woven.stderr == ""
+    assert site.run("logs", "web", "--kind", "task").stdout == "+ job 7 done\n"
+    assert (
+        site.run("logs", "web", "--kind", "task", "--json-fields", "took.ms,no").stdout == "+ job 7 done took.ms=12\n"
+    )
+    rows = [json.loads(row) for row in site.run("logs", "web", "--events", "-o", "json").stdout.splitlines()]
+    assert [(row["kind"], row["text"]) for row in rows] == [
+        ("lifecycle", "started as pid 7"), ("line", "two"), ("line", " and a half"),
+        ("error", "exited with code 3 after 1.0 s"),
+    ]  # fmt: skip
+
+
+def test_what_happened_in_the_middle_of_a_line_ends_it(site: Site) -> None:
+    site.ports.say(at(1, "half", partial=True), at(2, "killed", kind="lifecycle", stream=None), at(3, "rest"))
+    assert site.run("logs", "web", "--events").stdout == "half\n* killed\nrest\n"
+
+
+def test_on_a_terminal_what_happened_has_a_colour_and_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = Printer(COLOUR, safe=True)
+    printer.prefixed = True
+    printer.show(line("spawn failed: \x1b[2J", kind="error", stream=None))
+    assert capsys.readouterr().out == "\x1b[36mweb/0 |\x1b[0m \x1b[31m! spawn failed: ^[[2J\x1b[0m\n"
+
+
+def test_lines_of_json_are_shown_as_message_and_fields_and_others_as_they_are(site: Site) -> None:
+    site.ports.say(
+        at(1, '{"msg":"done","took_ms":7,"user":{"id":"a b"},"a.b":true}'), at(2, "plain"), at(3, '{"msg":"cut')
+    )
+    fields = "took_ms,user.id,a.b,none,user.x.y"
+    assert site.run("logs", "web", "--json-fields", fields).stdout == (
+        'done took_ms=7 user.id="a b" a.b=true\nplain\n{"msg":"cut\n'
+    )
+    assert site.run("logs", "web", "--json-fields", "*", "-n", "3").stdout.splitlines()[0] == (
+        'done took_ms=7 user={"id":"a b"} a.b=true'
+    )
+    assert site.run("logs", "web", "--json-fields", "").stdout.splitlines()[0] == "done"
+
+
 def test_matches_stand_out_and_each_worker_keeps_its_colour(capsys: pytest.CaptureFixture[str]) -> None:
     printer = Printer(COLOUR, safe=True)
     printer.highlight(["time", "timeout", "(x)"], ignore_case=True)
