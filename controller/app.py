@@ -150,6 +150,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))
     specs.tell_trouble(loop.cannot_read)
     figures = FigureDesk(parts, ingest, desk.health)
+    observer.on_metered = figures.meter.tally.metered
     history = HistoryDesk(parts, desk.is_known)
     loop.publish_to(lambda turn: _published(turn, desk, specs, figures), desk.carried)
     configs = SpecDesk(parts, source, writer)

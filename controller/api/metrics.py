@@ -16,7 +16,7 @@ async def show_metrics(call: Call) -> web.StreamResponse:
     Query(call.request)
     media_type = negotiate(call.request, [OPENMETRICS, PLAIN])
     await call.ports.snapshots.prepare()
-    body = call.ports.figures.exposition(call.ports.snapshots.workers())
+    body = await call.ports.figures.exposition(call.ports.snapshots.workers())
     if media_type == OPENMETRICS:
         media_type += "; version=1.0.0; charset=utf-8"
     return body_response(body, media_type, call.request_id)

@@ -359,8 +359,8 @@ class History(Protocol):
 class Figures(Protocol):
     """What the program measures of itself."""
 
-    def exposition(self, items: Sequence[Document]) -> bytes:
-        """The answer to a scrape, in OpenMetrics: of `items`, the workers, and of the controller. Synchronous."""
+    async def exposition(self, items: Sequence[Document]) -> bytes:
+        """The answer to a scrape, in OpenMetrics: of `items`, the workers, and of the controller."""
 
 
 class Changes(Protocol):

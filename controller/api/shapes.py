@@ -66,6 +66,10 @@ _INSTANCE: Mapping[str, Schema] = MappingProxyType(
         "restart_count": COUNT,
         "cpu_percent": or_null({"type": "number"}),
         "memory_bytes": or_null(COUNT),
+        "error_count": or_null(COUNT),
+        "assigned_accounts": or_null(COUNT),
+        "active_tasks": or_null(COUNT),
+        "last_heartbeat_at": or_null(TIME),
         "last_exit": or_null(named("LastExit")),
         "next_retry_at": or_null(TIME),
     }
@@ -76,6 +80,7 @@ _WORKER: Mapping[str, Schema] = MappingProxyType(
         "name": TEXT,
         "status": STATUS,
         "desired_state": or_null({"type": "string", "enum": ["running", "stopped", "absent"]}),
+        "desired_replicas": COUNT,
         "revision": or_null(TEXT),
         "deployment_type": or_null(TEXT),
         "labels": LABELS,
@@ -155,6 +160,7 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             message=TEXT,
             since=or_null(TIME),
             run_number=COUNT,
+            cpu_seconds=or_null({"type": "number", "minimum": 0}),
             ready=or_null(FLAG),
             notify_status=TEXT,
             heartbeat=or_null(named("HeartbeatTold")),
@@ -287,8 +293,6 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             fields=listed(_FIELD_CHANGE),
         ),
         "Plan": record(actions=listed(named("Action")), holds=listed(named("Hold")), next_wake=or_null(TIME)),
-        "Health": record(
-            ready=FLAG,
         "Whoami": record(
             name=TEXT,
             role={"type": "string", "enum": ["viewer", "operator", "admin"]},
@@ -296,6 +300,8 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             token_id=or_null(TEXT),
             expires_at=or_null(TIME),
         ),
+        "Health": record(
+            ready=FLAG,
             waiting_for=listed(TEXT),
             ticking=FLAG,
             draining=FLAG,

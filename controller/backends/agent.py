@@ -25,6 +25,7 @@ from controller.backends.doorstep import Doorstep, Presence, connect
 from controller.backends.link import ANSWER_TIMEOUT_S, Link
 from controller.backends.renewal import Replaced
 from controller.backends.wire import (
+    SlotFigures,
     read_chunk,
     read_event,
     read_figures,
@@ -322,7 +323,7 @@ class AgentBackend:
             case "log":
                 listener.log_grew(self.host, read_log_file(push))
             case "figures":
-                self._sampled(read_figures(push.get("figures") or {}), listener)
+                self._sampled(read_figures(push), listener)
             case "quiet":
                 self.quiet.set()
             case _:
@@ -346,15 +347,25 @@ class AgentBackend:
         while len(floors) > FLOORS_KEPT:
             del floors[next(iter(floors))]
 
-    def _sampled(self, figures: Mapping[str, tuple[float | None, int | None]], listener: Listener) -> None:
+    def _sampled(self, figures: Mapping[str, SlotFigures], listener: Listener) -> None:
         changed: dict[str, ObservedInstance] = {}
-        for slot, (cpu, memory) in figures.items():
+        told: list[str] = []
+        for slot, found in figures.items():
             known = self._instances.get(slot)
-            if known is not None and (known.cpu_percent, known.memory_bytes) != (cpu, memory):
-                changed[slot] = replace(known, cpu_percent=cpu, memory_bytes=memory)
+            if known is None:
+                continue
+            run, used = found.used or (None, None)
+            seconds = used if run == known.run else known.cpu_seconds
+            now = replace(known, cpu_percent=found.cpu_percent, memory_bytes=found.memory_bytes, cpu_seconds=seconds)
+            if now != known:
+                told.append(slot)
+            if now != known or seconds != known.cpu_seconds:
+                changed[slot] = now
         if changed:
             self._instances.edit().update(changed)
-            listener.sampled(self.host, sorted(changed))
+        if told:
+            listener.sampled(self.host, sorted(told))
+        listener.metered(self.host, {slot: found.used for slot, found in figures.items() if found.used is not None})
 
     # --- orders ---
 

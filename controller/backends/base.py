@@ -110,6 +110,9 @@ class Listener(Protocol):
     def sampled(self, host: str, instances: Sequence[str]) -> None:
         """These instances have other figures than before. Nothing follows from that but what is shown."""
 
+    def metered(self, host: str, used: Mapping[str, tuple[str, float]]) -> None:
+        """Of each of these instances the run, and the CPU seconds that it has used since its start."""
+
     def event_heard(self, host: str, event: HostEvent) -> None:
         """One event, in order, each at least once."""
 

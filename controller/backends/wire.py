@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from signal import Signals
 from typing import Any, Literal, TypeVar
 
@@ -75,6 +75,7 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
             next_retry_at=_or_none(view.get("next_retry_at"), _finite),
             cpu_percent=_or_none(view.get("cpu_percent"), _finite),
             memory_bytes=_or_none(view.get("memory_bytes"), int),
+            cpu_seconds=_or_none(view.get("cpu_seconds"), _finite),
             removing=bool(view.get("removing")),
             ready=_or_none(view.get("ready"), bool),
             notify_status=str(view.get("notify_status") or ""),
@@ -82,10 +83,29 @@ def read_view(view: Mapping[str, Any]) -> ObservedInstance:
         )
 
 
-def read_figures(figures: Mapping[str, Any]) -> dict[str, tuple[float | None, int | None]]:
-    """The `figures` push: CPU percent and bytes of memory by slot."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotFigures:
+    """What a `figures` push says of one slot. `used`: a run, and its CPU seconds, which older agents do not tell."""
+
+    cpu_percent: float | None
+    memory_bytes: int | None
+    used: tuple[str, float] | None = None
+
+
+def read_figures(push: Mapping[str, Any]) -> dict[str, SlotFigures]:
+    """The `figures` push, by slot."""
     with reading("figures"):
-        return {slot: (_or_none(cpu, _finite), _or_none(memory, int)) for slot, (cpu, memory) in figures.items()}
+        used = {
+            slot: (str(run), _finite(seconds))
+            for slot, (run, seconds) in (push.get("cpu_seconds") or {}).items()
+            if seconds is not None
+        }
+        return {
+            slot: SlotFigures(
+                cpu_percent=_or_none(cpu, _finite), memory_bytes=_or_none(memory, int), used=used.get(slot)
+            )
+            for slot, (cpu, memory) in (push.get("figures") or {}).items()
+        }
 
 
 def read_event(event: Mapping[str, Any]) -> HostEvent:

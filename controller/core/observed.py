@@ -40,7 +40,8 @@ class ObservedInstance:
     `running_revision` is that of the live run (None without one). `removing`: a remove was accepted and is under way.
     `ready`: whether a running instance can do its work, None where nothing says so (then it counts as ready).
     `notify_status` is what the process last said of itself, at most 200 characters. `heartbeat_ms`: so long it may be
-    silent, None where no heartbeat is asked for.
+    silent, None where no heartbeat is asked for. `cpu_seconds` is what the live run has used since its start: it always
+    grows, and what differs in it alone is the same observation, which nobody need be told of.
     """
 
     worker_id: str
@@ -65,6 +66,7 @@ class ObservedInstance:
     next_retry_at: float | None = None
     cpu_percent: float | None = None
     memory_bytes: int | None = None
+    cpu_seconds: float | None = field(default=None, compare=False)
     removing: bool = False
     ready: bool | None = None
     notify_status: str = ""

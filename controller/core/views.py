@@ -16,12 +16,12 @@ from typing import Any
 
 from controller.core.desired import Desired
 from controller.core.explain import explain
-from controller.core.heartbeats import Told
+from controller.core.heartbeats import COUNTS, Beat, Told
 from controller.core.observed import LastExit, Observed, Status
 from controller.core.picture import Picture, Slot, pictures
 from controller.core.plan import FieldChange, Hold
 from controller.core.problems import Problem, Source
-from controller.core.status import Condition, conditions, slots_to_run, worker_status
+from controller.core.status import Condition, conditions, is_completed, slots_to_run, worker_status
 
 Item = dict[str, Any]
 
@@ -54,13 +54,14 @@ def worker_view(picture: Picture, also: Beside, *, now: float) -> Item:
     """One item of `GET /api/v1/workers`. `now` in seconds since the epoch."""
     worker = picture.desired
     spec = None if worker is None else worker.spec
-    instances = _instances(picture, now)
+    instances = _instances(picture, also, now)
     stand = conditions(picture, also.holds, now=now) if also.conditions is None else also.conditions
     return {
         "worker_id": picture.worker_id,
         "name": "" if spec is None else spec.name,
         "status": worker_status(picture).value,
         "desired_state": desired_state(picture),
+        "desired_replicas": desired_replicas(picture),
         "revision": None if worker is None else worker.revision,
         "deployment_type": None if spec is None else spec.deployment_type,
         "labels": {} if spec is None else dict(sorted(spec.labels.items())),
@@ -83,8 +84,9 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
     """The answer of `GET /api/v1/workers/{id}/status`: the list item, the explanation, and one worker's figures.
 
     The figures of one process (`pid`, `started_at`, ...) are those of the lowest instance that has one; `last_exit` is
-    the latest, `next_retry_at` the earliest. Instances also carry `message`, `since`, `run_number`, `ready` (null where
-    nothing says so), `notify_status`, and `heartbeat`, the run's last one or null; `metrics` are sums over these.
+    the latest, `next_retry_at` the earliest. Instances also carry `message`, `since`, `run_number`, `cpu_seconds` of
+    the run, `ready` (null where nothing says so), `notify_status`, and `heartbeat`, the run's last one or null;
+    `metrics` are sums over these.
     """
     item = worker_view(picture, also, now=now)
     instances = item["instances"]
@@ -95,6 +97,7 @@ def status_view(picture: Picture, also: Beside, *, now: float) -> Item:
         instance["message"] = "" if told is None else told.message
         instance["since"] = None if told is None else rfc3339(told.since or None)
         instance["run_number"] = 0 if told is None else told.run_number
+        instance["cpu_seconds"] = slot.seen.cpu_seconds if slot is not None and slot.reachable else None
         instance["ready"] = slot.seen.ready if slot is not None and slot.reachable else None
         instance["notify_status"] = "" if told is None else told.notify_status
         limit_ms = None if told is None else told.heartbeat_ms
@@ -131,6 +134,14 @@ def desired_state(picture: Picture) -> str | None:
     return wanted
 
 
+def desired_replicas(picture: Picture) -> int:
+    """How many instances should run now: those of the spec, whatever is there; not those that have completed."""
+    if picture.desired is None:
+        return 0
+    missing = len(picture.missing) if picture.desired.wanted == "running" else 0
+    return missing + sum(not is_completed(slot) for slot in slots_to_run(picture))
+
+
 def rfc3339(at: float | None) -> str | None:
     """Seconds since the epoch as `2026-01-02T03:04:05.678Z`."""
     if at is None:
@@ -154,14 +165,16 @@ def change_view(change: FieldChange) -> Item:
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
-def _instances(picture: Picture, now: float) -> list[Item]:
-    views = [_instance_view(slot, now) for slot in picture.slots]
+def _instances(picture: Picture, also: Beside, now: float) -> list[Item]:
+    told = also.reported.get("told", {})
+    views = [_instance_view(slot, told.get(slot.seen.instance), now) for slot in picture.slots]
     views += [_missing_view(picture, ordinal) for ordinal in picture.missing]
     return sorted(views, key=lambda view: (view["ordinal"], view["host"]))
 
 
-def _instance_view(slot: Slot, now: float) -> Item:
+def _instance_view(slot: Slot, told: Told | None, now: float) -> Item:
     seen = slot.seen
+    beat = Beat() if told is None else told.beat
     is_up = slot.reachable and seen.pid is not None and seen.started_at is not None
     return {
         "instance": seen.instance,
@@ -177,6 +190,8 @@ def _instance_view(slot: Slot, now: float) -> Item:
         "restart_count": seen.restart_count,
         "cpu_percent": seen.cpu_percent if slot.reachable else None,
         "memory_bytes": seen.memory_bytes if slot.reachable else None,
+        **{name: getattr(beat, name) for name in COUNTS},
+        "last_heartbeat_at": None if told is None else rfc3339(told.at),
         "last_exit": _exit_view(seen.last_exit),
         "next_retry_at": rfc3339(seen.next_retry_at),
     }
@@ -192,8 +207,8 @@ def _missing_view(picture: Picture, ordinal: int) -> Item:
         "restart_count": 0,
         **dict.fromkeys(
             (
-                "pid", "run", "revision", "started_at", "uptime_s", "cpu_percent", "memory_bytes", "last_exit",
-                "next_retry_at",
+                "pid", "run", "revision", "started_at", "uptime_s", "cpu_percent", "memory_bytes", *COUNTS,
+                "last_heartbeat_at", "last_exit", "next_retry_at",
             )
         ),
     }  # fmt: skip

@@ -123,6 +123,7 @@ class Roster:
         commit = None if source is None else self._facts.desired.commits.get(source.file)
         facts = (*_facts(picture), holds, reported, commit)
         if before is not None and before.facts == facts:
+            before.picture = picture  # What no item shows may differ.
             return
         self.looks += 1
         previous = None if before is None else {one.type: one for one in before.also.conditions or ()}

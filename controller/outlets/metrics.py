@@ -1,6 +1,7 @@
 """Which figures a scrape shows: of the workers as `GET /api/v1/workers` has them, and of the controller itself.
 
-`expose` is pure: items in, text out. `Meter` counts what is only told while it happens; the composition root feeds it.
+`Sheet` is pure: items in, in slices between which the caller may let others run, text out. `Meter` counts what is only
+told while it happens; the composition root feeds it.
 Names and units follow https://prometheus.io/docs/practices/naming: base units, ratios from 0 to 1, no pid, no run and
 no revision as label, so that a restart begins no new series. A figure that is not known is left out, never 0.
 """
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from controller.outlets.exposition import Family, Histogram, document, labels_of
 from controller.outlets.forward import Progress
+from controller.outlets.tally import Tally
 
 Item = Mapping[str, Any]
 
@@ -52,6 +54,7 @@ class Facts:
 class Meter:
     """What is counted as it happens."""
 
+    tally: Tally = field(default_factory=Tally)
     actions: Counter[tuple[str, str]] = field(default_factory=Counter)
     turns: Histogram = field(
         default_factory=lambda: Histogram(
@@ -68,9 +71,21 @@ class Meter:
             self.actions[action, error or "done"] += 1
 
 
-def expose(items: Sequence[Item], facts: Facts, meter: Meter) -> str:
-    """The answer to a scrape."""
-    return document([*_controller(facts, meter), *_workers(items)])
+class Sheet:
+    """The answer to one scrape, filled worker by worker."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._families = _WorkerFamilies()
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Some more workers."""
+        for item in items:
+            _add(self._families, item, self._meter.tally)
+
+    def text(self, facts: Facts) -> str:
+        """All of it."""
+        return document([*_controller(facts, self._meter), *vars(self._families).values()])
 
 
 def _controller(facts: Facts, meter: Meter) -> list[Family | Histogram]:
@@ -135,11 +150,14 @@ class _WorkerFamilies:
         self.info = Family("worker", "info", "What a worker is, with its labels as label_NAME.")
         self.status = Family("worker_status", "gauge", "1 for the status that the worker has.")
         self.up = Family("worker_up", "gauge", "1: its status is running.")
-        self.desired = Family("worker_desired_replicas", "gauge", "Instances that should run.")
+        self.desired = Family("worker_desired_replicas", "gauge", "Instances that should run now, as its spec says.")
         self.observed = Family("worker_observed_replicas", "gauge", "Instances that run.")
-        self.restarts = Family("worker_restarts", "counter", "Restarts of all instances.")
+        self.restarts = Family("worker_restarts", "counter", "Restarts of all instances, also of those that went.")
         self.errors = Family("worker_errors", "gauge", "Errors that the worker tells of itself.")
         self.cpu = Family("worker_cpu_ratio", "gauge", "CPU that all its processes use; 1 is one core.", "ratio")
+        self.cpu_seconds = Family(
+            "worker_cpu_seconds", "counter", "CPU time of all its processes since the controller began.", "seconds"
+        )
         self.memory = Family("worker_memory_rss_bytes", "gauge", "Resident memory of all its processes.", "bytes")
         self.accounts = Family("worker_assigned_accounts", "gauge", "Accounts that it tells it has.")
         self.tasks = Family("worker_active_tasks", "gauge", "Tasks that it tells it works on.")
@@ -148,14 +166,7 @@ class _WorkerFamilies:
         self.problems = Family("worker_spec_problems", "gauge", "Problems of its spec.")
 
 
-def _workers(items: Sequence[Item]) -> list[Family]:
-    families = _WorkerFamilies()
-    for item in items:
-        _add(families, item)
-    return list(vars(families).values())
-
-
-def _add(families: _WorkerFamilies, item: Item) -> None:
+def _add(families: _WorkerFamilies, item: Item, tally: Tally) -> None:
     kind = item["deployment_type"] or ""
     worker = labels_of({"worker": item["worker_id"], "deployment_type": kind})
     instances = item["instances"]
@@ -163,13 +174,13 @@ def _add(families: _WorkerFamilies, item: Item) -> None:
     families.info.add(1, labels_of(about | _person_labels(item["labels"])))
     families.status.add(1, labels_of({"worker": item["worker_id"], "deployment_type": kind, "status": item["status"]}))
     families.up.add(item["status"] == "running", worker)
-    wanted = len(instances) if item["desired_state"] == "running" else 0
-    families.desired.add(wanted, worker)
+    families.desired.add(item["desired_replicas"], worker)
     families.observed.add(sum(one["status"] == "running" for one in instances), worker)
-    families.restarts.add(item["restart_count"], worker)
+    families.restarts.add(tally.restarts(item["worker_id"], instances), worker)
     families.errors.add(item["error_count"], worker)
     percent = item["cpu_percent"]
     families.cpu.add(None if percent is None else percent / 100, worker)
+    families.cpu_seconds.add(tally.cpu_seconds(item["worker_id"]), worker)
     families.memory.add(item["memory_bytes"], worker)
     families.accounts.add(item["assigned_accounts"], worker)
     families.tasks.add(item["active_tasks"], worker)

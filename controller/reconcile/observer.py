@@ -70,6 +70,7 @@ class Observer:
         self._backends, self._queue, self._keeper = backends, queue, keeper
         self._log_grew, self._changed = log_grew, changed
         self._unkept: dict[str, dict[str, None] | None] = {}
+        self.on_metered: Callable[[str, Mapping[str, tuple[str, float]]], None] = lambda _host, _used: None
 
     def host_changed(self, host: str, instances: Sequence[str] | None) -> None:
         """Look at the workers concerned, and keep what their instances have become."""
@@ -82,6 +83,10 @@ class Observer:
     def sampled(self, host: str, instances: Sequence[str]) -> None:
         """Keep and show the figures. No plan depends on them, so the loop is not woken."""
         self._note(host, instances)
+
+    def metered(self, host: str, used: Mapping[str, tuple[str, float]]) -> None:
+        """Count it. It grows all the time, so nobody is told."""
+        self.on_metered(host, used)
 
     def _note(self, host: str, instances: Sequence[str] | None) -> None:
         if not self._unkept:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -42,6 +42,7 @@ class Hearer:
 
     changes: list[Sequence[str] | None] = field(default_factory=list)
     samples: list[Sequence[str]] = field(default_factory=list)
+    used: dict[str, tuple[str, float]] = field(default_factory=dict)
     events: list[HostEvent] = field(default_factory=list)
     files: list[LogFile] = field(default_factory=list)
     stored: tuple[str, int] | None = None
@@ -53,6 +54,9 @@ class Hearer:
 
     def sampled(self, host: str, instances: Sequence[str]) -> None:
         self.samples.append(instances)
+
+    def metered(self, host: str, used: Mapping[str, tuple[str, float]]) -> None:
+        self.used.update(used)
 
     def event_heard(self, host: str, event: HostEvent) -> None:
         self.events.append(event)

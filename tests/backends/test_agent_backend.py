@@ -118,6 +118,23 @@ async def test_figures_are_told_apart_from_changes_and_only_where_they_differ(fa
         assert found.hearer.changes == changes
 
 
+async def test_cpu_seconds_are_handed_on_each_time_and_shown_where_they_are_of_the_live_run(fake: FakePlace) -> None:
+    async with Connected(fake.backend()) as found:
+        await found.reachable()
+        await found.backend.apply([order(runner())])
+        run = str(found.backend.view().instances["web/0"].run)
+        fake.agent.sample({"web/0": [1.5, 2048]}, {"web/0": (run, 3.25)})
+        await until(lambda: found.hearer.used == {"web/0": (run, 3.25)})
+        fake.agent.sample({"web/0": [1.5, 2048]}, {"web/0": (run, 4.5)})
+        await until(lambda: found.hearer.used == {"web/0": (run, 4.5)})
+        fake.agent.sample({"web/0": [1.5, 2048]}, {"web/0": ("another", 99.0)})
+        await until(lambda: found.hearer.used == {"web/0": ("another", 99.0)})
+        fake.agent.sample({"web/0": [None, None]})  # as older agents do
+        await until(lambda: len(found.hearer.samples) == 2)
+        assert found.backend.view().instances["web/0"].cpu_seconds == 4.5
+        assert found.hearer.samples == [["web/0"], ["web/0"]]
+
+
 async def test_an_agent_whose_state_was_made_anew_is_claimed_again(fake: FakePlace) -> None:
     fake.agent.epoch = 7
     async with Connected(fake.backend()) as found:
@@ -155,6 +172,7 @@ async def test_an_answer_that_cannot_be_read_is_none(fake: FakePlace) -> None:
         {"push": "event", "event": {"seq": 1}},
         {"push": "log", "run": "r", "stream": "else", "slot": "web/0", "size": 1},
         {"push": "figures", "figures": {"web/0": 5}},
+        {"push": "figures", "figures": {"web/0": [1, 2]}, "cpu_seconds": {"web/0": ["run1", "many"]}},
     ],
 )
 async def test_a_push_that_cannot_be_read_ends_the_connection_and_not_the_program(

@@ -34,8 +34,8 @@ def test_a_worker_is_shown_with_every_key() -> None:
         seen(WEB, 0, restart_count=2, cpu_percent=1.5, memory_bytes=1000, last_exit=EXIT),
         seen(WEB, 1, Status.CRASHED, restart_count=1, reason="Crashed", next_retry_at=NOW + 5, memory_bytes=24),
     )
-    told = Beside(reported={"error_count": 4, "last_heartbeat_at": NOW - 1})
-    shown = item(desired(WEB), have, told)
+    beat = Told(instance="web/1", run="r", at=NOW - 1, beat=Beat(error_count=4, active_tasks=2))
+    shown = item(desired(WEB), have, Beside(reported=reported([beat])))
     conditions = shown.pop("conditions")
     assert conditions[0] == {
         "type": "Valid", "status": "True", "reason": "Accepted", "message": "", "since": None,
@@ -49,6 +49,7 @@ def test_a_worker_is_shown_with_every_key() -> None:
         "name": "主 Worker",
         "status": "crashed",
         "desired_state": "running",
+        "desired_replicas": 2,
         "revision": WEB.revision,
         "deployment_type": "local",
         "labels": {"a": "1", "b": "2"},
@@ -59,7 +60,7 @@ def test_a_worker_is_shown_with_every_key() -> None:
         "cpu_percent": 1.5,
         "memory_bytes": 1024,
         "assigned_accounts": None,
-        "active_tasks": None,
+        "active_tasks": 2,
         "last_heartbeat_at": "1970-01-12T13:46:39.000Z",
         "problems": [],
         "instances": [
@@ -77,6 +78,10 @@ def test_a_worker_is_shown_with_every_key() -> None:
                 "restart_count": 2,
                 "cpu_percent": 1.5,
                 "memory_bytes": 1000,
+                "error_count": None,
+                "assigned_accounts": None,
+                "active_tasks": None,
+                "last_heartbeat_at": None,
                 "last_exit": {"cause": "exited", "code": 3, "signal": None, "at": "1970-01-12T13:45:30.000Z"},
                 "next_retry_at": None,
             },
@@ -94,6 +99,10 @@ def test_a_worker_is_shown_with_every_key() -> None:
                 "restart_count": 1,
                 "cpu_percent": None,
                 "memory_bytes": 24,
+                "error_count": 4,
+                "assigned_accounts": None,
+                "active_tasks": 2,
+                "last_heartbeat_at": "1970-01-12T13:46:39.000Z",
                 "last_exit": None,
                 "next_retry_at": "1970-01-12T13:46:45.000Z",
             },
@@ -150,6 +159,31 @@ def test_the_desired_state_of_auto_start_false_is_what_it_was_left_at() -> None:
     assert desired_state(picture(desired(worker(desired_state="stopped")), observed())) == "stopped"
 
 
+def test_as_many_instances_are_desired_as_the_spec_wants_now_whatever_is_there() -> None:
+    fewer, completed = worker(replicas=1), seen(WEB, 1, Status.STOPPED, reason="Completed")
+    none = worker(desired_state="stopped")
+    lazy = worker(auto_start=False, replicas=2)
+    wishes = {
+        "scaled down, and one still there": item(desired(fewer), observed(seen(WEB, 0), seen(WEB, 1))),
+        "scaled up, and one not yet there": item(desired(WEB), observed(seen(WEB, 0))),
+        "one has done its work": item(desired(WEB), observed(seen(WEB, 0), completed)),
+        "on a host that is silent": item(desired(WEB), observed(seen(WEB, 0), completed, reachable=False)),
+        "stopped": item(desired(none), observed(seen(none))),
+        "removed": item(desired(removed=["web"]), observed(seen(WEB))),
+        "left running": item(desired(lazy), observed(seen(lazy, 0))),
+    }
+    assert {name: shown["desired_replicas"] for name, shown in wishes.items()} == {
+        "scaled down, and one still there": 1, "scaled up, and one not yet there": 2, "one has done its work": 1,
+        "on a host that is silent": 2, "stopped": 0, "removed": 0, "left running": 1,
+    }  # fmt: skip
+
+
+def test_a_status_shows_what_each_live_run_has_used() -> None:
+    have = observed(seen(WEB, 0, cpu_seconds=3.25), seen(WEB, 1))
+    shown = status_view(picture(desired(WEB), have), Beside(), now=NOW)
+    assert [instance["cpu_seconds"] for instance in shown["instances"]] == [3.25, None]
+
+
 def test_the_list_has_every_worker_once_with_its_own_holds() -> None:
     new, other = worker(command=["v2"], replicas=2), worker("api")
     have = observed(seen(WEB, 0), seen(WEB, 1), seen(other), seen(worker("lost")))
@@ -196,8 +230,8 @@ def test_a_status_adds_the_explanation_and_one_process_figures() -> None:
         "metrics": {},
     }
     assert {key: value for key, value in shown["instances"][0].items() if key not in listed["instances"][0]} == {
-        "message": "exited with code 3", "since": "1970-01-12T13:45:40.000Z", "run_number": 3, "ready": None,
-        "notify_status": "about to end", "heartbeat": None,
+        "message": "exited with code 3", "since": "1970-01-12T13:45:40.000Z", "run_number": 3, "cpu_seconds": None,
+        "ready": None, "notify_status": "about to end", "heartbeat": None,
     }  # fmt: skip
 
 

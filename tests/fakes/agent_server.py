@@ -118,8 +118,11 @@ class FakeAgent:
         log = self.logs[run, stream]
         log.base, log.data = log.size, b""
 
-    def sample(self, figures: dict[str, list[float | int | None]]) -> None:
-        self.push({"push": "figures", "figures": figures})
+    def sample(
+        self, figures: dict[str, list[float | int | None]], used: dict[str, tuple[str, float]] | None = None
+    ) -> None:
+        """`used` is what agents from before it do not tell."""
+        self.push({"push": "figures", "figures": figures} | ({} if used is None else {"cpu_seconds": used}))
 
     def push(self, header: Json) -> None:
         for client in self._clients:

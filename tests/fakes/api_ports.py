@@ -47,6 +47,7 @@ def worker(worker_id: str, **more: Any) -> Json:
         "name": "",
         "status": "running",
         "desired_state": "running",
+        "desired_replicas": 1,
         "revision": "1-0000000001",
         "deployment_type": "local",
         "labels": {},
@@ -68,7 +69,10 @@ def worker(worker_id: str, **more: Any) -> Json:
 
 def status_of(item: Json) -> Json:
     """The status of a worker as API.md has it, from its list item."""
-    more = {"message": "", "since": None, "run_number": 1, "ready": None, "notify_status": "", "heartbeat": None}
+    more = {
+        "message": "", "since": None, "run_number": 1, "cpu_seconds": None, "ready": None, "notify_status": "",
+        "heartbeat": None,
+    }  # fmt: skip
     lead = item["instances"][0] if item["instances"] else dict.fromkeys(("host", "pid", "started_at", "uptime_s"))
     return {
         **item,
@@ -115,6 +119,10 @@ def instance(name: str, **more: Any) -> Json:
         "restart_count": 0,
         "cpu_percent": None,
         "memory_bytes": None,
+        "error_count": None,
+        "assigned_accounts": None,
+        "active_tasks": None,
+        "last_heartbeat_at": None,
         "last_exit": None,
         "next_retry_at": None,
         **more,
@@ -242,7 +250,7 @@ class FakePorts:
         self.history_wishes.append(wish)
         return self.drawn if wish.worker_id in self.items else None
 
-    def exposition(self, items: Sequence[Mapping[str, Any]]) -> bytes:
+    async def exposition(self, items: Sequence[Mapping[str, Any]]) -> bytes:
         """See ports.Figures."""
         return f"workers {len(items)}\n# EOF\n".encode()
 

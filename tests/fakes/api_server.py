@@ -53,6 +53,10 @@ def instance(name: str = "web/0", status: str = "running", **more: Any) -> Item:
         "restart_count": 0,
         "cpu_percent": 0.4 if runs else None,
         "memory_bytes": 23_500_000 if runs else None,
+        "error_count": None,
+        "assigned_accounts": None,
+        "active_tasks": None,
+        "last_heartbeat_at": None,
         "last_exit": None,
         "next_retry_at": None,
     }
@@ -66,6 +70,7 @@ def worker(worker_id: str = "web", status: str = "running", **more: Any) -> Item
         "name": "",
         "status": status,
         "desired_state": "running",
+        "desired_replicas": 1,
         "revision": "1-0a1b2c3d4e",
         "deployment_type": "local",
         "labels": {},

@@ -14,8 +14,8 @@ import yaml
 
 from controller.core.observed import Status
 from controller.outlets.forward import Progress
-from controller.outlets.metrics import Meter, expose
-from tests.outlets.test_metrics import FACTS, instance, samples, worker
+from controller.outlets.metrics import Meter
+from tests.outlets.test_metrics import FACTS, expose, instance, samples, worker
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus/workerctl.rules.yaml"
@@ -29,6 +29,7 @@ def shown() -> dict[str, set[str]]:
     """Each sample's name, and the labels that it has."""
     meter = Meter()
     meter.turned(0.1, [("start", "")])
+    meter.tally.metered("localhost", {"web/0": ("r", 1.0)})
     full = worker(error_count=1, assigned_accounts=1, last_heartbeat_at="2026-01-01T00:00:00Z", instances=[instance(0)])
     found: dict[str, set[str]] = {}
     facts = replace(FACTS, forwards={"loki+http://a": Progress()})

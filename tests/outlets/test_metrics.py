@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from controller.outlets.exposition import Family, Histogram, document, labels_of
 from controller.outlets.forward import Progress
-from controller.outlets.metrics import Facts, Meter, expose
+from controller.outlets.metrics import Facts, Meter, Sheet
 
 FACTS = Facts(
     version="1.2",
@@ -36,8 +36,13 @@ FACTS = Facts(
 )
 
 
-def instance(ordinal: int, status: str = "running", started_at: str | None = "2026-01-01T00:00:00Z") -> dict[str, Any]:
-    return {"instance": f"web/{ordinal}", "status": status, "started_at": started_at}
+def instance(
+    ordinal: int, status: str = "running", started_at: str | None = "2026-01-01T00:00:00Z", restarts: int = 3
+) -> dict[str, Any]:
+    return {
+        "instance": f"web/{ordinal}", "status": status, "started_at": started_at, "host": "localhost",
+        "revision": "1-a", "restart_count": restarts,
+    }  # fmt: skip
 
 
 def worker(**changed: Any) -> Mapping[str, Any]:
@@ -45,7 +50,7 @@ def worker(**changed: Any) -> Mapping[str, Any]:
         "worker_id": "web",
         "name": "Web",
         "status": "running",
-        "desired_state": "running",
+        "desired_replicas": 1,
         "deployment_type": "local",
         "labels": {},
         "restart_count": 3,
@@ -69,19 +74,30 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     }
 
 
-def of_worker(item: Mapping[str, Any]) -> dict[str, float]:
+def expose(items: Iterable[Mapping[str, Any]], facts: Facts, meter: Meter) -> str:
+    """The answer to a scrape, in one piece."""
+    sheet = Sheet(meter)
+    sheet.add(items)
+    return sheet.text(facts)
+
+
+def of_worker(item: Mapping[str, Any], meter: Meter | None = None) -> dict[str, float]:
     """The samples of one worker by name, without its info and status."""
-    found = samples(expose([item], FACTS, Meter()))
+    found = samples(expose([item], FACTS, meter or Meter()))
     return {name: value for (name, labels), value in found.items() if ("worker", "web") in labels and len(labels) == 2}
 
 
 def test_a_worker_shows_its_figures_in_base_units_and_leaves_out_what_is_not_known() -> None:
-    assert of_worker(worker()) == {
+    meter = Meter()
+    meter.tally.metered("localhost", {})
+    meter.tally.metered("localhost", {"web/0": ("r", 2.5)})
+    assert of_worker(worker(), meter) == {
         "worker_up": 1,
         "worker_desired_replicas": 1,
         "worker_observed_replicas": 1,
         "worker_restarts_total": 3,
         "worker_cpu_ratio": 0.125,
+        "worker_cpu_seconds_total": 2.5,
         "worker_memory_rss_bytes": 4096,
         "worker_active_tasks": 2,
         "worker_start_time_seconds": 1767225600,
@@ -91,7 +107,7 @@ def test_a_worker_shows_its_figures_in_base_units_and_leaves_out_what_is_not_kno
 
 def test_a_stopped_worker_is_down_and_wants_nothing() -> None:
     item = worker(
-        status="stopped", desired_state="stopped", instances=[instance(0, "stopped", None)], last_heartbeat_at=None
+        status="stopped", desired_replicas=0, instances=[instance(0, "stopped", None)], last_heartbeat_at=None
     )
     found = of_worker(item)
     assert (found["worker_up"], found["worker_desired_replicas"], found["worker_observed_replicas"]) == (0, 0, 0)
@@ -99,10 +115,22 @@ def test_a_stopped_worker_is_down_and_wants_nothing() -> None:
 
 
 def test_of_several_instances_those_that_run_are_counted_and_the_newest_start_is_told() -> None:
-    item = worker(instances=[instance(0), instance(1, "starting", "2026-01-01T00:01:00Z"), instance(2, "error", None)])
+    item = worker(
+        desired_replicas=2,
+        instances=[instance(0), instance(1, "starting", "2026-01-01T00:01:00Z"), instance(2, "error", None)],
+    )
     found = of_worker(item)
-    assert (found["worker_desired_replicas"], found["worker_observed_replicas"]) == (3, 1)
+    assert (found["worker_desired_replicas"], found["worker_observed_replicas"]) == (2, 1)
     assert found["worker_start_time_seconds"] == 1767225660
+
+
+def test_in_slices_the_answer_is_what_it_is_in_one_piece() -> None:
+    items = [worker(worker_id=f"w{number}") for number in range(5)]
+    meter = Meter()
+    sheet = Sheet(meter)
+    for start in range(0, 5, 2):
+        sheet.add(items[start : start + 2])
+    assert sheet.text(FACTS) == expose(items, FACTS, meter)
 
 
 def test_labels_of_people_are_named_as_the_format_allows() -> None:
