@@ -1,10 +1,12 @@
 """Bringing the schema up to date, with Alembic, when the store is opened.
 
 Theory of operation: whether there is anything to do is read first, so that a start on a current database takes no
-lock at all. Otherwise everything happens in one transaction that excludes every other migrating process (SQLite:
-BEGIN IMMEDIATE; PostgreSQL: an advisory lock in it), after a second look under the lock. A kill at any moment leaves
-the old schema, and the next start runs again. A revision that this program does not know means that a newer one was
-here: it is refused, because an older program cannot know what its writes would break.
+lock at all. It does not import Alembic either, which would be a good part of what a start costs: the revisions that
+this program knows are read from its migrations' files, and the database's from Alembic's table. Otherwise everything
+happens in one transaction that excludes every other migrating process (SQLite: BEGIN IMMEDIATE; PostgreSQL: an
+advisory lock in it), after a second look under the lock. A kill at any moment leaves the old schema, and the next
+start runs again. A revision that this program does not know means that a newer one was here: it is refused, because
+an older program cannot know what its writes would break.
 
 Alembic's logging is never configured and its environment prints nothing.
 """
@@ -12,16 +14,12 @@ Alembic's logging is never configured and its environment prints nothing.
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.agent.failpoints import failpoint
@@ -29,6 +27,13 @@ from controller.store import postgres
 from controller.store.dialect import migration_lock
 from controller.store.engine import only_reading
 from controller.store.errors import SchemaNewerError, StoreError, StoreUnavailable, explained
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_TABLE = "alembic_version"
+_CURRENT = "SELECT version_num FROM alembic_version"
+_REVISION = re.compile(r'^(down_)?revision = "(\w+)"$', re.MULTILINE)
 
 
 def migrations_directory(package: str | None = None) -> str:
@@ -53,14 +58,15 @@ def _package_directory() -> Path:
 
 def head() -> str:
     """The newest revision that this program knows."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
+    return _known()[-1]
 
 
 def current(connection: Connection) -> str | None:
     """The revision of the database, None where it is empty."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(_TABLE):
+        return None
+    revision: str | None = connection.exec_driver_sql(_CURRENT).scalar_one_or_none()
+    return revision
 
 
 def upgrade(engine: Engine, name: str) -> str:
@@ -100,6 +106,8 @@ def _upgrade(engine: Engine, name: str) -> None:
         connection.execute(migration_lock(connection.dialect.name))
         # Another process may have been faster, and may have been a newer one.
         _checked(connection, name)
+        from alembic import command  # noqa: PLC0415 - costs much, and hardly any start has something to migrate
+
         command.upgrade(_config(connection=connection, on_step=_mid_migrate), "head")
 
 
@@ -109,18 +117,29 @@ def _mid_migrate(**_step: Any) -> None:
 
 def _checked(connection: Connection, name: str) -> str | None:
     revision = current(connection)
-    scripts = ScriptDirectory.from_config(_config())
-    try:
-        scripts.get_revision(revision or "base")
-    except CommandError:
+    if revision is not None and revision not in _known():
         raise SchemaNewerError(
             f"Cannot use {name}: a newer workerctl made its schema ({revision}), this one knows up to "
-            f"{scripts.get_current_head()}; use the newer workerctl, or another database"
-        ) from None
+            f"{head()}; use the newer workerctl, or another database"
+        )
     return revision
 
 
+def _known() -> tuple[str, ...]:
+    """The revisions of the migrations, each after the one that it builds on."""
+    after: dict[str, str] = {}
+    for file in sorted((Path(migrations_directory()) / "versions").glob("*.py")):
+        found = {bool(down): revision for down, revision in _REVISION.findall(file.read_text("utf-8"))}
+        after[found.get(True, "")] = found[False]
+    revisions = [after[""]]
+    while (later := after.get(revisions[-1])) is not None:
+        revisions.append(later)
+    return tuple(revisions)
+
+
 def _config(**attributes: Any) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
     config = Config()
     # A percent sign starts an interpolation in this format; a path may hold one.
     config.set_main_option("script_location", migrations_directory().replace("%", "%%"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert
 
 from controller.store import SchemaNewerError, Store, StoreError, StoreUnavailable, migrate, open_store
@@ -83,6 +86,21 @@ def from_the_first_schema(target: str) -> None:
     assert store.reader.history(HistoryQuery(worker_id="web", step=10, since=0, until=1)) == ()
     store.close()
     assert stamp(target) == [migrate.head()]
+
+
+def test_the_revisions_that_are_read_from_the_files_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory.from_config(migrate._config())
+    assert list(migrate._known()) == [script.revision for script in scripts.walk_revisions()][::-1]
+
+
+def test_a_start_on_a_current_database_does_without_alembic(path: str) -> None:
+    open_store(path, settings=QUICK).close()
+    script = (
+        "import sys; from controller.store import open_store\n"
+        "open_store(sys.argv[1]).close(); print(sorted({'alembic', 'mako', 'pygments'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")
 
 
 def test_two_at_once_migrate_once(path: str) -> None:
