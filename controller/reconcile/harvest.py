@@ -82,7 +82,7 @@ def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
     end = lines[-1].end if lines else end
     rows: list[StoredLine] = []
     if at.start > at.offset:
-        reason = "written faster than they could be; they are in the file"
+        reason = f"written faster than they could be; {_place(at.offset, begin)}"
         rows.append(_gap(at.offset, now, f"{begin - at.offset} bytes were not stored: {reason}"))
     if chunk.offset > at.start:
         reason = chunk.gap[2] if chunk.gap else "the host does not say why"
@@ -98,19 +98,18 @@ def within_rate(lines: Sequence[Line], pace: Pace, rate: Rate) -> tuple[list[Sto
     """
     rows: list[StoredLine] = []
     second, count, before = pace.second, pace.count, pace.before
-    dropped = 0
-    last = None
+    dropped: list[Line] = []
     for line in lines:
         if not line.approximate:
             if int(line.at) != second:
                 second, count, before = int(line.at), 0, count
             count += 1
             if count > rate.most:
-                dropped, last = dropped + 1, line
+                dropped.append(line)
                 continue
-        if last is not None:
-            rows.append(_dropped(last, dropped, rate.why))
-            dropped, last = 0, None
+        if dropped:
+            rows.append(_dropped(dropped, rate.why))
+            dropped = []
         rows.append(
             StoredLine(
                 at=line.at,
@@ -121,8 +120,8 @@ def within_rate(lines: Sequence[Line], pace: Pace, rate: Rate) -> tuple[list[Sto
                 level=level_of(line.text),
             )
         )
-    if last is not None:
-        rows.append(_dropped(last, dropped, rate.why))
+    if dropped:
+        rows.append(_dropped(dropped, rate.why))
     return rows, Pace(second, count, before)
 
 
@@ -136,9 +135,15 @@ def refused(rows: Sequence[StoredLine], offset: int, now: float, why: str) -> li
     return [_gap(offset, now, f"{len(rows)} lines could not be stored: {why}")]
 
 
-def _dropped(line: Line, count: int, why: str) -> StoredLine:
-    text = f"{count} lines were not stored: {why}; they are in the file"
-    return _gap(line.offset, line.at, text)
+def _dropped(lines: Sequence[Line], why: str) -> StoredLine:
+    first, last = lines[0], lines[-1]
+    text = f"{len(lines)} lines were not stored: {why}; {_place(first.offset, last.end)}"
+    return _gap(first.offset, last.at, text)
+
+
+def _place(begin: int, end: int) -> str:
+    """Where a person finds them: from byte `begin` on, and not from `end` on."""
+    return f"they are bytes {begin} to {end} of the file"
 
 
 def _gap(offset: int, at: float, text: str) -> StoredLine:

@@ -7,6 +7,7 @@ tells its number, so it can be said of every byte what became of it: a line that
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -54,12 +55,13 @@ time.sleep(hold)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a writer says of itself at its end."""
+    """What a writer says of itself at its end, which was at `end` (seconds since the epoch)."""
 
     written: int
     seconds: float
     longest_write_s: float
     failed_writes: int
+    end: float
 
 
 def writer(folder: Path) -> list[str]:
@@ -77,7 +79,7 @@ def report(path: Path, patience_s: float = 100) -> Report:
     """Wait for a writer to be done."""
     eventually(path.exists, patience_s, told=f"{path.name} is written")
     written, seconds, longest, failed = path.read_text().split()
-    return Report(int(written), float(seconds), float(longest), int(failed))
+    return Report(int(written), float(seconds), float(longest), int(failed), path.stat().st_mtime)
 
 
 def database(state: Path) -> sqlite3.Connection:
@@ -119,9 +121,12 @@ def account(state: Path, run: str, *, unknown: str = "") -> Account:
     connection.close()
     for offset, kind, text in rows:
         if kind == "gap":
-            found = re.match(r"(\d+) (bytes|lines) [a-z ]+: (.*)", text)
+            found = re.match(
+                r"(\d+) (bytes|lines) [a-z ]+: ([^;]*)(?:; they are bytes (\d+) to (\d+) of the file)?", text
+            )
             assert found is not None, text
             size = int(found[1]) * (LINE if found[2] == "lines" else 1)
+            assert found[4] is None or (int(found[4]), int(found[5])) == (offset, offset + size), (offset, text)
             told.gaps[found[3]] = told.gaps.get(found[3], 0) + size
             told.size += size
             shift = -1 if unknown and unknown in text else shift
@@ -172,16 +177,19 @@ ROLES = {"agent": "controller.agent agent", "controller": " serve "}
 class Witness:
     """Looks on while others flood: how late a quiet worker's lines are stored, how large files and our processes get.
 
-    The quiet worker prints the time, again and again. `logs` are the folders of those who flood.
+    The quiet worker prints the time, again and again. `logs` are the folders of those who flood. `read`: when its lines
+    were printed, and when they could be read from the API.
     """
 
     QUIET = "import time\nwhile True:\n    print(repr(time.time()))\n    time.sleep(0.05)"
 
     def __init__(self, site: Installation, quiet: str, logs: list[Path]) -> None:
         self.late: list[float] = []
+        self.read: list[tuple[float, float]] = []
         self.blocks = 0
         self.resident: dict[str, int] = {}
         self._site, self._quiet, self._logs = site, quiet, logs
+        self._cursor = ""
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._look_on)
 
@@ -208,7 +216,20 @@ class Witness:
             rounds += 1
             if rounds % 10 == 1:
                 self._weigh()
+            if rounds % 5 == 1:
+                self._read()
         connection.close()
+
+    def _read(self) -> None:
+        """Ask the API as a follower without streams does."""
+        after = f"after={self._cursor}" if self._cursor else "tail=1"
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            answer = self._site.ask(f"/api/v1/workers/{self._quiet}/logs?{after}")
+            if answer.status == 200:
+                self._cursor = answer.body["next_cursor"]
+                self.read += [
+                    (float(one["text"]), time.time()) for one in answer.body["items"] if one["kind"] == "line"
+                ]
 
     def _weigh(self) -> None:
         for one in processes_of(str(self._site.state)):

@@ -88,14 +88,18 @@ def flood_and_judge(site: Installation, kills: int) -> None:
     found = account(site.state, run)
     speed = told.written / told.seconds
     print(f"{speed / 1e6:.0f} MB/s, longest write {told.longest_write_s:.3f} s, largest {witness.blocks / MIB:.0f} MiB")
-    print(f"late {max(witness.late):.2f} s, resident {witness.resident}, {found}")
+    read_s = max(read - printed for printed, read in witness.read)
+    print(f"late {max(witness.late):.2f} s, by the API {read_s:.2f} s, resident {witness.resident}, {found}")
     assert (told.written, told.failed_writes, found.size) == (FLOOD, 0, FLOOD)
+    # What the quiet one prints during the flood can be read while it goes on.
+    assert kills or any(told.end - told.seconds < printed <= read < told.end for printed, read in witness.read)
     assert found.lines >= 1000
     assert kills or "over the cap" in found.gaps
     # Twice the cap, as seen every 50 ms; a busy machine, and a killed agent, may take longer.
     assert witness.blocks <= 2 * CAP + speed * (0.5 + 2.0 * kills)
     assert told.longest_write_s < 2.0
     assert max(witness.late) < 3.0 + 3.0 * kills
+    assert read_s < 3.0 + 3.0 * kills
     eventually(lambda: largest(folder) <= 2 * CAP, told="in the end it is within its cap")
     assert witness.resident["agent"] < 60 * MIB
     assert witness.resident["controller"] < 200 * MIB

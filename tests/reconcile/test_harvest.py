@@ -53,7 +53,11 @@ def test_a_gap_that_is_none_is_not_told() -> None:
 def test_after_a_skip_the_line_that_is_cut_is_among_what_is_missing() -> None:
     found = took(chunk(b"ut line\nwhole\n", 100), 20, 100)
     assert said(found) == [
-        ("gap", 20, "88 bytes were not stored: written faster than they could be; they are in the file"),
+        (
+            "gap",
+            20,
+            "88 bytes were not stored: written faster than they could be; they are bytes 20 to 108 of the file",
+        ),
         ("line", 108, "whole"),
     ]
 
@@ -80,14 +84,14 @@ def test_a_batch_has_no_more_lines_than_the_writer_takes() -> None:
 def test_lines_above_the_rate_of_their_own_second_are_counted_and_left_in_the_file() -> None:
     lines = [Line(number, number + 1, 5.0 + (number >= 6), False, str(number), False) for number in range(9)]
     rows, pace = within_rate(lines, Pace(5, 1), rate=Rate(3))
-    text = "{} lines were not stored: more than store_rate in one second; they are in the file"
-    assert [(row.kind, row.at, row.text) for row in rows] == [
-        ("line", 5.0, "0"),
-        ("line", 5.0, "1"),
-        ("gap", 5.0, text.format(4)),
-        ("line", 6.0, "6"),
-        ("line", 6.0, "7"),
-        ("line", 6.0, "8"),
+    text = "4 lines were not stored: more than store_rate in one second; they are bytes 2 to 6 of the file"
+    assert [(row.kind, row.at, row.byte_offset, row.text) for row in rows] == [
+        ("line", 5.0, 0, "0"),
+        ("line", 5.0, 1, "1"),
+        ("gap", 5.0, 2, text),
+        ("line", 6.0, 6, "6"),
+        ("line", 6.0, 7, "7"),
+        ("line", 6.0, 8, "8"),
     ]
     assert pace == Pace(6, 3, before=7)
     assert pace.demand == 7
@@ -117,7 +121,7 @@ def test_rows_that_the_database_refuses_become_a_record() -> None:
 def test_what_is_left_out_says_by_which_limit() -> None:
     lines = [Line(0, 2, 5.0, False, "a", False), Line(2, 4, 5.0, False, "b", False)]
     rows, _ = within_rate(lines, Pace(), Rate(0, "because"))
-    assert [row.text for row in rows] == ["2 lines were not stored: because; they are in the file"]
+    assert [row.text for row in rows] == ["2 lines were not stored: because; they are bytes 0 to 4 of the file"]
 
 
 def test_a_file_that_prints_more_than_is_stored_is_known() -> None:
