@@ -154,7 +154,7 @@ class Workerctl(System):
         cursor = ""
         while True:
             page: dict[str, Any] = self.ask("GET", f"/api/v1/workers?limit=1000{cursor}")
-            count += sum(item["status"] == "running" for item in page["items"])
+            count += len([item for item in page["items"] if item["status"] == "running"])
             if not page["next_cursor"]:
                 return count
             cursor = f"&cursor={page['next_cursor']}"
