@@ -17,7 +17,7 @@ from controller.outlets.metrics import Facts, Meter, Sheet
 from controller.reconcile.ingest import LogIngest
 from controller.reconcile.loop import Turn
 
-SLICE = 200
+SLICE = 100
 """So many workers are written while others wait: some milliseconds of work."""
 _VERSION = version("workerctl")
 
@@ -42,6 +42,7 @@ class FigureDesk:
         """See ports.Figures. Items are not changed once they are made, so others may run meanwhile."""
         self.meter.tally.forget_others({item["worker_id"] for item in items})
         sheet = Sheet(self.meter)
+        await asyncio.sleep(0)
         for start in range(0, len(items), SLICE):
             sheet.add(items[start : start + SLICE])
             await asyncio.sleep(0)

@@ -1,9 +1,9 @@
 """How a controller of a thousand workers answers, and how long its event loop is kept from others meanwhile.
 
 Run by hand, never as a test: `python -m tests.bench.bench_api [--count N] [--only PHASE,...] [--sleepers N]`. The real
-program with real processes (`sleep`); for the last phase ten thousand specs that ask for no process. In each phase:
-the longest callback of the event loop by the CPU time of its own thread (which other programs do not change) and by
-the wall, how late the loop came to what was due, and how busy the process was. Promised: a list takes less than 20 ms
+program with real processes (`sleep`); for the last phases ten thousand specs that ask for no process, and five thousand
+that are scraped. In each phase: the longest callback of the event loop by the CPU time of its own thread (which other
+programs do not change) and by the wall, how late the loop came to what was due, and how busy the process was. Promised: a list takes less than 20 ms
 of the server, and no callback more than 50 ms.
 
 What it starts lives in one folder under /tmp and ends with it.
@@ -101,12 +101,15 @@ class Bench:
         return answer
 
     def get(self, path: str) -> Any:
+        return json.loads(self.read(path))
+
+    def read(self, path: str) -> bytes:
         with contextlib.closing(_Connection(self.socket)) as connection:
             connection.request("GET", path, headers={"Host": "localhost"})
             answer = connection.getresponse()
             body = answer.read()
             assert answer.status == 200, body
-            return json.loads(body)
+            return body
 
     def until(self, said: Callable[[], bool], *, pause_s: float = 1.0) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -191,7 +194,7 @@ def asked(bench: Bench, path: str, times: int) -> str:
     took = []
     for _ in range(times):
         began = time.perf_counter()
-        bench.get(path)
+        bench.read(path)
         took.append((time.perf_counter() - began) * 1000)
     return f"{statistics.median(took):.1f} ms for the client"
 
@@ -275,17 +278,35 @@ def ten_thousand(count: int) -> None:
         bench.close()
 
 
+def scraped(count: int) -> None:
+    """`GET /metrics` of so many workers, while nothing else goes on."""
+    bench = Bench(count, "stopped")
+    try:
+        bench.serve()
+        bench.until(lambda: bench.get("/api/v1/workers/stats/overview")["workers"] == count)
+        asked(bench, "/metrics", 2)
+        rest(5)
+        bench.phase_over()
+        shown = {"/metrics": asked(bench, "/metrics", 10), "megabytes": len(bench.read("/metrics")) / 1e6}
+        told(f"{count} workers are scraped", bench.phase_over(), **shown)
+    finally:
+        bench.close()
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description="See the head of this file.")
     arguments.add_argument("--count", type=int, default=1000)
     arguments.add_argument("--sleepers", type=int, default=10_000, help="specs of the last phase")
-    arguments.add_argument("--only", default="idle,ask,edit,follow,again,many")
+    arguments.add_argument("--only", default="idle,ask,edit,follow,again,many,scrape")
+    arguments.add_argument("--scraped", type=int, default=5000, help="workers of the scrape")
     options = arguments.parse_args()
     only = set(options.only.split(","))
-    if only - {"many"}:
+    if only - {"many", "scrape"}:
         thousand(options.count, only)
     if "many" in only:
         ten_thousand(options.sleepers)
+    if "scrape" in only:
+        scraped(options.scraped)
 
 
 if __name__ == "__main__":
