@@ -1,0 +1,27 @@
+// Sparklines: the last minutes of a figure in the height of a row. The words beside them say the same.
+import {html} from "../html.mjs";
+
+/**
+ * @param {{values: (number|null)[], most: number, label: string, limit?: number|null}} props `most`: the scale, the same
+ * for a whole column, so that rows can be compared
+ */
+export function Spark({values, most, label, limit = null}) {
+  const [width, height] = [64, 16];
+  const top = Math.max(most, limit ?? 0, 1e-9);
+  const x = (/** @type {number} */ index) => (values.length < 2 ? width : (index * width) / (values.length - 1));
+  const y = (/** @type {number} */ value) => height - 1.5 - (Math.min(value, top) / top) * (height - 3);
+  let line = "";
+  let isBroken = true;
+  values.forEach((value, index) => {
+    if (value === null) {
+      isBroken = true;
+      return;
+    }
+    line += `${isBroken ? "M" : "L"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`;
+    isBroken = false;
+  });
+  return html`<svg class="spark" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img" aria-label=${label}>
+    ${limit !== null && html`<path class="spark-limit" d=${`M0 ${y(limit)}H${width}`} />`}
+    <path class="spark-line" d=${line} />
+  </svg>`;
+}

@@ -1,0 +1,7 @@
+// The tabs of a worker's page. A tab is a file in screens/ and a row here; its component gets `{id, item, status}`: the
+// worker's id, its item of the store (null once it is gone), and the answer of `GET /workers/ID/status` (null until it came).
+
+/** @type {{id: string, label: string, load: () => Promise<any>}[]} The first one has no name in the path. */
+export const WORKER_TABS = [
+  {id: "", label: "Overview", load: () => import("./screens/worker-overview.mjs")},
+];
