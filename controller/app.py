@@ -144,6 +144,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     writer = SpecWriter(source, shown=shown_spec, now=clock.now, writes=way)
     desk = Desk(parts, writer)
     heartbeats.changed = desk.changed
+    heartbeats.store = archive.keep_records
     heartbeats.forward = lambda host, instance, run: backends[host].beat(instance, run)
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)

@@ -43,6 +43,7 @@ _BOUNDS: Mapping[str, str] = MappingProxyType(
         "literal_error": "expected {expected}",
         "greater_than_equal": "expected at least {ge}",
         "less_than_equal": "expected at most {le}",
+        "string_too_short": "expected some text",
         "string_too_long": "expected at most {max_length} characters",
         "too_long": "expected at most {max_length} of them",
     }
@@ -200,6 +201,10 @@ def _words(entry: Any) -> str:
             return "expected the name of a worker"
         case "string_pattern_mismatch" if _is_of_a_name(entry):
             return "expected a name of letters, digits and _ . : -, at most 64 characters, a letter or _ first"
+        case "string_pattern_mismatch" if entry["loc"][-1:] == ("source",):
+            return "expected a name of letters, digits and _ . : -, at most 64 characters"
+        case "not_rising" | "too_large":
+            return str(entry["msg"])
         case "string_pattern_mismatch":
             return "expected one line of text without control characters"
         case _:

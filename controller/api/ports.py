@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from controller.api.log_query import LogQuery
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
-from controller.core.heartbeats import Beat
+from controller.core.heartbeats import Beat, OwnRecord
 from controller.core.plan import Plan
 from controller.core.problems import Problem
 
@@ -279,13 +279,16 @@ class Turned(StrEnum):
 
 
 class Heartbeats(Protocol):
-    """The workers' own door. Synchronous, from memory."""
+    """The workers' own door. From memory, but for `record`."""
 
     def admit(self, worker_id: str, token: str) -> Sender | Turned:
         """Whose token this is. `NOT_LIVE`: its run is over, or not heard of yet."""
 
     def keep(self, sender: Sender, beat: Beat) -> float:
         """Keep what it tells. 0, or the seconds to wait where it tells too much; then nothing is kept."""
+
+    async def record(self, sender: Sender, source: str, records: Sequence[OwnRecord]) -> None:
+        """Store records of its own in its log; they are stored when this returns. May raise StoreUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

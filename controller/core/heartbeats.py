@@ -25,6 +25,21 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRecord:
+    """A record for its own log, told with a heartbeat: kind `task` or `error`. `age_s`: how long ago it happened.
+
+    `number`: its own, from its source, which counts upwards; None: it gave none.
+    """
+
+    kind: str
+    message: str
+    level: str
+    data: Mapping[str, Any] | None = None
+    age_s: float = 0.0
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """The newest heartbeat of an instance's run. `at` in seconds since the epoch."""
 

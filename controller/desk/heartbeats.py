@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from controller.agent.protocol import heartbeat_token
-from controller.api.ports import Sender, Turned
-from controller.core.heartbeats import Beat, Told, reported
+from controller.api.ports import Sender, StoreUnavailable, Turned
+from controller.core.heartbeats import Beat, OwnRecord, Told, reported
 from controller.core.observed import ObservedInstance
 from controller.reconcile.clock import Clock
 from controller.reconcile.loop import Loop
+from controller.store import StoreError
+from controller.store.records import WorkerRecord, WorkerRecords
 
 BURST = 20.0
 PER_S = 5.0
@@ -36,11 +38,13 @@ class HeartbeatDesk:
     """See ports.Heartbeats. `changed(worker_ids)` is called when the figures of workers are others than before.
 
     `forward(host, instance, run)` is called for each heartbeat, also one too many: liveness may depend on it.
+    `store(records)` returns when they are stored, or raises StoreError.
     """
 
     def __init__(self, key: str, loop: Loop, clock: Clock) -> None:
         self.changed: Callable[[Iterable[str]], None] = lambda _worker_ids: None
         self.forward: Callable[[str, str, str], None] = lambda _host, _instance, _run: None
+        self.store: Callable[[WorkerRecords], Awaitable[None]] | None = None
         self._key, self._loop, self._clock = key, loop, clock
         self._told: dict[str, dict[str, Told]] = {}
         self._budgets: dict[str, tuple[str, float, float]] = {}
@@ -83,6 +87,21 @@ class HeartbeatDesk:
         if before is None or replace(before, at=now) != told:
             self.changed([worker_id])
         return 0.0
+
+    async def record(self, sender: Sender, source: str, records: Sequence[OwnRecord]) -> None:
+        """See ports.Heartbeats."""
+        now = self._clock.now()
+        rows = [
+            WorkerRecord(
+                at=now - one.age_s, kind=one.kind, level=one.level, text=one.message, data=one.data, number=one.number
+            )
+            for one in records
+        ]
+        assert self.store is not None
+        try:
+            await self.store(WorkerRecords(run=sender.run, slot=sender.instance, records=rows, source=source))
+        except StoreError as error:
+            raise StoreUnavailable(str(error)) from None
 
     def _spend(self, sender: Sender, now: float) -> float:
         """One of the run's budget; the seconds to wait where it is used up. A clock that jumps back costs nothing."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.api.log_query import LogQuery
 from controller.api.ports import Batch, Document, Entry, EventQuery, StoreUnavailable
+from controller.core.log_kinds import PRINTED
 from controller.core.views import rfc3339
 from controller.desk.log_search import find_lines, meant_runs
 from controller.store import LogQuery as StoreLogQuery
@@ -132,11 +133,12 @@ class Shelf(ABC):
 
 
 def log_item(line: StoredLine) -> Document:
-    """A log line as API.md has it."""
+    """A log line as API.md has it; beside what was not printed stands its `data`."""
+    beside = {} if line.kind in PRINTED else {"data": line.data}
     return {
         "at": rfc3339(line.at), "approximate": line.approximate, "worker_id": line.worker_id,
-        "instance": line.instance, "run": line.run, "stream": line.stream, "kind": line.kind, "seq": line.seq,
-        "level": line.level, "text": line.text, "partial": line.partial,
+        "instance": line.instance, "run": line.run or None, "stream": line.stream or None, "kind": line.kind,
+        "seq": line.seq, "level": line.level, "text": line.text, "partial": line.partial, **beside,
     }  # fmt: skip
 
 

@@ -98,6 +98,9 @@ class Forwarder:
             first, line = [_gap(passed, self.target, self.spool.now())], line + passed
         lines = [*first, *await self.spool.after(line, BATCH)]
         if not lines:
+            if head > line:
+                self._note(head)  # records that are not forwarded, and nothing else
+                self.progress.behind = 0
             await self.spool.news()
             return
         await self._send(lines)

@@ -28,8 +28,11 @@ from controller.store.records import (
     EventRows,
     JournalCursor,
     OperationRow,
+    Outcome,
+    Rejected,
     RuntimeRow,
     RuntimeRows,
+    WorkerRecords,
 )
 
 GATHER_S = 0.02
@@ -37,6 +40,8 @@ GATHER_S = 0.02
 AGAIN_S = 1.0
 BATCH = 1000
 PENDING_MOST = 20_000
+STORED_S = 2.0
+"""Clients of heartbeats wait three seconds by habit."""
 READ_S = 5.0
 """A connection waits no longer than this for what the database remembers."""
 
@@ -164,6 +169,30 @@ class Archive:
             known.clear()
         for host in hosts:
             self._ask_again(host)
+
+    # --- what workers tell of themselves ---
+
+    async def keep_records(self, records: WorkerRecords, within_s: float = STORED_S) -> None:
+        """They are stored when it returns. Raises StoreError where the database does not take them now.
+
+        They may be stored all the same, a little later: whoever tells them again does so under the same numbers.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Outcome] = loop.create_future()
+
+        def settle(outcome: Outcome) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop has ended.
+                loop.call_soon_threadsafe(lambda: None if done.done() else done.set_result(outcome))
+
+        if not self._store.writer.submit(records, settle):
+            raise StoreUnavailable("the database is away, and as much as there is room for waits for it already")
+        try:
+            async with asyncio.timeout(within_s):
+                outcome = await done
+        except TimeoutError:
+            raise StoreUnavailable("the database has not taken the records yet; send them again") from None
+        if isinstance(outcome, Rejected):
+            raise StoreUnavailable(outcome.message)
 
     # --- instances ---
 

@@ -30,7 +30,7 @@ from controller.store.chores import (
 )
 from controller.store.dialect import ask, upsert
 from controller.store.history import keep_figures
-from controller.store.ingest import Mark, store_events, store_lines
+from controller.store.ingest import Mark, store_facts, store_lines
 from controller.store.log_rows import forget_totals, trim_lines
 from controller.store.records import (
     ConfigRow,
@@ -41,6 +41,7 @@ from controller.store.records import (
     Outcome,
     RuntimeRow,
     Stored,
+    WorkerRecords,
 )
 from controller.store.tables import events, log_cursors, operations, worker_configs, worker_logs, worker_runtime
 from controller.store.text import storable, to_json
@@ -59,20 +60,20 @@ def apply_group(connection: Connection, items: Sequence[Item], now: float, mark:
     if all(isinstance(item, Barrier) for item in items):
         ask(connection)
     batches = [item for item in items if isinstance(item, LogBatch)]
-    facts = [item for item in items if isinstance(item, EventRows | Dropped)]
+    facts = [item for item in items if isinstance(item, EventRows | Dropped | WorkerRecords)]
     line_outcomes = store_lines(connection, batches, now)
-    event_outcomes = store_events(connection, facts, now, mark)
+    fact_outcomes, wrote_records = store_facts(connection, facts, now, mark)
     _store_runtime(connection, items)
     _store_configs(connection, items)
     _store_operations(connection, items)
-    remaining_lines, remaining_events = iter(line_outcomes), iter(event_outcomes)
+    remaining_lines, remaining_facts = iter(line_outcomes), iter(fact_outcomes)
     outcomes: list[Outcome] = []
     for item in items:
         match item:
             case LogBatch():
                 outcomes.append(next(remaining_lines))
-            case EventRows() | Dropped():
-                outcomes.append(next(remaining_events))
+            case EventRows() | Dropped() | WorkerRecords():
+                outcomes.append(next(remaining_facts))
             case Barrier():
                 outcomes.append(Stored(rows=0))
             case RuntimeRow() | RuntimeGone() | ConfigRow() | ConfigGone() | OperationRow():
@@ -81,9 +82,9 @@ def apply_group(connection: Connection, items: Sequence[Item], now: float, mark:
                 outcomes.append(_do_chore(connection, item, now))
     # What a first attempt has stored after all is news now.
     wrote = [mark.is_repeated or any(isinstance(one, Stored) and one.rows for one in some) for some in (
-        line_outcomes, event_outcomes,
+        line_outcomes, fact_outcomes,
     )]  # fmt: skip
-    return Applied(outcomes=tuple(outcomes), heads=_heads(connection, *wrote))
+    return Applied(outcomes=tuple(outcomes), heads=_heads(connection, wrote[0] or wrote_records, wrote[1]))
 
 
 def _heads(connection: Connection, wrote_lines: bool, wrote_events: bool) -> Heads:

@@ -2,7 +2,8 @@
 
 Only Writer calls this, under its lock. Three kinds of room:
 
-- the queue: log lines and events, in the order in which they were offered. Lines are bounded by number and by size;
+- the queue: log lines and events, in the order in which they were offered. Lines (and what workers tell of themselves)
+  are bounded by number and by size;
   a batch that does not fit is refused, and its bytes stay in their file. Events are bounded apart from lines. An
   agent's events that do not fit are refused too (its journal keeps them); the controller's own have no other copy,
   so what does not fit is counted in a marker, which becomes one `events_dropped` event at that place in the order.
@@ -32,6 +33,7 @@ from controller.store.records import (
     Outcome,
     RuntimeRow,
     RuntimeRows,
+    WorkerRecords,
 )
 
 Done = Callable[[Outcome], None]
@@ -80,7 +82,7 @@ class Barrier:
 
 
 State = RuntimeRow | RuntimeGone | ConfigRow | ConfigGone | OperationRow
-Item = LogBatch | EventRows | Dropped | Barrier | State | Chore
+Item = LogBatch | WorkerRecords | EventRows | Dropped | Barrier | State | Chore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,10 @@ class Backlog:
         told = () if done is None else (done,)
         match batch:
             case LogBatch():
-                return self._offer_lines(batch, told)
+                return self._offer_lines(batch, len(batch.lines), sum(len(line.text) for line in batch.lines), told)
+            case WorkerRecords():
+                size = sum(len(one.text) + len(str(one.data)) for one in batch.records)
+                return self._offer_lines(batch, len(batch.records), size, told)
             case EventRows():
                 return self._offer_events(batch, told)
             case RuntimeRows() | ConfigRows() | OperationRow():
@@ -138,14 +143,16 @@ class Backlog:
                 self._rest += 1
                 return True
 
-    def _offer_lines(self, batch: LogBatch, done: tuple[Done, ...]) -> bool:
-        size = sum(len(line.text) for line in batch.lines) + _LINE_OVERHEAD * len(batch.lines)
-        too_many = self._lines + len(batch.lines) > self.limits.lines
+    def _offer_lines(
+        self, batch: LogBatch | WorkerRecords, count: int, characters: int, done: tuple[Done, ...]
+    ) -> bool:  # fmt: skip
+        size = characters + _LINE_OVERHEAD * count
+        too_many = self._lines + count > self.limits.lines
         too_large = self._line_bytes + size > self.limits.line_bytes
         # A batch that is larger than all the room there is would never get in; alone it may.
         if self._lines and (too_many or too_large):
             return False
-        self._append(Entry(item=batch, done=done, lines=len(batch.lines), line_bytes=size))
+        self._append(Entry(item=batch, done=done, lines=count, line_bytes=size))
         return True
 
     def _offer_events(self, batch: EventRows, done: tuple[Done, ...]) -> bool:

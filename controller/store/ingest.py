@@ -1,4 +1,4 @@
-"""Log lines and events into their tables, exactly once.
+"""Log lines, events and what workers tell of themselves into their tables, exactly once.
 
 Called by apply, in a transaction, from the writer's thread. The decision stands here and nowhere else: each batch is
 compared with the cursor that stands in the same database and moves in the same transaction. Whoever sends a batch
@@ -6,16 +6,20 @@ again, in whatever order after whatever crash, finds rows and cursor moved toget
 
 One query reads the cursors of all batches of a group and one statement writes all rows, so five hundred small
 batches cost little more than one large one.
+
+An event of an instance is also a record in its worker's log (core.log_kinds says which): the two are written together,
+so the event's cursor decides for both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from controller.core.log_kinds import kind_of_event, text_of_event
 from controller.store.backlog import Dropped
 from controller.store.dialect import upsert
 from controller.store.log_rows import insert_lines
@@ -30,9 +34,14 @@ from controller.store.records import (
     Rejected,
     Replayed,
     Stored,
+    WorkerRecord,
+    WorkerRecords,
 )
 from controller.store.tables import event_cursors, events, log_cursors
 from controller.store.text import storable, to_json
+
+Facts = EventRows | Dropped | WorkerRecords
+"""What is told in words, not read from a file."""
 
 OWN = "(controller)"
 """The host under which the cursor of the controller's own events stands; no host is called so."""
@@ -60,7 +69,7 @@ def store_lines(connection: Connection, batches: Sequence[LogBatch], now: float)
         if isinstance(outcome, Stored):
             rows.extend(_line_rows(batch, seq))
             cursors[key] = (batch.to_offset, seq + len(batch.lines))
-            moved[key] = _log_cursor_row(batch, seq + len(batch.lines), now)
+            moved[key] = _cursor_row(batch, batch.to_offset, seq + len(batch.lines), now)
     insert_lines(connection, rows)
     if moved:
         connection.execute(upsert(connection.dialect.name, log_cursors), list(moved.values()))
@@ -78,42 +87,76 @@ def lines_verdict(batch: LogBatch, offset: int, seq: int) -> Stored | Replayed |
     return Replayed() if is_replay else Conflict(offset=offset, seq=seq)
 
 
-def store_events(
-    connection: Connection, batches: Sequence[EventRows | Dropped], now: float, mark: Mark
-) -> list[Outcome]:
-    """Write the events of all batches, those from journals only above their cursor; one outcome per batch.
+def store_facts(
+    connection: Connection, batches: Sequence[Facts], now: float, mark: Mark
+) -> tuple[list[Outcome], bool]:  # fmt: skip
+    """Write what is told: events, and the records of workers. One outcome per batch, and whether a log has news.
 
-    The controller's own have the group's number for a cursor: all of them are there already, or none.
+    Of a journal only the events above its cursor. What has no number, as the controller's own events, has the group's
+    for a cursor: all of it is there already, or none.
     """
-    cursors = _event_cursors(connection, batches)
-    is_stored = cursors.get(OWN) == mark.cursor
-    generation = connection.get_execution_options().get(GENERATION, 0)
-    moved: dict[str, JournalCursor] = {}
-    rows: list[dict[str, Any]] = []
-    outcomes: list[Outcome] = []
-    for batch in batches:
+    found = _Found(cursors=_event_cursors(connection, batches), mark=mark, now=now)
+    found.is_stored = found.cursors.get(OWN) == mark.cursor
+    found.generation = connection.get_execution_options().get(GENERATION, 0)
+    told = [batch for batch in batches if isinstance(batch, WorkerRecords)]
+    found.numbers = _log_cursors(connection, told)
+    outcomes = [found.records(batch) if isinstance(batch, WorkerRecords) else found.events(batch) for batch in batches]
+    if found.event_rows:
+        connection.execute(insert(events), found.event_rows)
+    insert_lines(connection, found.log_rows)
+    if found.moved:
+        statement = upsert(connection.dialect.name, event_cursors)
+        connection.execute(statement, [_event_cursor_row(cursor) for cursor in found.moved.values()])
+    if found.moved_numbers:
+        connection.execute(upsert(connection.dialect.name, log_cursors), list(found.moved_numbers.values()))
+    return outcomes, bool(found.log_rows)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What a group brings that is not stored yet: rows, and cursors that move with them."""
+
+    cursors: dict[str, JournalCursor]
+    mark: Mark
+    now: float
+    is_stored: bool = False
+    generation: int = 0
+    numbers: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    event_rows: list[dict[str, Any]] = field(default_factory=list)
+    log_rows: list[tuple[Any, ...]] = field(default_factory=list)
+    moved: dict[str, JournalCursor] = field(default_factory=dict)
+    moved_numbers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def events(self, batch: EventRows | Dropped) -> Outcome:
+        """Those that are not stored yet."""
         fresh: Sequence[Event]
         cursor: JournalCursor | None
-        if isinstance(batch, EventRows) and batch.generation not in (None, generation):
-            outcomes.append(Rejected(message="the database was begun anew; the journal is asked again"))
-            continue
+        if isinstance(batch, EventRows) and batch.generation not in (None, self.generation):
+            return Rejected(message="the database was begun anew; the journal is asked again")
         if isinstance(batch, Dropped) or batch.cursor is None:
-            fresh = [_dropped_event(batch, now)] if isinstance(batch, Dropped) else batch.events
-            cursor = None if is_stored else mark.cursor
+            fresh = [_dropped_event(batch, self.now)] if isinstance(batch, Dropped) else batch.events
+            cursor = None if self.is_stored else self.mark.cursor
         else:
-            fresh, cursor = events_verdict(batch.events, batch.cursor, cursors.get(batch.cursor.host))
+            fresh, cursor = events_verdict(batch.events, batch.cursor, self.cursors.get(batch.cursor.host))
         if cursor is None:
-            outcomes.append(Replayed())
-            continue
-        cursors[cursor.host] = moved[cursor.host] = cursor
-        rows.extend(_event_row(event, now) for event in fresh)
-        outcomes.append(Stored(rows=len(fresh)))
-    if rows:
-        connection.execute(insert(events), rows)
-    if moved:
-        statement = upsert(connection.dialect.name, event_cursors)
-        connection.execute(statement, [_event_cursor_row(cursor) for cursor in moved.values()])
-    return outcomes
+            return Replayed()
+        self.cursors[cursor.host] = self.moved[cursor.host] = cursor
+        self.event_rows.extend(_event_row(event, self.now) for event in fresh)
+        self.log_rows.extend(row for event in fresh if (row := _log_row_of(event, self.now)) is not None)
+        return Stored(rows=len(fresh))
+
+    def records(self, batch: WorkerRecords) -> Outcome:
+        """Those above the number of their source."""
+        key = (batch.run, batch.stream)
+        number, count = self.numbers.get(key, (0, 0))
+        fresh = [one for one in batch.records if one.number is None or one.number > number]
+        if self.is_stored or not fresh:
+            return Replayed()
+        self.log_rows.extend(_record_rows(batch, fresh, count))
+        self.numbers[key] = number, count = max(number, *(one.number or 0 for one in fresh)), count + len(fresh)
+        self.moved[OWN] = self.mark.cursor
+        self.moved_numbers[key] = _cursor_row(batch, number, count, self.now)
+        return Stored(rows=len(fresh))
 
 
 def events_verdict(
@@ -130,7 +173,9 @@ def events_verdict(
     return [event for event in batch if event.journal_seq is None or event.journal_seq > known], cursor
 
 
-def _log_cursors(connection: Connection, batches: Sequence[LogBatch]) -> dict[tuple[str, str], tuple[int, int]]:
+def _log_cursors(
+    connection: Connection, batches: Sequence[LogBatch | WorkerRecords]
+) -> dict[tuple[str, str], tuple[int, int]]:
     if not batches:
         return {}
     table = log_cursors.c
@@ -155,21 +200,42 @@ def _line_rows(batch: LogBatch, seq: int) -> Iterator[tuple[Any, ...]]:
             line.level,
             storable(line.text),
             line.partial,
+            None,
         )
 
 
-def _log_cursor_row(batch: LogBatch, seq: int, now: float) -> dict[str, Any]:
+def _cursor_row(batch: LogBatch | WorkerRecords, byte_offset: int, seq: int, now: float) -> dict[str, Any]:
     return {
         "run": batch.run,
         "stream": batch.stream,
         "slot": batch.slot,
-        "byte_offset": batch.to_offset,
+        "byte_offset": byte_offset,
         "seq": seq,
         "updated_at": now,
     }
 
 
-def _event_cursors(connection: Connection, batches: Sequence[EventRows | Dropped]) -> dict[str, JournalCursor]:
+def _log_row_of(event: Event, now: float) -> tuple[Any, ...] | None:
+    """The record that an event is in a log; None where it is none."""
+    found = kind_of_event(event.type, event.cause)
+    if found is None or not event.worker_id or not event.instance:
+        return None
+    kind, level = found
+    text, at = text_of_event(event.type, event.message), _time(event, now)
+    data = to_json({"event": event.type, "cause": event.cause, **event.data})
+    names = storable(event.worker_id), storable(event.instance), storable(event.run or "")
+    return (*names, "", kind, event.journal_seq or 0, 0, at, False, level, storable(text), False, data)
+
+
+def _record_rows(batch: WorkerRecords, records: Sequence[WorkerRecord], seq: int) -> Iterator[tuple[Any, ...]]:
+    names = batch.slot.rpartition("/")[0], batch.slot, batch.run
+    for count, one in enumerate(records, start=seq + 1):
+        data = None if one.data is None else to_json(one.data)
+        number = one.number or 0
+        yield (*names, "", one.kind, count, number, one.at, False, one.level, storable(one.text), False, data)
+
+
+def _event_cursors(connection: Connection, batches: Sequence[Facts]) -> dict[str, JournalCursor]:
     if not batches:
         return {}
     hosts = {batch.cursor.host for batch in batches if isinstance(batch, EventRows) and batch.cursor}
@@ -185,7 +251,7 @@ def _event_row(event: Event, now: float) -> dict[str, Any]:
     # An agent may be on another host and of another version: nothing that it sends may fail the batch, or its
     # journal would stand still at that event for ever.
     return {
-        "at": event.at if event.at - event.at == 0 else now,
+        "at": _time(event, now),
         "type": storable(event.type),
         "worker_id": _storable_or_none(event.worker_id),
         "instance": _storable_or_none(event.instance),
@@ -195,6 +261,10 @@ def _event_row(event: Event, now: float) -> dict[str, Any]:
         "message": storable(event.message),
         "data": to_json(event.data),
     }
+
+
+def _time(event: Event, now: float) -> float:
+    return event.at if event.at - event.at == 0 else now
 
 
 def _storable_or_none(text: str | None) -> str | None:

@@ -51,6 +51,7 @@ _LINES = worker_logs.c
 class LogFilter:
     """Which lines. `workers`: None is all of them. `instance` is a whole name (`web/0`). Empty or None: any.
 
+    Records that are of no stream are asked for by their kind alone: `stream` leaves them in.
     `since` and `until` in seconds since the epoch, both included. `grep`: all these texts are in the line, as they are;
     with `invert` none of them is.
     """
@@ -186,7 +187,7 @@ def _conditions(wanted: LogFilter) -> list[ColumnElement[bool]]:
     if wanted.workers is not None and len(wanted.workers) > FEW:
         conditions.append(_LINES.worker_id.in_(wanted.workers))
     if wanted.stream is not None:
-        conditions.append(_LINES.stream == wanted.stream)
+        conditions.append(_LINES.stream.in_((wanted.stream, "")))
     if wanted.runs is not None:
         conditions.append(_LINES.run.in_(wanted.runs))
     if wanted.kinds:

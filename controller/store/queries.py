@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Row, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from controller.core.log_kinds import PRINTED
 from controller.store.errors import explained
 from controller.store.history import HistoryQuery, Span, span_of, spans_of
 from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of
@@ -134,9 +135,10 @@ class Reader:
         return found
 
     def log_feed(self, *, after_id: int, limit: int = 100) -> tuple[StoredLine, ...]:
-        """The first lines of all workers behind that one, in the order in which they were stored. Bounded as above."""
+        """What workers printed behind that line, all of them, in the order in which it was stored. Bounded as above."""
         table = worker_logs.c
-        query = select(worker_logs).where(table.id > after_id).order_by(table.id).limit(_bounded(limit, MAX_LINES))
+        found = select(worker_logs).where(table.id > after_id, table.kind.in_(PRINTED))
+        query = found.order_by(table.id).limit(_bounded(limit, MAX_LINES))
         with self._reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(query)
             return tuple(_within_size(rows, self._max_characters))
@@ -287,7 +289,8 @@ def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:
 
 def _within_size(rows: Iterable[Row[Any]], left: int) -> Iterator[StoredLine]:
     for row in rows:
-        yield StoredLine(**row._asdict())
+        line = StoredLine(**row._asdict())
+        yield line if row.data is None else replace(line, data=from_json(row.data))
         left -= len(row.text)
         if left <= 0:
             return

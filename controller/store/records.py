@@ -14,6 +14,9 @@ from controller.store.chores import ROW_BYTES, Chore
 
 Stream = Literal["stdout", "stderr"]
 
+TOLD = "told:"
+"""Begins the streams of cursors over what workers tell themselves."""
+
 
 # --- batches: log lines and events ------------------------------------------------------------------------------
 
@@ -55,6 +58,37 @@ class LogBatch:
     def worker_id(self) -> str:
         """The worker that the slot belongs to."""
         return self.slot.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """What a worker tells of itself: kind `task` or `error`. `number`: its own, from its source; None: it gave none."""
+
+    at: float
+    kind: str
+    level: str
+    text: str
+    data: Mapping[str, Any] | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecords:
+    """Records of one run in order, from one source of it (a process, say) that numbers them upwards.
+
+    Every record at or below the source's stored number is left out, and the number moves in the same transaction. One
+    without a number cannot be told from its repetition.
+    """
+
+    run: str
+    slot: str
+    records: Sequence[WorkerRecord]
+    source: str = ""
+
+    @property
+    def stream(self) -> str:
+        """Under which the cursor stands."""
+        return f"{TOLD}{self.source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +222,7 @@ class OperationRow:
     number: int | None = None
 
 
-Batch = LogBatch | EventRows | RuntimeRows | ConfigRows | OperationRow | Chore
+Batch = LogBatch | WorkerRecords | EventRows | RuntimeRows | ConfigRows | OperationRow | Chore
 
 
 # --- outcomes -----------------------------------------------------------------------------------------------------
@@ -257,6 +291,7 @@ class StoredLine:
     level: str | None
     text: str
     partial: bool
+    data: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

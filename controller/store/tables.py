@@ -123,13 +123,18 @@ worker_logs = Table(
     Column("level", _TEXT),
     Column("text", _TEXT, nullable=False),
     Column("partial", Boolean, nullable=False),
+    Column("data", _TEXT),
     Index("ix_worker_logs_worker_id_id", "worker_id", "id"),
     Index("ix_worker_logs_instance_id", "instance", "id"),
     Index("ix_worker_logs_worker_id_at", "worker_id", "at"),
     sqlite_autoincrement=True,
 )
 """One row per line. `kind`: `line`, or `gap` where something was left out and the text says what and why. `seq` counts
-per run and stream without holes; `byte_offset` is where the line starts in its file."""
+per run and stream without holes; `byte_offset` is where the line starts in its file.
+
+Records of other kinds (core.log_kinds) are of no file: their `stream` is empty, `data` a JSON object. Those that come
+from an event of the agent have its number in the journal for `seq`; those that the worker told count their own, and
+have the worker's number for `byte_offset`."""
 
 log_totals = Table(
     "log_totals",
@@ -157,7 +162,10 @@ log_cursors = Table(
     Column("seq", BigInteger, nullable=False),
     Column("updated_at", Double, nullable=False),
 )
-"""How far each file has been stored: all bytes below `byte_offset`, as lines up to `seq`. Moves with the lines."""
+"""How far each file has been stored: all bytes below `byte_offset`, as lines up to `seq`. Moves with the lines.
+
+What workers tell themselves has a cursor per source, whose stream is `told:` and its name: its numbers up to
+`byte_offset`, as records up to `seq`."""
 
 events = Table(
     "events",

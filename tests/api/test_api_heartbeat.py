@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller.api.ports import Sender, Topic, Turned
+from controller.api.ports import Sender, StoreUnavailable, Topic, Turned
 from controller.api.worker_health import worker_health
-from controller.core.heartbeats import Beat
+from controller.core.heartbeats import Beat, OwnRecord
 from tests.api.api_site import Answer, Site, request
 from tests.fakes.api_ports import FakePorts, instance, status_of, worker
 
@@ -136,6 +136,66 @@ async def test_a_metric_is_told_what_its_name_and_its_value_may_be(site: Site) -
         "/metrics/a b": "expected a name of letters, digits and _ . : -, at most 64 characters, a letter or _ first",
         "/metrics/lag": "expected a number",
     }
+
+
+TASK = {"kind": "task", "message": "job 7 done"}
+
+
+async def test_records_reach_its_log_after_its_figures_are_kept(site: Site) -> None:
+    ports = admit(site)
+    error = {"kind": "error", "message": "lost\nit", "data": {"job": [7]}, "age_ms": 1500, "seq": 4}
+
+    answer = await beat(site, {"source": "w.1", "records": [TASK, error, {**TASK, "level": "warning", "seq": 9}]})
+
+    assert (answer.status, ports.beats) == (204, [(WEB, Beat())])
+    assert ports.told_records == [
+        (WEB, "w.1", OwnRecord(kind="task", message="job 7 done", level="info")),
+        (WEB, "w.1", OwnRecord(
+            kind="error", message="lost\nit", level="error", data={"job": [7]}, age_s=1.5, number=4
+        )),
+        (WEB, "w.1", OwnRecord(kind="task", message="job 7 done", level="warning", number=9)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "message"),
+    [
+        ({"records": [{**TASK, "kind": "line"}]}, "/records/0/kind", "expected 'task' or 'error'"),
+        ({"records": [{"kind": "task"}]}, "/records/0/message", "this is needed"),
+        ({"records": [{**TASK, "message": ""}]}, "/records/0/message", "expected some text"),
+        ({"records": [{**TASK, "message": "x" * 4001}]}, "/records/0/message", "expected at most 4000 characters"),
+        ({"records": [TASK, {**TASK, "level": "bad"}]}, "/records/1/level",
+         "expected 'debug', 'info', 'warning', 'error' or 'critical'"),
+        ({"records": [{**TASK, "data": [1]}]}, "/records/0/data", "expected an object"),
+        ({"records": [{**TASK, "data": {"a": "x" * 4096}}]}, "/records/0/data",
+         "expected at most 4096 characters of JSON"),
+        ({"records": [{**TASK, "seq": 0}]}, "/records/0/seq", "expected at least 1"),
+        ({"records": [{**TASK, "seq": 2}, TASK, {**TASK, "seq": 2}]}, "/records",
+         "expected each seq to be above the one before"),
+        ({"records": [TASK] * 51}, "/records", "expected at most 50 of them"),
+        ({"source": "a b"}, "/source", "expected a name of letters, digits and _ . : -, at most 64 characters"),
+    ],
+)  # fmt: skip
+async def test_a_record_that_is_none_is_told_what_was_expected(
+    site: Site, body: Any, pointer: str, message: str
+) -> None:  # fmt: skip
+    ports = admit(site)
+
+    answer = await beat(site, body)
+
+    errors = [(fault["pointer"], fault["message"]) for fault in answer.json["errors"]]
+    assert (answer.status, errors, ports.beats, ports.told_records) == (422, [(pointer, message)], [], [])
+
+
+async def test_records_that_cannot_be_stored_now_are_503_and_the_figures_are_kept_all_the_same(site: Site) -> None:
+    ports = admit(site)
+    ports.broken = StoreUnavailable("it is away")
+
+    answer = await beat(site, {"active_tasks": 1, "records": [TASK]})
+
+    assert (answer.status, answer.json["code"], answer.headers["Retry-After"]) == (503, "database_unavailable", "5")
+    assert answer.json["detail"] == "the records were not stored, the figures are kept: it is away"
+    assert ports.beats == [(WEB, Beat(active_tasks=1))]
 
 
 async def test_a_body_without_end_is_not_read(site: Site) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from controller.agent.protocol import heartbeat_token
-from controller.api.ports import Sender, Turned
-from controller.core.heartbeats import Beat
+from controller.api.ports import Sender, StoreUnavailable, Turned
+from controller.core.heartbeats import Beat, OwnRecord
 from controller.desk.heartbeats import BURST, PER_S, HeartbeatDesk, heartbeat_key
 from controller.reconcile.loop import Loop
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.wishes import WishBook
+from controller.store import StoreError
+from controller.store.records import WorkerRecord, WorkerRecords
 from tests.core.core_builders import seen, worker
 from tests.fakes.clock import FakeClock
 from tests.reconcile.reconcile_site import HOST, MemoryHost
@@ -112,3 +114,26 @@ async def test_liveness_is_told_of_each_beat_of_a_run_that_lives_also_of_one_too
         scene.keep()
     scene.keep(run="r0")
     assert scene.forwarded == [("localhost", "web/0", "r1")] * (int(BURST) + 5)
+
+
+async def test_records_are_stored_with_the_run_that_told_them_and_when_they_happened(scene: Scene) -> None:
+    stored: list[WorkerRecords] = []
+
+    async def store(records: WorkerRecords) -> None:
+        stored.append(records)
+
+    scene.desk.store = store
+    records = [OwnRecord(kind="task", message="job 7", level="info", data={"n": 1}, age_s=2.5, number=3)]
+    await scene.desk.record(Sender(instance="web/0", run="r1"), "w1", records)
+
+    row = WorkerRecord(at=scene.clock.now() - 2.5, kind="task", level="info", text="job 7", data={"n": 1}, number=3)
+    assert stored == [WorkerRecords(run="r1", slot="web/0", records=[row], source="w1")]
+
+
+async def test_records_that_the_database_does_not_take_are_told_so(scene: Scene) -> None:
+    async def store(_records: WorkerRecords) -> None:
+        raise StoreError("it is away")
+
+    scene.desk.store = store
+    with pytest.raises(StoreUnavailable, match="it is away"):
+        await scene.desk.record(Sender(instance="web/0", run="r1"), "", [])

@@ -34,7 +34,7 @@ from controller.api.ports import (
 )
 from controller.api.responses import encode
 from controller.core.authorship import SpecUnknown, SpecWish
-from controller.core.heartbeats import Beat
+from controller.core.heartbeats import Beat, OwnRecord
 from controller.core.plan import Plan
 
 Json = dict[str, Any]
@@ -235,6 +235,7 @@ class FakePorts:
         self.spec_outcome: Any = SpecUnknown()
         self.admitted: dict[tuple[str, str], Sender | Turned] = {}
         self.beats: list[tuple[Sender, Beat]] = []
+        self.told_records: list[tuple[Sender, str, OwnRecord]] = []
         self.wait_s = 0.0
         self.begun: dict[str, Json] = {}
         self.reads: Counter[str] = Counter()
@@ -321,6 +322,11 @@ class FakePorts:
         if self.wait_s == 0:
             self.beats.append((sender, beat))
         return self.wait_s
+
+    async def record(self, sender: Sender, source: str, records: Sequence[OwnRecord]) -> None:
+        """See ports.Heartbeats."""
+        self._check()
+        self.told_records.extend((sender, source, record) for record in records)
 
     # --- the world changes ------------------------------------------------------------------------------------
 

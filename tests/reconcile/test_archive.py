@@ -14,10 +14,10 @@ from controller.reconcile.archive import Archive
 from controller.reconcile.observer import Observer
 from controller.reconcile.queue import WorkQueue
 from controller.store import Limits, Settings, Store, StoreUnavailable, open_store
-from controller.store.records import RuntimeRows
+from controller.store.records import RuntimeRows, WorkerRecord, WorkerRecords
 from tests.core.core_builders import seen, worker
 from tests.reconcile.reconcile_site import HOST, MemoryHost, event, rounds, until
-from tests.store.store_builders import locked, runtime_row
+from tests.store.store_builders import locked, runtime_row, stored_lines
 
 
 def keeper(store: Store, asked: list[str] | None = None) -> Archive:
@@ -254,3 +254,36 @@ async def test_events_and_files_are_passed_on(store: Store) -> None:
     scene.archive.flush()
     assert files == [(HOST, file)]
     assert await scene.observer.event_cursor(HOST) == ("j1", 1)
+
+
+def one_record(number: int) -> WorkerRecords:
+    row = WorkerRecord(at=1.0, kind="task", level="info", text=f"job {number}", number=number)
+    return WorkerRecords(run="r1", slot="web/0", records=[row])
+
+
+async def test_records_of_a_worker_are_stored_when_it_is_told_so(store: Store) -> None:
+    archive = keeper(store)
+    await archive.keep_records(one_record(1))
+    await archive.keep_records(one_record(1))
+    await archive.keep_records(one_record(2))
+    assert [found.text for found in stored_lines(store)] == ["job 1", "job 2"]
+
+
+async def test_records_that_are_not_stored_in_time_are_told_so_and_stored_once_when_told_again(
+    store: Store, db: str
+) -> None:
+    archive = keeper(store)
+    with locked(db), pytest.raises(StoreUnavailable, match="send them again"):
+        await archive.keep_records(one_record(1), within_s=0.05)
+    await archive.keep_records(one_record(1), within_s=10)
+    assert [found.text for found in stored_lines(store)] == ["job 1"]
+
+
+async def test_records_for_which_there_is_no_room_are_told_so(db: str) -> None:
+    store = open_store(db, settings=Settings(busy_timeout_s=0.05, limits=Limits(lines=1)))
+    assert store.writer.flush(5)
+    with locked(db):
+        assert store.writer.submit(one_record(1))
+        with pytest.raises(StoreUnavailable, match="as much as there is room for"):
+            await keeper(store).keep_records(one_record(2))
+    assert store.close()

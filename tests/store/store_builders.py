@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from controller.store import Settings
+from controller.store import Settings, Store
+from controller.store.log_search import LogFilter, Place
 from controller.store.records import (
     ConfigRow,
     Event,
@@ -21,6 +22,7 @@ from controller.store.records import (
     OperationRow,
     Outcome,
     RuntimeRow,
+    StoredLine,
 )
 from controller.store.tables import metadata
 
@@ -100,12 +102,24 @@ def event(number: int = 0, **fields: Any) -> Event:
     return Event(**{"at": 2000.0 + number, "type": "worker_started", "message": f"event {number}", **fields})
 
 
-def journal(numbers: Sequence[int], *, upto: int | None = None, journal_id: str = "j1", host: str = "h") -> EventRows:
+def journal(
+    numbers: Sequence[int], *, upto: int | None = None, journal_id: str = "j1", host: str = "h", **fields: Any
+) -> EventRows:
     """Events of an agent's journal with these numbers; the cursor at the last unless `upto` says otherwise."""
     return EventRows(
-        events=[event(number, journal_seq=number) for number in numbers],
+        events=[event(number, journal_seq=number, **fields) for number in numbers],
         cursor=JournalCursor(host=host, journal_id=journal_id, seq=numbers[-1] if upto is None else upto),
     )
+
+
+def stored_lines(
+    store: Store, worker_id: str | None = "web", *, run: str | None = None, kinds: tuple[str, ...] = ()
+) -> list[StoredLine]:
+    """All lines of a worker (None: of all), of one run, oldest first; of all kinds unless some are named."""
+    wanted = LogFilter(
+        workers=None if worker_id is None else (worker_id,), runs=None if run is None else (run,), kinds=kinds
+    )
+    return list(store.reader.log_slice(wanted, Place(size=10_000), 10_000).lines)
 
 
 def runtime_row(instance: str = "web/0", **fields: Any) -> RuntimeRow:

@@ -1,4 +1,4 @@
-"""A process that stores numbered lines and events, as a controller does, to be killed at any moment.
+"""A process that stores numbered lines, events and records, as a controller does, to be killed at any moment.
 
 Run as a script: DATABASE COUNT MODE. With mode `cursor` it goes on where the stored cursor stands, with `replay` it
 sends everything again from the front. It waits for each outcome only now and then, so that groups form.
@@ -11,7 +11,7 @@ import threading
 import time
 
 from controller.store import open_store
-from controller.store.records import Conflict, Outcome, Rejected
+from controller.store.records import Conflict, Outcome, Rejected, WorkerRecord, WorkerRecords
 from tests.store.store_builders import WIDTH, journal, log_batch, operation
 
 STEP = 5
@@ -37,7 +37,9 @@ def main(path: str, count: int, mode: str) -> int:
         if number % (4 * STEP) == 0:
             assert store.writer.flush(10)
     for number in range(seen + 1, count + 1):
-        assert store.writer.submit(journal([number]), done)
+        assert store.writer.submit(journal([number], type="started", worker_id="web", instance="web/0"), done)
+        record = WorkerRecord(at=1.0, kind="task", level="info", text=f"job {number}", number=number)
+        assert store.writer.submit(WorkerRecords(run="r1", slot="web/0", records=[record]), done)
         assert store.writer.submit(operation(detail=str(number)), done)
     assert store.writer.flush(10)
     assert store.close()

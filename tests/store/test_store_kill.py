@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from controller.store import LogQuery, Store, locate, open_store
+from controller.store import Store, locate, open_store
 from controller.store.engine import writer_engine
 from controller.store.errors import StoreTakenError
-from tests.store.store_builders import QUICK, until
+from tests.store.store_builders import QUICK, stored_lines, until
 from tests.store.store_server import Server
 
 pytestmark = pytest.mark.e2e  # kills, one after the other: seconds each
@@ -37,10 +37,15 @@ def check(target: str) -> None:
         with closing(sqlite3.connect(target)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     store = opened(target)
-    lines = store.reader.log_tail(LogQuery(worker_id="web", limit=10 * COUNT))
+    lines = stored_lines(store, kinds=("line",))
     assert [(one.seq, one.text) for one in lines] == [(number + 1, f"line {number}") for number in range(COUNT)]
+    numbers = range(1, COUNT + 1)
     events = store.reader.events(limit=1000)
-    assert [one.message for one in events] == [f"event {number}" for number in range(1, COUNT + 1)]
+    assert [one.message for one in events] == [f"event {number}" for number in numbers]
+    lifecycle = stored_lines(store, kinds=("lifecycle",))
+    assert [(one.seq, one.text) for one in lifecycle] == [(number, f"started: event {number}") for number in numbers]
+    tasks = stored_lines(store, kinds=("task",))
+    assert [(one.seq, one.text) for one in tasks] == [(number, f"job {number}") for number in numbers]
     operation = store.reader.operation("op1")
     assert operation is not None
     assert operation.detail == str(COUNT)
