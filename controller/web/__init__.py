@@ -8,8 +8,8 @@ their hashes; what is in the folder is what runs. The policy of pages.py holds f
 How it hangs together
   - `stream.mjs` has the one EventSource of a tab and fills `store.mjs`: `workers`, `byUrgency`, `failing`,
     `operations`, `batches`, `plan`, `happened` are signals. Reading `.value` in a component draws it anew when that
-    changes. A worker that did not change is the same object. No screen opens an EventSource; log lines of one screen are followed with
-    `api.follow` (NDJSON, filtered by the server) and let go when it is left.
+    changes. A worker that did not change is the same object. No screen opens an EventSource; log lines of one screen
+    are followed with `api.follow` (NDJSON, filtered by the server) and let go when it is left.
   - `api.mjs`: `get`, `getAll`, `send`, `follow`; what is refused is an `ApiError`, shown whole by `<ErrorNotice>`.
     `parts/page.mjs` has `useFetched` for what only one screen wants.
   - `router.mjs`: `place`, `go`, `setQuery`, `withQuery`. Every place is an `<a href>`; filters stand in the query.
