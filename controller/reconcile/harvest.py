@@ -7,12 +7,12 @@ missing and why. Nothing is remembered here: what was harvested and could not be
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.backends.base import LogChunk
 from controller.core.levels import level_of
-from controller.core.lines import Line, split_lines
+from controller.core.lines import Line, Lines, Passed
 from controller.store.records import Line as StoredLine
 
 LINES_MOST = 4096
@@ -70,16 +70,14 @@ class Position:
 def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
     """The rows of `chunk`. `end` equals `at.offset` when there is nothing to store yet."""
     is_whole = chunk.ended and chunk.offset + len(chunk.data) >= chunk.size
-    found = split_lines(chunk.data, chunk.offset, ended=is_whole, times=chunk.times, fallback=now)
-    begin, end = at.start, chunk.offset
+    found = Lines(chunk.data, chunk.offset, ended=is_whole, times=chunk.times, fallback=now)
+    begin = at.start
     if at.start > at.offset and chunk.offset == at.start:
         # It was skipped to, so it begins in the middle of a line; that line is among what is not stored.
         for line in found:
-            begin = end = line.end
+            begin = line.end
             if not line.partial:
                 break
-    lines = list(itertools.islice(found, LINES_MOST))
-    end = lines[-1].end if lines else end
     rows: list[StoredLine] = []
     if at.start > at.offset:
         reason = f"written faster than they could be; {_place(at.offset, begin)}"
@@ -87,29 +85,53 @@ def harvest(chunk: LogChunk, at: Position, now: float) -> Harvest:
     if chunk.offset > at.start:
         reason = chunk.gap[2] if chunk.gap else "the host does not say why"
         rows.append(_gap(at.start, now, f"{chunk.offset - at.start} bytes are missing: {reason}"))
-    stored, pace = within_rate(lines, at.pace, at.rate)
-    return Harvest(rows + stored, end, pace, pace.count > at.rate.most)
+    stored, pace = within_rate(itertools.islice(found, LINES_MOST), at.pace, at.rate, found.pass_second)
+    return Harvest(rows + stored, found.end, pace, pace.count > at.rate.most)
 
 
-def within_rate(lines: Sequence[Line], pace: Pace, rate: Rate) -> tuple[list[StoredLine], Pace]:
+@dataclass(slots=True)
+class _LeftOut:
+    """Lines one after the other that are not stored."""
+
+    offset: int
+    count: int = 0
+    end: int = 0
+    at: float = 0.0
+
+    def add(self, count: int, end: int, at: float) -> None:
+        self.count, self.end, self.at = self.count + count, end, at
+
+
+def _look_at_all(_second: int) -> Passed | None:
+    return None
+
+
+def within_rate(
+    lines: Iterable[Line], pace: Pace, rate: Rate, pass_second: Callable[[int], Passed | None] = _look_at_all
+) -> tuple[list[StoredLine], Pace]:
     """Lines up to `rate` in each second of their own time, and a record with the number of each run left out.
 
-    A line whose time is not known is not counted: it cannot be said to have come too fast.
+    A line whose time is not known is not counted: it cannot be said to have come too fast. Once a second has had its
+    lines, `pass_second` passes the others of that second: a flood costs its reading, not a look at each line.
     """
     rows: list[StoredLine] = []
     second, count, before = pace.second, pace.count, pace.before
-    dropped: list[Line] = []
+    dropped: _LeftOut | None = None
     for line in lines:
         if not line.approximate:
             if int(line.at) != second:
                 second, count, before = int(line.at), 0, count
             count += 1
             if count > rate.most:
-                dropped.append(line)
+                dropped = dropped or _LeftOut(line.offset)
+                dropped.add(1, line.end, line.at)
+                if passed := pass_second(second):
+                    dropped.add(passed.count, passed.end, passed.at)
+                    count += passed.count
                 continue
         if dropped:
             rows.append(_dropped(dropped, rate.why))
-            dropped = []
+            dropped = None
         rows.append(
             StoredLine(
                 at=line.at,
@@ -135,10 +157,9 @@ def refused(rows: Sequence[StoredLine], offset: int, now: float, why: str) -> li
     return [_gap(offset, now, f"{len(rows)} lines could not be stored: {why}")]
 
 
-def _dropped(lines: Sequence[Line], why: str) -> StoredLine:
-    first, last = lines[0], lines[-1]
-    text = f"{len(lines)} lines were not stored: {why}; {_place(first.offset, last.end)}"
-    return _gap(first.offset, last.at, text)
+def _dropped(lines: _LeftOut, why: str) -> StoredLine:
+    text = f"{lines.count} lines were not stored: {why}; {_place(lines.offset, lines.end)}"
+    return _gap(lines.offset, lines.at, text)
 
 
 def _place(begin: int, end: int) -> str:

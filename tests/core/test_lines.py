@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.lines import LINE_CAP, Line, split_lines
+from controller.core.lines import LINE_CAP, Line, Lines, Passed
 
 TEXTS = st.text(alphabet=st.sampled_from("aé漢😀 \t"), max_size=12)
 LONG = st.integers(LINE_CAP - 6, LINE_CAP + 6).map(lambda size: "x" * size)
@@ -20,7 +20,7 @@ LINES = st.lists(st.tuples(TEXTS | LONG | WIDE, st.sampled_from(["\n", "\r\n"]))
 def split(data: bytes, offset: int = 0, *, ended: bool = False, times: list[tuple[int, float]] | None = None) -> tuple[
     list[Line], int
 ]:  # fmt: skip
-    lines = list(split_lines(data, offset, ended=ended, times=times or [], fallback=9.0))
+    lines = list(Lines(data, offset, ended=ended, times=times or [], fallback=9.0))
     return lines, lines[-1].end - offset if lines else 0
 
 
@@ -115,3 +115,44 @@ def joined(lines: list[Line]) -> list[str]:
         if not line.partial:
             found.append("")
     return found
+
+
+def test_lines_of_a_second_are_passed_up_to_the_next_second_and_the_others_follow() -> None:
+    data = b"one\ntwo\nthree\nfour\nfive\nsi"
+    lines = Lines(data, 100, ended=False, times=[(100, 5.0), (105, 5.5), (110, 6.0), (120, 7.0)], fallback=9.0)
+    assert next(lines).text == "one"
+    assert lines.pass_second(6) is None
+    # "three" begins at 108, in the fifth second, and ends in the sixth.
+    assert lines.pass_second(5) == Passed(2, 114, 5.5)
+    assert lines.pass_second(5) is None
+    assert [(line.text, line.at) for line in lines] == [("four", 6.0), ("five", 6.0)]
+    assert lines.end == 124
+
+
+def test_a_line_without_an_end_is_not_passed() -> None:
+    lines = Lines(b"one\ntw", 0, ended=True, times=[(0, 5.0)], fallback=9.0)
+    assert lines.pass_second(5) == Passed(1, 4, 5.0)
+    assert lines.pass_second(5) is None
+    assert [line.text for line in lines] == ["tw"]
+
+
+@given(
+    st.lists(st.binary(max_size=4).map(lambda text: text.replace(b"\n", b"")), max_size=20),
+    st.lists(st.integers(0, 80), unique=True, max_size=6).map(sorted),
+)
+def test_passing_and_reading_find_the_same_lines(texts: list[bytes], points: list[int]) -> None:
+    data, times = b"".join(text + b"\n" for text in texts), [(at, 5.0 + n / 2) for n, at in enumerate(points)]
+    read = list(Lines(data, 0, ended=False, times=times, fallback=9.0))
+    found, lines = [], Lines(data, 0, ended=False, times=times, fallback=9.0)
+    for line in lines:
+        second = None if line.approximate else int(line.at)
+        passed = None if second is None else lines.pass_second(second)
+        found.append((second, 1 + (passed.count if passed else 0)))
+    expected: list[tuple[int | None, int]] = []
+    for line in read:
+        second = None if line.approximate else int(line.at)
+        if expected and second is not None and expected[-1][0] == second:
+            expected[-1] = second, expected[-1][1] + 1
+        else:
+            expected.append((second, 1))
+    assert (found, lines.end) == (expected, len(data))

@@ -97,6 +97,21 @@ def test_lines_above_the_rate_of_their_own_second_are_counted_and_left_in_the_fi
     assert pace.demand == 7
 
 
+def test_a_flood_is_passed_by_the_second_and_told_as_if_each_line_had_been_looked_at() -> None:
+    data = b"x\n" * 20_000
+    found = took(chunk(data, times=((0, 5.0), (9000, 5.5), (30_000, 6.25))), rate=2)
+    why = "more than store_rate in one second"
+    assert said(found) == [
+        ("line", 0, "x"),
+        ("line", 2, "x"),
+        ("gap", 4, f"14998 lines were not stored: {why}; they are bytes 4 to 30000 of the file"),
+        ("line", 30_000, "x"),
+        ("line", 30_002, "x"),
+        ("gap", 30_004, f"4998 lines were not stored: {why}; they are bytes 30004 to 40000 of the file"),
+    ]
+    assert (found.end, found.pace, found.is_over) == (40_000, Pace(6, 5000, before=15_000), True)
+
+
 def test_what_is_left_out_at_the_end_is_told_at_once() -> None:
     rows, _ = within_rate(
         [Line(0, 2, 5.0, False, "a", False), Line(2, 4, 5.0, False, "b", False)], Pace(), rate=Rate(1)
