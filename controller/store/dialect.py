@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Dialect, Executable, Table, func, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
 from controller.store import postgres
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 # Any constant will do; all workerctl processes must use the same.
 MIGRATION_LOCK = 0x776F726B
@@ -22,7 +25,7 @@ MIGRATION_LOCK = 0x776F726B
 
 def upsert(dialect: str, table: Table, *, keep: Collection[str] = ()) -> Insert:
     """An INSERT that, where the primary key is there already, sets all other columns except `keep`."""
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
     fresh = {
         column.name: statement.excluded[column.name]
@@ -34,9 +37,17 @@ def upsert(dialect: str, table: Table, *, keep: Collection[str] = ()) -> Insert:
 
 def add_up(dialect: str, table: Table, columns: Collection[str]) -> Insert:
     """An INSERT of `columns` that, where the primary key is there already, adds them to what stands there."""
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    statement = _insert(dialect, table)
     sums = {name: table.c[name] + statement.excluded[name] for name in columns}
     return statement.on_conflict_do_update(index_elements=[key.name for key in table.primary_key], set_=sums)
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    if dialect != "postgresql":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - costs much, and most have no server
+
+    return postgresql.insert(table)
 
 
 def migration_lock(dialect: str) -> Executable:
