@@ -74,7 +74,7 @@ def stage() -> Iterator[Stage]:
     for wanted in [fleet.add() for _ in range(3)]:
         if wanted.worker_id == PUNCHED:
             wanted.options = (*wanted.options, "--burst=2000")
-            wanted.fields = {"logs": {"max_bytes": CAP, "store_rate": 100_000}}
+            wanted.fields = {"logs": {"max_bytes": CAP, "store_rate": 500, "retain_lines": 50_000}}
         opened.traffic.write(wanted)
     wrong: list[str] = []
     try:
