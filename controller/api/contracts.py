@@ -284,13 +284,13 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("GET", "/api/v1/metrics-history"): Contract(
             summary="Figures of a worker over time, as series that can be drawn, with what happened meanwhile.",
             parameters=(
-                Parameter(name="worker", schema=TEXT, description="Whose.", required=True),
+                query("worker", TEXT, "Whose; without: sums of each worker, of two minutes at most."),
                 query("instance", TEXT, "Only this instance: its ordinal or name."),
                 query(
                     "by", {"type": "string", "enum": ["worker", "instance"]}, "A sum, or a series for each instance."
                 ),
                 query("metric", {"type": "string", "enum": list(METRICS)}, "Only these.", repeated=True),
-                query("since", TEXT, "From then on; without: an hour before `until`."),
+                query("since", TEXT, "From then on; without: an hour before `until`, two minutes for all workers."),
                 query("until", TEXT, "Up to then; without: now."),
                 query("step", {"type": "string", "enum": [str(step) for step in STEPS]}, "Seconds between values."),
             ),

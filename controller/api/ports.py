@@ -340,10 +340,11 @@ class Batches(Protocol):
 class HistoryWish:
     """Which figures over time. Times in seconds since the epoch. `step`: 10, 60 or 600 seconds, None chooses.
 
-    `by_instance`: a series for each instance, else their sum. `metrics` are columns of samples.
+    `by_instance`: a series for each instance, else their sum. `metrics` are columns of samples. Without a `worker_id`
+    the sums of each worker.
     """
 
-    worker_id: str
+    worker_id: str | None
     since: float
     until: float
     metrics: tuple[str, ...]

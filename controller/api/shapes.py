@@ -263,12 +263,19 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             partial=FLAG,
         ),
         "MetricsHistory": record(
-            worker_id=TEXT,
+            worker_id=or_null(TEXT),
             since=TIME,
             until=TIME,
             step_s=COUNT,
             times=listed(COUNT),
-            series=listed(record(instance=or_null(TEXT), metric=TEXT, values=listed(or_null({"type": "number"})))),
+            series=listed(
+                record(
+                    worker_id=TEXT,
+                    instance=or_null(TEXT),
+                    metric=TEXT,
+                    values=listed(or_null({"type": "number"})),
+                )
+            ),
             annotations=listed(record(at=TIME, type=TEXT, instance=or_null(TEXT), actor=TEXT, message=TEXT)),
         ),
         "Event": record(

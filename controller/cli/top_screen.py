@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from controller.cli import fleet, wording
 from controller.cli.client import Item
-from controller.cli.human import clock, cpu, memory, rfc3339
+from controller.cli.human import clock, cpu, memory, rfc3339, seconds_of
 from controller.cli.table import Cell
 from controller.cli.terminal import Terminal, cut, cut_middle, one_line, width_of
 
+FIGURES = ("cpu_percent", "memory_bytes")
 SAMPLE_S = 10.0
 SHOWN = 8
 """Marks of a sparkline."""
@@ -27,26 +28,48 @@ _TALL = 4
 
 @dataclass
 class History:
-    """The newest figures of each worker, one every SAMPLE_S: (cpu_percent, memory_bytes)."""
+    """The newest FIGURES of each worker, one every SAMPLE_S."""
 
-    _samples: dict[str, deque[tuple[float | None, float | None]]] = field(default_factory=dict)
+    _samples: dict[str, deque[tuple[float | None, ...]]] = field(default_factory=dict)
+    _past: dict[str, list[list[float | None]]] = field(default_factory=dict)
     _next_at: float = 0.0
 
     def take(self, items: Sequence[Item], now: float) -> None:
-        """Keep what they show, when it is time again."""
-        if now < self._next_at <= now + SAMPLE_S:
-            return
-        self._next_at = now + SAMPLE_S
-        present = {str(item["worker_id"]) for item in items}
-        for gone in self._samples.keys() - present:
-            del self._samples[gone]
+        """Keep what they show, when it is time again; of a worker that is new, at once."""
+        is_time = not now < self._next_at <= now + SAMPLE_S
+        if is_time:
+            self._next_at = now + SAMPLE_S
+            for gone in self._samples.keys() - {str(item["worker_id"]) for item in items}:
+                del self._samples[gone]
         for item in items:
-            kept = self._samples.setdefault(str(item["worker_id"]), deque(maxlen=SHOWN))
-            kept.append((item.get("cpu_percent"), item.get("memory_bytes")))
+            name = str(item["worker_id"])
+            if is_time or name not in self._samples:
+                kept = self._samples.setdefault(name, deque(maxlen=SHOWN))
+                kept.append(tuple(item.get(figure) for figure in FIGURES))
+
+    def fill(self, past: Item) -> None:
+        """Put what an answer of `metrics-history` knows before what is seen here; its newest sample is in both.
+
+        An empty one, or one of samples at other distances, changes nothing.
+        """
+        until = seconds_of(past.get("until"))
+        if until is None or past.get("step_s") != SAMPLE_S:
+            return
+        places = [int((until - at) // SAMPLE_S) for at in past.get("times") or ()]
+        for one in past.get("series") or ():
+            lines = self._past.setdefault(str(one.get("worker_id")), [[None] * SHOWN for _ in FIGURES])
+            if one.get("metric") in FIGURES:
+                line = lines[FIGURES.index(one["metric"])]
+                for place, value in zip(places, one["values"], strict=False):
+                    if 0 < place < SHOWN:
+                        line[-place] = value
 
     def of(self, item: Item, which: int) -> Sequence[float | None]:
         """One worker's cpu (0) or memory (1), oldest first."""
-        return [sample[which] for sample in self._samples.get(str(item["worker_id"]), ())]
+        name = str(item["worker_id"])
+        seen = [sample[which] for sample in self._samples.get(name, ())]
+        before = self._past[name][which] if name in self._past else []
+        return [*before, *seen][-SHOWN:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,8 @@ MARKED = (
 )  # fmt: skip
 """Events that explain a curve: starts and ends, changes of the spec, what a person asked for."""
 MOST_MARKS = 500
+MOST_SPANS = 200_000
+"""Of all workers: two minutes of fifteen thousand."""
 _STEPS = ((10, 7200), (60, 2 * 86_400), (600, 60 * 86_400))
 """Seconds of a span, and how far back such spans are kept (retention.Policy) and asked for by themselves."""
 _ROLLED = ((60, _STEPS[0][1]), (600, _STEPS[1][1]))
@@ -92,26 +95,30 @@ class HistoryDesk:
             worker_id=wish.worker_id, step=step, since=int(wish.since) // step * step, until=int(wish.until),
             instance=wish.instance, summed=wish.instance is None and not wish.by_instance,
         )  # fmt: skip
+        if wish.worker_id is None:
+            query = replace(query, limit=MOST_SPANS)
         try:
-            spans, events = await self._store.ask(partial(self._read, query))
+            lines, events = await self._store.ask(partial(self._read, query, wish.metrics))
         except StoreError as error:
             raise StoreUnavailable(str(error)) from error
-        if not spans and not self._is_known(wish.worker_id):
+        if wish.worker_id is not None and not lines["times"] and not self._is_known(wish.worker_id):
             return None
         return {
             "worker_id": wish.worker_id,
             "since": rfc3339(wish.since),
             "until": rfc3339(wish.until),
             "step_s": step,
-            **drawn(spans, wish.metrics, step),
+            **lines,
             "annotations": [_mark(event) for event in events],
         }
 
-    def _read(self, query: HistoryQuery) -> tuple[Sequence[Span], Sequence[StoredEvent]]:
-        reader = self._store.reader
-        events = reader.events_between(query.worker_id, query.since, query.until, types=MARKED, limit=MOST_MARKS)
-        own = [one for one in events if query.instance is None or one.instance in (None, query.instance)]
-        return reader.history(query), own
+    def _read(self, query: HistoryQuery, metrics: Sequence[str]) -> tuple[dict[str, Any], Sequence[StoredEvent]]:
+        reader, worker_id = self._store.reader, query.worker_id
+        lines = drawn(reader.history(query), metrics, query.step)
+        if worker_id is None:
+            return lines, ()
+        events = reader.events_between(worker_id, query.since, query.until, types=MARKED, limit=MOST_MARKS)
+        return lines, [one for one in events if query.instance is None or one.instance in (None, query.instance)]
 
 
 def _step(since: float, until: float, now: float) -> int:
@@ -127,24 +134,24 @@ def drawn(spans: Sequence[Span], metrics: Sequence[str], step: int) -> dict[str,
     first, last = min(span.at for span in spans), max(span.at for span in spans)
     times = range(first, last + 1, step)
     series: list[dict[str, Any]] = []
-    for instance, own in _by_instance(spans).items():
+    for (worker_id, instance), own in _by_instance(spans).items():
         for metric in metrics:
             values = [None if (span := own.get(at)) is None else span.figures[metric] for at in times]
             if any(value is not None for value in values):
-                series.append({"instance": instance, "metric": metric, "values": values})
+                series.append({"worker_id": worker_id, "instance": instance, "metric": metric, "values": values})
     return {"times": list(times), "series": series}
 
 
-def _by_instance(spans: Iterable[Span]) -> Mapping[str | None, Mapping[int, Span]]:
-    found: dict[str | None, dict[int, Span]] = {}
+def _by_instance(spans: Iterable[Span]) -> Mapping[tuple[str, str | None], Mapping[int, Span]]:
+    found: dict[tuple[str, str | None], dict[int, Span]] = {}
     for span in spans:
-        found.setdefault(span.instance, {})[span.at] = span
-    return dict(sorted(found.items(), key=lambda entry: _in_order(entry[0])))
+        found.setdefault((span.worker_id, span.instance), {})[span.at] = span
+    return dict(sorted(found.items(), key=lambda entry: _in_order(*entry[0])))
 
 
-def _in_order(instance: str | None) -> tuple[str, int]:
-    name, _, ordinal = (instance or "").rpartition("/")
-    return name, int(ordinal) if ordinal.isdecimal() else 0
+def _in_order(worker_id: str, instance: str | None) -> tuple[str, int]:
+    _, _, ordinal = (instance or "").rpartition("/")
+    return worker_id, int(ordinal) if ordinal.isdecimal() else 0
 
 
 def _mark(event: StoredEvent) -> Document:

@@ -29,9 +29,10 @@ class HistoryQuery:
     """Spans of `step` (10, 60 or 600) seconds that begin within `since` and `until`, both included.
 
     `instance`: only this one's. `summed`: the sum over all instances of the worker, `instance` of the answers is None.
+    Without a `worker_id` the sums of each worker.
     """
 
-    worker_id: str
+    worker_id: str | None
     step: int
     since: int
     until: int
@@ -44,6 +45,7 @@ class HistoryQuery:
 class Span:
     """One span of an instance, or of a worker: its begin in seconds since the epoch, and FIGURES by name."""
 
+    worker_id: str
     instance: str | None
     at: int
     figures: Mapping[str, float | None]
@@ -133,25 +135,28 @@ def _forget(connection: Connection, chore: TrimSeries) -> int:
 
 
 def spans_of(query: HistoryQuery) -> Select[Any]:
-    """The question as SQL; rows are (instance, at, *FIGURES), by instance and time."""
-    table = SAMPLES[query.step]
-    conditions: list[ColumnElement[bool]] = [
-        metric_series.c.worker_id == query.worker_id, table.c.at >= query.since, table.c.at <= query.until,
-    ]  # fmt: skip
+    """The question as SQL; rows are (worker_id, at, *FIGURES), with `instance` where not summed, by name and time."""
+    table, series = SAMPLES[query.step], metric_series.c
+    conditions: list[ColumnElement[bool]] = [table.c.at >= query.since, table.c.at <= query.until]
+    if query.worker_id is not None:
+        conditions.append(series.worker_id == query.worker_id)
     if query.instance is not None:
-        conditions.append(metric_series.c.instance == query.instance)
-    joined = table.join(metric_series, metric_series.c.series == table.c.series)
-    figures = [func.sum(table.c[name]).label(name) if query.summed else table.c[name] for name in FIGURES]
-    statement = select(metric_series.c.instance, table.c.at, *figures)
-    if query.summed:
-        statement = select(table.c.at, *figures).group_by(table.c.at).order_by(table.c.at)
+        conditions.append(series.instance == query.instance)
+    is_summed = query.summed or query.worker_id is None
+    figures = [func.sum(table.c[name]).label(name) if is_summed else table.c[name] for name in FIGURES]
+    if is_summed:
+        statement = select(series.worker_id, table.c.at, *figures)
+        statement = statement.group_by(series.worker_id, table.c.at).order_by(series.worker_id, table.c.at)
     else:
-        statement = statement.order_by(metric_series.c.instance, table.c.at)
+        statement = select(series.worker_id, series.instance, table.c.at, *figures).order_by(
+            series.instance, table.c.at
+        )
+    joined = table.join(metric_series, series.series == table.c.series)
     return statement.select_from(joined).where(*conditions).limit(query.limit)
 
 
 def span_of(row: Any) -> Span:
     """A row of the answer."""
     fields = row._asdict()
-    instance, at = fields.pop("instance", None), fields.pop("at")
-    return Span(instance=instance, at=at, figures=fields)
+    worker_id, instance, at = fields.pop("worker_id"), fields.pop("instance", None), fields.pop("at")
+    return Span(worker_id=worker_id, instance=instance, at=at, figures=fields)

@@ -10,7 +10,8 @@ from tests.api.api_site import Site, told
 
 DRAWN = {
     "worker_id": "web", "since": "2026-01-31T12:00:00Z", "until": "2026-01-31T13:00:00Z", "step_s": 10,
-    "times": [1, 11], "series": [{"instance": None, "metric": "cpu_percent", "values": [1.5, None]}],
+    "times": [1, 11],
+    "series": [{"worker_id": "web", "instance": None, "metric": "cpu_percent", "values": [1.5, None]}],
     "annotations": [
         {"at": "2026-01-31T12:00:00Z", "type": "started", "instance": "web/0", "actor": "agent", "message": "m"}
     ],
@@ -31,6 +32,14 @@ async def test_without_times_it_is_the_last_hour(site: Site) -> None:
     assert wish.until - wish.since == 3600
 
 
+async def test_without_a_worker_it_is_the_last_two_minutes_of_all(site: Site) -> None:
+    everything = {**DRAWN, "worker_id": None, "annotations": []}
+    site.ports.drawn = everything
+    answer = await site.get("/api/v1/metrics-history?metric=cpu_percent")
+    (wish,) = site.ports.history_wishes
+    assert (answer.json, wish.worker_id, wish.until - wish.since) == (everything, None, 120)
+
+
 @pytest.mark.parametrize("instance", ["2", "web/2"])
 async def test_one_instance_one_metric_and_the_step_can_be_chosen(site: Site, instance: str) -> None:
     site.ports.drawn = DRAWN
@@ -46,7 +55,9 @@ async def test_one_instance_one_metric_and_the_step_can_be_chosen(site: Site, in
 @pytest.mark.parametrize(
     ("query", "pointer", "message"),
     [
-        ("", "worker", "expected the name of a worker"),
+        ("instance=0", "instance", "expected a `worker` with it"),
+        ("by=instance", "by", "expected a `worker` with it"),
+        ("since=0&until=121", "since", "expected a `worker`; without one, at most 120 seconds before `until`"),
         ("worker=web&metric=speed", "metric", "expected one of cpu_percent, "),
         ("worker=web&step=5", "step", "expected one of 10, 60, 600"),
         ("worker=web&by=host", "by", "expected one of worker, instance"),

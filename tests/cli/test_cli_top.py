@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from controller.cli.human import rfc3339
 from controller.cli.keys import keys_of
 from controller.cli.terminal import width_of
 from controller.cli.top_screen import SORTS, History, View, chosen, pressed, screen_lines, sparkline
@@ -156,6 +158,45 @@ def test_a_sample_is_taken_every_ten_seconds_and_forgotten_with_its_worker() -> 
     assert samples.of(worker("web"), 0) == [1.0]
 
 
+def past(**series: list[float | None]) -> dict[str, Any]:
+    """Samples of `metrics-history`, the last of which is of three seconds ago."""
+    length = max(map(len, series.values()))
+    return {
+        "worker_id": None, "until": rfc3339(NOW), "step_s": 10,
+        "times": [NOW - 3 - 10 * place for place in range(length - 1, -1, -1)],
+        "series": [
+            {"worker_id": name, "instance": None, "metric": "cpu_percent", "values": values}
+            for name, values in series.items()
+        ],
+    }  # fmt: skip
+
+
+def test_history_stands_before_what_is_seen_here_and_its_newest_sample_only_once() -> None:
+    samples = History()
+    samples.take([], NOW)
+    samples.fill(past(web=[1.0, None, 3.0, 4.0]))
+    samples.take([worker("web", cpu_percent=4.0)], NOW + 1)  # Whichever comes first.
+    assert samples.of(worker("web"), 0) == [None, None, None, None, 1.0, None, 3.0, 4.0]
+    assert samples.of(worker("web"), 1)[:-1] == [None] * 7
+    samples.take([worker("web", cpu_percent=9.0)], NOW + 10)
+    assert samples.of(worker("web"), 0) == [None, None, None, 1.0, None, 3.0, 4.0, 9.0]
+
+
+def test_only_the_newest_of_a_long_history_is_shown() -> None:
+    samples = History()
+    samples.take([worker("web", cpu_percent=99.0)], NOW)
+    samples.fill(past(web=[float(number) for number in range(20)]))
+    assert samples.of(worker("web"), 0) == [12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 99.0]
+
+
+@pytest.mark.parametrize("answer", [{}, {"until": rfc3339(NOW)}, {**past(web=[1.0]), "step_s": 60}])
+def test_what_is_no_history_of_samples_changes_nothing(answer: dict[str, Any]) -> None:
+    samples = History()
+    samples.take([worker("web", cpu_percent=1.0)], NOW)
+    samples.fill(answer)
+    assert samples.of(worker("web"), 0) == [1.0]
+
+
 @pytest.mark.parametrize(
     ("typed", "keys"),
     [
@@ -181,7 +222,8 @@ def test_into_a_pipe_it_is_printed_once_and_nothing_is_cut(api: FakeApi) -> None
 
 
 def test_on_a_terminal_it_is_live_and_leaves_the_terminal_as_it_was(api: FakeApi) -> None:
-    api.workers = [worker("web"), worker("mail")]
+    api.workers = [worker("web", cpu_percent=2.0), worker("mail")]
+    api.answers["GET", "/api/v1/metrics-history"] = (200, {**past(web=[2.0, 1.0, 9.0]), "until": rfc3339(time.time())})
     with on_a_terminal(api, "top", NO_COLOR="1") as (process, seen):
         assert process.stdin is not None
 
@@ -189,6 +231,7 @@ def test_on_a_terminal_it_is_live_and_leaves_the_terminal_as_it_was(api: FakeApi
             return "".join(seen)
 
         api.wait_for(lambda: "2 workers: 2 running" in text())
+        api.wait_for(lambda: "█▅█" in text())
         api.publish(lambda: api.workers.__setitem__(1, worker("mail", "crashed")))
         api.wait_for(lambda: "↻ crashed" in text())
         process.stdin.write(b"/web\r")

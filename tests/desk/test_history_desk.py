@@ -64,7 +64,7 @@ class Scene:
     async def drawn(self, **more: Any) -> Any:
         await self.written()
         wish = HistoryWish(
-            worker_id="web", since=START, until=START + 3600, **{"metrics": ("cpu_percent",), **more}
+            **{"worker_id": "web", "since": START, "until": START + 3600, "metrics": ("cpu_percent",), **more}
         )  # fmt: skip
         return await self.desk.history(wish)
 
@@ -88,9 +88,9 @@ async def test_a_sample_is_taken_at_each_whole_ten_seconds(scene: Scene) -> None
         "step_s": 10,
         "times": [START + 10, START + 20, START + 30],
         "series": [
-            {"instance": None, "metric": "cpu_percent", "values": [10.0, 10.0, 35.0]},
-            {"instance": None, "metric": "memory_bytes", "values": [200.0, 200.0, 200.0]},
-            {"instance": None, "metric": "restart_count", "values": [1.0, 1.0, 1.0]},
+            {"worker_id": "web", "instance": None, "metric": "cpu_percent", "values": [10.0, 10.0, 35.0]},
+            {"worker_id": "web", "instance": None, "metric": "memory_bytes", "values": [200.0, 200.0, 200.0]},
+            {"worker_id": "web", "instance": None, "metric": "restart_count", "values": [1.0, 1.0, 1.0]},
         ],
         "annotations": [],
     }
@@ -182,6 +182,26 @@ async def test_what_happened_meanwhile_is_told(scene: Scene) -> None:
     assert [one["type"] for one in of_one] == ["spec_accepted", "started"]
 
 
+async def test_without_a_worker_it_is_the_sums_of_each(scene: Scene) -> None:
+    api = worker("api", replicas=1)
+    scene.uses(1.0, 2.0)
+    scene.host.slots["api/0"] = seen(api, 0, run="r", cpu_percent=5.0, memory_bytes=7)
+    async with running(scene.desk.run()):
+        await scene.passes(20)
+    assert (await scene.drawn(worker_id=None, until=START + 60)) == {
+        "worker_id": None,
+        "since": "2023-11-14T22:20:00.000Z",
+        "until": "2023-11-14T22:21:00.000Z",
+        "step_s": 10,
+        "times": [START + 10, START + 20],
+        "series": [
+            {"worker_id": "api", "instance": None, "metric": "cpu_percent", "values": [5.0, 5.0]},
+            {"worker_id": "web", "instance": None, "metric": "cpu_percent", "values": [3.0, 3.0]},
+        ],
+        "annotations": [],
+    }
+
+
 async def test_a_worker_of_which_nothing_is_known_has_no_history(scene: Scene) -> None:
     wish = HistoryWish(worker_id="other", since=START, until=START + 1, metrics=("cpu_percent",))
     assert await scene.desk.history(wish) is None
@@ -189,12 +209,13 @@ async def test_a_worker_of_which_nothing_is_known_has_no_history(scene: Scene) -
 
 def test_a_hole_is_null_and_instances_stand_in_the_order_of_their_numbers() -> None:
     def span(instance: str, at: int) -> Span:
-        return Span(instance=instance, at=at, figures=cast("Any", {"cpu_percent": float(at)}))
+        return Span(worker_id="web", instance=instance, at=at, figures=cast("Any", {"cpu_percent": float(at)}))
 
+    of = {"worker_id": "web", "metric": "cpu_percent"}
     assert drawn([span("web/10", 0), span("web/2", 10), span("web/2", 40)], ("cpu_percent",), 10) == {
         "times": [0, 10, 20, 30, 40],
         "series": [
-            {"instance": "web/2", "metric": "cpu_percent", "values": [None, 10.0, None, None, 40.0]},
-            {"instance": "web/10", "metric": "cpu_percent", "values": [0.0, None, None, None, None]},
+            {**of, "instance": "web/2", "values": [None, 10.0, None, None, 40.0]},
+            {**of, "instance": "web/10", "values": [0.0, None, None, None, None]},
         ],
     }

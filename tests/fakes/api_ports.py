@@ -249,7 +249,7 @@ class FakePorts:
         """See ports.History."""
         self._check()
         self.history_wishes.append(wish)
-        return self.drawn if wish.worker_id in self.items else None
+        return self.drawn if wish.worker_id is None or wish.worker_id in self.items else None
 
     async def exposition(self, items: Sequence[Mapping[str, Any]]) -> bytes:
         """See ports.Figures."""

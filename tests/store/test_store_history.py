@@ -50,6 +50,7 @@ def test_all_figures_come_back(store: Store) -> None:
     query = HistoryQuery(worker_id="web", step=10, since=START, until=START)
     assert store.reader.history(query) == (
         Span(
+            worker_id="web",
             instance="web/0",
             at=START,
             figures={
