@@ -28,6 +28,7 @@ from controller.api.shapes import (
     FLAG,
     STATUS,
     TEXT,
+    TIME,
     WORKER_ID,
     Schema,
     listed,
@@ -70,7 +71,11 @@ _WRITTEN: Schema = {"anyOf": [named("WorkerConfig"), named("ConfigPreview")]}
 _WORKERS: Schema = {"anyOf": [page_of("Worker"), page_of("WorkerFields")]}
 _SORTS = [sign + name for name in SORTABLE for sign in ("", "-")]
 _LOG_PAGE: Schema = record(
-    items=listed(named("LogLine")), next_cursor=TEXT, prev_cursor=or_null(TEXT), stopped_early=FLAG
+    items=listed(named("LogLine")),
+    next_cursor=TEXT,
+    prev_cursor=or_null(TEXT),
+    stopped_early=FLAG,
+    removed=or_null(record(lines=COUNT, until=TIME)),
 )
 _LOG_ANSWERS = {200: json_of("Lines; `next_cursor` is where to go on.", _LOG_PAGE, NDJSON, PLAIN, EVENTS)}
 _LOG_PARAMETERS = (

@@ -21,9 +21,10 @@ from aiohttp import web
 from controller.api.call import Call
 from controller.api.chosen import MOST
 from controller.api.log_query import LogQuery
-from controller.api.ports import Batch, Document, Topic
+from controller.api.ports import Batch, Document, Removed, Topic
 from controller.api.problem import unknown_worker
 from controller.api.query import Query, negotiate
+from controller.api.removed import leads_there, removed_document, removed_entry
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN, body_response, json_response, page
 from controller.api.streams import Ndjson, RawText, ServerSentEvents, download, follow, resumed
 from controller.api.workers import has_labels
@@ -80,17 +81,33 @@ class _Question:
 
     async def read(self, **more: Any) -> Batch:
         """The lines, or 404 where neither a worker nor a line of this name is known."""
-        wanted = replace(self.wanted, **more)
-        if self._labels:
-            items = self.call.ports.snapshots.workers()
-            found = [str(item["worker_id"]) for item in items if has_labels(item, self._labels)]
-            wanted = replace(wanted, workers=tuple(one for one in found if self._names is None or one in self._names))
+        wanted = replace(self.wanted, workers=self._workers(), **more)
         batch = await self.call.ports.records.logs(wanted)
         if batch is None:
             raise unknown_worker(str(wanted.worker_id))
         if self._is_parsed:
             batch = replace(batch, entries=tuple(replace(one, item=_parsed(one.item)) for one in batch.entries))
         return batch
+
+    async def removed(self, batch: Batch, **more: Any) -> Removed | None:
+        """What was removed of that to which the answer `batch` leads."""
+        wanted = replace(self.wanted, **more)
+        whose = self._workers() if wanted.worker_id is None else (wanted.worker_id,)
+        found = await self.call.ports.records.removed(whose)
+        return found if found is not None and leads_there(wanted, batch, found) else None
+
+    async def with_removed(self, batch: Batch, **more: Any) -> Batch:
+        """The begin of a stream, with a record of that."""
+        found = await self.removed(batch, **more)
+        return batch if found is None else replace(batch, entries=(removed_entry(found, self.one), *batch.entries))
+
+    def _workers(self) -> tuple[str, ...] | None:
+        """Those that are named, among those that have the labels now."""
+        if not self._labels:
+            return self._names
+        items = self.call.ports.snapshots.workers()
+        found = [str(item["worker_id"]) for item in items if has_labels(item, self._labels)]
+        return tuple(one for one in found if self._names is None or one in self._names)
 
     def notation(self, offers: Sequence[str]) -> str:
         """The one to answer in. Parsed lines have fields, for which plain text has no place."""
@@ -129,7 +146,9 @@ async def _answer(question: _Question, name: str) -> web.StreamResponse:
     if notation == JSON:
         back = None if batch.start is None else str(batch.start)
         document = page([entry.item for entry in batch.entries], str(batch.cursor))
-        return json_response(document | {"prev_cursor": back, "stopped_early": batch.is_cut}, call.request_id)
+        removed = removed_document(await question.removed(batch))
+        more = {"prev_cursor": back, "stopped_early": batch.is_cut, "removed": removed}
+        return json_response(document | more, call.request_id)
     return body_response(_NOTATIONS[notation]().entries(batch.entries), notation, call.request_id)
 
 
@@ -192,9 +211,9 @@ class _Tail:
 
     async def read(self) -> Batch:
         """What is new."""
-        batch = await self._question.read(**self._more)
+        batch, is_begin = await self._question.read(**self._more), not self._more
         self._more = {"after": batch.cursor, "limit": PAGE}
-        return batch
+        return await self._question.with_removed(batch) if is_begin else batch
 
 
 class _Past:
@@ -207,9 +226,12 @@ class _Past:
 
     async def read(self) -> Batch:
         """The next page."""
+        is_begin = self._last is None
         if self._last is None:
             self._last = (await self._question.read(limit=0, after=None)).cursor
-        batch = await self._question.read(limit=DOWNLOAD_PAGE, after=self._after)
+        span = {"limit": DOWNLOAD_PAGE, "after": self._after}
+        batch = await self._question.read(**span)
         self._after, last = batch.cursor, self._last
         entries = tuple(entry for entry in batch.entries if entry.cursor <= last)
-        return replace(batch, entries=entries, more=batch.more and batch.cursor < last)
+        batch = replace(batch, entries=entries, more=batch.more and batch.cursor < last)
+        return await self._question.with_removed(batch, **span) if is_begin else batch

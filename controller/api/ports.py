@@ -80,6 +80,15 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """Log lines that retention has removed: how many, among those up to the cursor `to`, printed until `until`."""
+
+    lines: int
+    to: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
     """Which events. `after` and `limit` as in LogQuery (the cursor is `seq`); empty `types`: all types."""
 
@@ -198,6 +207,9 @@ class Records(Protocol):
 
     async def logs(self, query: LogQuery) -> Batch | None:
         """Log lines; None when no worker of this name is known now and no line of it is stored."""
+
+    async def removed(self, workers: tuple[str, ...] | None) -> Removed | None:
+        """What was removed of the log lines of these workers (None: of all); None: nothing."""
 
     async def log_feed(self, after: int | None, limit: int) -> Batch:
         """Lines of all workers in the order of their storing: the first beyond `after`. None: from where to go on."""

@@ -232,6 +232,11 @@ class _Past:
             page = self._page(tail=tail - len(lines), before=page["prev_cursor"])
             lines = [*(page.get("items") or []), *lines]
         self._further = page.get("prev_cursor") if len(lines) >= tail > 0 else None
+        if (removed := page.get("removed")) and not self._quiet:
+            _note(
+                f"{removed['lines']} older lines, printed until {removed['until']}, were removed from the database; "
+                "see retain_days, retain_lines and retain_bytes"
+            )
         by_time = self._whose.is_several or "kind" in self._query
         return sorted(lines, key=lambda line: str(line["at"])) if by_time else lines, cursor
 

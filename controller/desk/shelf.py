@@ -11,11 +11,10 @@ from functools import partial
 from typing import Any
 
 from controller.api.log_query import LogQuery
-from controller.api.ports import Batch, Document, Entry, EventQuery, StoreUnavailable
+from controller.api.ports import Batch, Document, Entry, EventQuery, Removed, StoreUnavailable
 from controller.core.log_kinds import PRINTED
 from controller.core.views import rfc3339
 from controller.desk.log_search import find_lines, meant_runs
-from controller.store import LogQuery as StoreLogQuery
 from controller.store import Store, StoreError
 from controller.store.records import OperationRow, StoredEvent, StoredLine
 
@@ -51,11 +50,22 @@ class Shelf(ABC):
             return Batch(entries=entries, cursor=found.edge, more=True, is_cut=found.is_cut)
         return Batch(entries=entries, cursor=max(head, last, query.after, found.edge or 0))
 
+    async def removed(self, workers: tuple[str, ...] | None) -> Removed | None:
+        """See ports.Records."""
+        totals = [one for one in await self._read(self.store.reader.log_totals, workers) if one.removed_lines]
+        if not totals:
+            return None
+        return Removed(
+            lines=sum(one.removed_lines for one in totals),
+            to=max(one.removed_to for one in totals),
+            until=max(one.removed_until or 0.0 for one in totals),
+        )
+
     async def _is_heard_of(self, worker_id: str | None) -> bool:
         """Whether it is known now, or was so long that something of it is stored."""
         if worker_id is None or self.is_known(worker_id):
             return True
-        return bool(await self._read(self.store.reader.log_tail, StoreLogQuery(worker_id=worker_id, limit=1)))
+        return bool(await self._read(self.store.reader.log_totals, (worker_id,)))
 
     async def _runs(self, query: LogQuery) -> tuple[str, ...] | None:
         if query.run not in {"current", "previous"}:

@@ -154,9 +154,13 @@ class Reader:
                     cursors[(row.run, row.stream)] = LogCursor(**row._asdict())
         return cursors
 
-    def log_totals(self) -> tuple[LogTotal, ...]:
-        """How many lines each worker has, and what was removed, by worker; also of those whose spec is long gone."""
-        return self._all(select(log_totals).order_by(log_totals.c.worker_id), lambda row: LogTotal(**row._asdict()))
+    def log_totals(self, workers: Sequence[str] | None = None) -> tuple[LogTotal, ...]:
+        """How many lines each worker has (of these, or of all), and what was removed; also where the spec is gone."""
+        query = select(log_totals).order_by(log_totals.c.worker_id)
+        if workers is not None and len(workers) <= _CHUNK:
+            query = query.where(log_totals.c.worker_id.in_(workers))
+        found = self._all(query, lambda row: LogTotal(**row._asdict()))
+        return found if workers is None else tuple(one for one in found if one.worker_id in set(workers))
 
     # --- events -----------------------------------------------------------------------------------------------
 

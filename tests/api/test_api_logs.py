@@ -19,6 +19,9 @@ def _ndjson(*items: Any) -> bytes:
     return b"".join(json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for item in items)
 
 
+WHOLE = {"stopped_early": False, "removed": None}
+
+
 async def test_the_newest_lines_come_oldest_first_with_the_cursor_to_go_on(site: Site) -> None:
     site.ports.say(line("one"), line("two"), line("three"))
 
@@ -29,6 +32,7 @@ async def test_the_newest_lines_come_oldest_first_with_the_cursor_to_go_on(site:
         "next_cursor": "3",
         "prev_cursor": "2",
         "stopped_early": False,
+        "removed": None,
     }
 
 
@@ -38,9 +42,9 @@ async def test_after_pages_forward_and_the_cursor_never_ends(site: Site) -> None
     pages = [(await site.get(f"{PATH}?after={after}&limit=2")).json for after in (0, 2, 3)]
 
     assert pages == [
-        {"items": [line("one"), line("two")], "next_cursor": "2", "prev_cursor": None, "stopped_early": False},
-        {"items": [line("three")], "next_cursor": "3", "prev_cursor": None, "stopped_early": False},
-        {"items": [], "next_cursor": "3", "prev_cursor": None, "stopped_early": False},
+        {"items": [line("one"), line("two")], "next_cursor": "2", "prev_cursor": None, **WHOLE},
+        {"items": [line("three")], "next_cursor": "3", "prev_cursor": None, **WHOLE},
+        {"items": [], "next_cursor": "3", "prev_cursor": None, **WHOLE},
     ]
 
 
@@ -152,7 +156,7 @@ async def test_lines_of_a_worker_that_is_gone_stay_readable(site: Site) -> None:
     site.ports.say(line("farewell"))
     site.ports.drop("web")
 
-    last = {"next_cursor": "1", "prev_cursor": "1", "stopped_early": False}
+    last = {"next_cursor": "1", "prev_cursor": "1", **WHOLE}
     assert (await site.get(PATH)).json == {"items": [line("farewell")], **last}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller.api.log_query import LogQuery
+from controller.api.ports import Removed
 from controller.cli.errors import Exit
 from controller.cli.log_lines import Printer
 from tests.cli.cli_site import COLOUR, SCREEN, run
@@ -171,3 +172,16 @@ def test_a_time_may_stand_before_each_line(capsys: pytest.CaptureFixture[str]) -
     printer.timed = True
     printer.show(at(1, "one"))
     assert re.fullmatch(r"2026-0[12]-\d\d \d\d:\d\d:01 one\n", capsys.readouterr().out)
+
+
+def test_lines_that_were_removed_are_told_on_standard_error(site: Site) -> None:
+    site.ports.lost = Removed(lines=12, to=2, until=1_000_000_000.0)
+    told = (
+        "[12 older lines, printed until 2001-09-09T01:46:40.000Z, were removed from the database; "
+        "see retain_days, retain_lines and retain_bytes]\n"
+    )
+    answer = site.run("logs", "web")
+    assert (answer.stdout, answer.stderr) == ("", told + "no lines of web yet\n")
+    site.ports.say(at(1, "one"), at(2, "two"))
+    assert site.run("logs", "web", "-n", "2").stderr == ""
+    assert site.run("logs", "web", "-o", "json").stderr == ""

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from controller.api.log_query import LogQuery
+from controller.api.ports import Removed
 from controller.desk.log_search import FIRST, Lines, find_lines, meant_runs
 from controller.desk.shelf import Shelf
-from controller.store import Store, open_store
+from controller.store import Keep, Policy, Store, open_store
 from controller.store.records import Line, LogBatch, LogSlice
 
 
@@ -85,3 +86,27 @@ async def test_lines_that_are_stored_while_a_follower_reads_come_once(store: Sto
         seen += [entry.cursor for entry in batch.entries]
     assert seen == list(range(2500, 2500 + len(seen)))
     assert len(seen) > 3
+
+
+class Forgetful(Shelf):
+    """A shelf that knows no worker but from the store."""
+
+    def is_known(self, worker_id: str) -> bool:
+        return False
+
+    def live_runs(self, worker_id: str | None) -> Mapping[str, str | None]:
+        return {}
+
+
+async def test_what_was_removed_of_a_worker_is_known_also_when_nothing_of_it_is_left(store: Store) -> None:
+    shelf, query = Forgetful(store), LogQuery(worker_id="web", limit=10)
+    assert await shelf.removed(("web",)) is None
+    assert store.sweep_surplus(Policy(logs={"web": Keep(lines=2000)})).lines == 500
+    assert await shelf.removed(("web", "db")) == Removed(lines=500, to=500, until=500.0)
+    assert store.sweep_surplus(Policy(logs={"web": Keep(lines=0)})).lines == 2000
+    assert await shelf.removed(None) == Removed(lines=2500, to=2500, until=2500.0)
+    batch = await shelf.logs(query)
+    assert batch is not None
+    assert (batch.entries, batch.start) == ((), None)
+    assert await shelf.logs(LogQuery(worker_id="db", limit=10)) is None
+    assert await shelf.removed(("db",)) is None

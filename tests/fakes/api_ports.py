@@ -26,6 +26,7 @@ from controller.api.ports import (
     HistoryWish,
     Ports,
     Refused,
+    Removed,
     Sender,
     Topic,
     Turned,
@@ -216,6 +217,7 @@ class FakePorts:
         self.items = {item["worker_id"]: item for item in workers}
         self.lines: list[Entry] = []
         self.is_cut = False
+        self.lost: Removed | None = None
         self.happened: list[Entry] = []
         self.operations: dict[str, Json] = {}
         self.state = healthy()
@@ -413,6 +415,11 @@ class FakePorts:
         newest = self.lines[-1].cursor if self.lines else 0
         cursor = batch.cursor if batch.more else newest
         return replace(batch, start=start, cursor=cursor, is_cut=self.is_cut) if known else None
+
+    async def removed(self, workers: tuple[str, ...] | None) -> Removed | None:
+        """See ports.Records."""
+        self._check()
+        return self.lost
 
     async def log_feed(self, after: int | None, limit: int) -> Batch:
         """See ports.Records."""
