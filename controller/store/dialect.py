@@ -7,7 +7,8 @@ this file and of engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Dialect, Executable, Table, func, insert, literal, select
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 MIGRATION_LOCK = 0x776F726B
 
 
-def upsert(dialect: str, table: Table, *, keep: Collection[str] = ()) -> Insert:
+# A statement is built once and used for every group that is written: building it costs as much as a dozen rows.
+
+
+@cache
+def upsert(dialect: str, table: Table, *, keep: tuple[str, ...] = ()) -> Insert:
     """An INSERT that, where the primary key is there already, sets all other columns except `keep`."""
     statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
@@ -35,7 +40,8 @@ def upsert(dialect: str, table: Table, *, keep: Collection[str] = ()) -> Insert:
     return statement.on_conflict_do_update(index_elements=keys, set_=fresh)
 
 
-def add_up(dialect: str, table: Table, columns: Collection[str]) -> Insert:
+@cache
+def add_up(dialect: str, table: Table, columns: tuple[str, ...]) -> Insert:
     """An INSERT of `columns` that, where the primary key is there already, adds them to what stands there."""
     statement = _insert(dialect, table)
     sums = {name: table.c[name] + statement.excluded[name] for name in columns}
@@ -64,7 +70,9 @@ def ask(connection: Connection) -> None:
         postgres.check_writable(connection)
 
 
-def insert_many(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_many(
+    connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
     """Insert plain tuples in the order of `columns`, with SQLAlchemy's SQL but without its work per row.
 
     That work (a dict in, a dict out, a processor per value) costs as much as the insert itself. It is skipped for
@@ -80,7 +88,8 @@ def insert_many(connection: Connection, table: Table, columns: Sequence[str], ro
         )
 
 
-def bulk_insert(dialect: Dialect, table: Table, columns: Sequence[str]) -> tuple[str, bool]:
+@lru_cache(maxsize=8)
+def bulk_insert(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> tuple[str, bool]:
     """The SQL of an INSERT in the driver's own style, and whether it takes its values by position."""
     compiled = insert(table).inline().compile(dialect=dialect, column_keys=list(columns))
     # Compiled in the table's order; by position that must be the caller's order.

@@ -178,11 +178,11 @@ def test_only_a_server_needs_a_lock_to_migrate() -> None:
 
 
 def test_lines_are_inserted_in_the_style_of_the_driver() -> None:
-    assert bulk_insert(SQLITE, worker_logs, ["run", "at"]) == (
+    assert bulk_insert(SQLITE, worker_logs, ("run", "at")) == (
         "INSERT INTO worker_logs (run, at) VALUES (?, ?)",
         True,
     )
-    sql, positional = bulk_insert(POSTGRESQL, worker_logs, ["run", "at"])
+    sql, positional = bulk_insert(POSTGRESQL, worker_logs, ("run", "at"))
     assert sql == 'INSERT INTO worker_logs (run, at) VALUES (%(run)s::VARCHAR COLLATE "C", %(at)s)'
     assert not positional
 
