@@ -4,7 +4,7 @@ The database records; nothing is decided from it. With it gone, workers are supe
 
     store = open_store(url)                 -> Store; raises StoreUnavailable
     store.writer.submit(batch, done)        typed records (records.py) in, at once; False: no room, come back later
-    store.reader.log_tail(LogQuery(...))    typed records out, from any thread
+    store.reader.log_slice(LogFilter(...), Place(...), limit)   typed records out, from any thread
     store.sweep(Policy(...), now)           retention, blocking, in slices
 
 Importing this package imports SQLAlchemy; command line verbs that only talk to a server must not.
@@ -14,7 +14,7 @@ from controller.store.backlog import Limits
 from controller.store.engine import Database, locate
 from controller.store.errors import SchemaNewerError, StoreCorruptError, StoreError, StoreUnavailable
 from controller.store.facade import Settings, Store, open_store
-from controller.store.queries import LogQuery, Reader
+from controller.store.queries import Reader
 from controller.store.retention import Keep, Policy, Swept
 from controller.store.writer import Writer
 
@@ -22,7 +22,6 @@ __all__ = [
     "Database",
     "Keep",
     "Limits",
-    "LogQuery",
     "Policy",
     "Reader",
     "SchemaNewerError",

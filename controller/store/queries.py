@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Row, Select, func, select
+from sqlalchemy import Connection, CursorResult, Engine, Row, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.core.log_kinds import PRINTED
@@ -53,26 +53,6 @@ T = TypeVar("T")
 _CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogQuery:
-    """Which log lines of one worker.
-
-    Without bounds: the newest `limit`. With `after_id`: the first `limit` behind that line (for following). With
-    `before_id`: the newest `limit` before it (for paging back). With `since` or `until` (seconds since the epoch,
-    both included): the newest `limit` by time in that span. `instance` is a whole name (`web/0`).
-    """
-
-    worker_id: str
-    limit: int = 100
-    stream: str | None = None
-    instance: str | None = None
-    run: str | None = None
-    since: float | None = None
-    until: float | None = None
-    after_id: int | None = None
-    before_id: int | None = None
-
-
 class Reader:
     """Answers from one database; any thread may ask. At most as many at once as its engine has connections."""
 
@@ -95,20 +75,12 @@ class Reader:
 
     # --- log lines --------------------------------------------------------------------------------------------
 
-    def log_tail(self, query: LogQuery) -> tuple[StoredLine, ...]:
-        """The lines that `query` asks for, oldest first (in the order in which they were stored).
-
-        At most MAX_LINES lines and about `max_characters` of text: fewer are then those nearest to where the
-        question starts, so asking again from the last one (or before the first one) goes on without a hole.
-        """
-        if query.instance is not None and query.instance.rpartition("/")[0] != query.worker_id:
-            return ()
-        with self._reading() as connection, _piecewise(connection, _tail(query)) as rows:
-            lines = list(_within_size(rows, self._max_characters))
-        return tuple(sorted(lines, key=lambda line: line.id))
-
     def log_slice(self, wanted: LogFilter, place: Place, limit: int) -> LogSlice:
-        """The lines that match among the next ones from `place` on, oldest first, at most `limit`; see log_search."""
+        """The lines that match among the next ones from `place` on, oldest first; see log_search.
+
+        At most `limit`, MAX_LINES, and about `max_characters` of text: fewer are then those nearest to where the slice
+        begins, and its edge is where to go on without a hole.
+        """
         with self._reading() as connection:
             reach = reach_of(connection, wanted, place)
             query = matching(connection.dialect.name, wanted, reach, _bounded(limit, MAX_LINES))
@@ -259,31 +231,6 @@ class Reader:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise explained(error, "read", self._name) from error
-
-
-def _tail(query: LogQuery) -> Select[Any]:
-    table = worker_logs.c
-    by_time = query.since is not None or query.until is not None
-    conditions: list[ColumnElement[bool] | None] = [
-        # An instance names its worker. With both conditions a database may choose the worse index; by time there is
-        # only the worker's.
-        table.worker_id == query.worker_id if query.instance is None or by_time else None,
-        table.instance == query.instance if query.instance is not None else None,
-        table.run == query.run if query.run is not None else None,
-        table.stream == query.stream if query.stream is not None else None,
-        table.at >= query.since if query.since is not None else None,
-        table.at <= query.until if query.until is not None else None,
-        table.id > query.after_id if query.after_id is not None else None,
-        table.id < query.before_id if query.before_id is not None else None,
-    ]
-    statement = select(worker_logs).where(*(one for one in conditions if one is not None))
-    if query.after_id is not None:
-        statement = statement.order_by(table.id)
-    elif by_time:
-        statement = statement.order_by(table.at.desc(), table.id.desc())
-    else:
-        statement = statement.order_by(table.id.desc())
-    return statement.limit(_bounded(query.limit, MAX_LINES))
 
 
 def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:

@@ -17,11 +17,12 @@ from controller.backends.base import Superseded, Unavailable
 from controller.reconcile import ingest
 from controller.reconcile.fair_share import FairShare
 from controller.reconcile.ingest import LogIngest
-from controller.store import LogQuery, Store, open_store
+from controller.store import Store, open_store
+from controller.store.log_search import LogFilter, Place
 from controller.store.records import Line as StoredText
 from controller.store.records import LogBatch, StoredLine
 from tests.reconcile.reconcile_site import HOST, MemoryHost, Output, rounds, running, until
-from tests.store.store_builders import QUICK, locked
+from tests.store.store_builders import QUICK, locked, stored_lines
 
 
 def follower(store: Store, host: MemoryHost, *, rate: int = 1_000_000) -> LogIngest:
@@ -35,7 +36,7 @@ def host_with(*outputs: Output, **fields: Any) -> MemoryHost:
 
 
 def lines(store: Store, run: str = "r1") -> list[StoredLine]:
-    return list(store.reader.log_tail(LogQuery(worker_id="web", run=run, limit=10_000)))
+    return stored_lines(store, run=run)
 
 
 def texts(store: Store, run: str = "r1") -> list[str]:
@@ -150,9 +151,7 @@ async def test_a_file_that_is_far_behind_is_skipped_forward(store: Store) -> Non
     async with running(follows.run()):
         follows.grew(HOST, output.file)
         await until(lambda: offset(store) == output.size)
-        found = await asyncio.to_thread(
-            lambda: store.reader.log_tail(LogQuery(worker_id="web", run="r1", limit=10, after_id=0))
-        )
+        found = (await asyncio.to_thread(store.reader.log_slice, LogFilter(workers=None), Place(after=0), 10)).lines
         assert found[0].kind == "gap"
         missing = int(found[0].text.split()[0])
         assert found[1].byte_offset == missing

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.store import Keep, LogQuery, Policy, Store
+from controller.store import Keep, Policy, Store
 from controller.store.ingest import lines_verdict
 from controller.store.records import Conflict, LogBatch, LogCursor, Replayed, Stored, StoredLine
-from tests.store.store_builders import WIDTH, Told, line, log_batch
+from tests.store.store_builders import WIDTH, Told, line, log_batch, stored_lines
 
 
 def texts(store: Store, worker_id: str = "web") -> list[tuple[int, str]]:
-    return [(one.seq, one.text) for one in store.reader.log_tail(LogQuery(worker_id=worker_id, limit=10_000))]
+    return [(one.seq, one.text) for one in stored_lines(store, worker_id)]
 
 
 def submit(store: Store, *batches: LogBatch) -> list[object]:
@@ -24,7 +24,7 @@ def submit(store: Store, *batches: LogBatch) -> list[object]:
 def test_a_line_comes_back_with_all_it_had(store: Store) -> None:
     gap = line(0, kind="gap", text="10 bytes dropped", approximate=True, level="warning", partial=True)
     submit(store, log_batch(0, 1, lines=[gap], stream="stderr"))
-    assert store.reader.log_tail(LogQuery(worker_id="web")) == (
+    assert tuple(stored_lines(store)) == (
         StoredLine(
             id=1,
             worker_id="web",
@@ -116,7 +116,7 @@ def test_a_number_is_never_given_twice(store: Store) -> None:
     submit(store, log_batch(0, 3))
     assert store.sweep(Policy(other_logs=Keep(days=0)), 10_000.0).lines == 3
     submit(store, log_batch(3, 1))
-    assert [one.id for one in store.reader.log_tail(LogQuery(worker_id="web"))] == [4]
+    assert [one.id for one in stored_lines(store)] == [4]
 
 
 CHUNKS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4)), max_size=30)
@@ -147,7 +147,7 @@ def test_the_database_agrees_with_the_verdict(store: Store, chunks: list[tuple[i
     for first, count in chunks:
         assert store.writer.submit(log_batch(first, count, run=run), told)
     outcomes = told.all(len(chunks))
-    kept = store.reader.log_tail(LogQuery(worker_id="web", run=run, limit=1000))
+    kept = stored_lines(store, run=run)
     assert [one.text for one in kept] == [f"line {number}" for number in range(len(kept))]
     assert [one.seq for one in kept] == list(range(1, len(kept) + 1))
     assert len(kept) == sum(one.rows for one in outcomes if isinstance(one, Stored))

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 
-from controller.store import Keep, LogQuery, Policy, Store, Swept, migrate, open_store
+from controller.store import Keep, Policy, Store, Swept, migrate, open_store
 from controller.store.chores import ROW_BYTES
 from controller.store.engine import locate, prepare, writer_engine
 from controller.store.log_rows import size_of_text
 from controller.store.records import Line, LogTotal
 from controller.store.retention import DAY_S, log_limits
 from controller.store.tables import worker_logs
-from tests.store.store_builders import QUICK, Told, line, log_batch
+from tests.store.store_builders import QUICK, Told, line, log_batch, stored_lines
 from tests.store.store_server import Server
 
 NOW = 100 * DAY_S
@@ -33,7 +33,7 @@ def fill(store: Store, worker_id: str, lines: list[Line], *, run: str = "") -> N
 
 
 def texts(store: Store, worker_id: str) -> list[str]:
-    return [one.text for one in store.reader.log_tail(LogQuery(worker_id=worker_id, limit=10_000))]
+    return [one.text for one in stored_lines(store, worker_id)]
 
 
 def totals(store: Store) -> dict[str, LogTotal]:
@@ -111,7 +111,7 @@ def test_what_is_removed_is_said(store: Store) -> None:
 
 
 def texts_ids(store: Store) -> list[int]:
-    return [one.id for one in store.reader.log_tail(LogQuery(worker_id="web", limit=10_000))]
+    return [one.id for one in stored_lines(store)]
 
 
 def test_all_together_keep_no_more_than_they_may_and_a_quiet_worker_loses_nothing(store: Store) -> None:

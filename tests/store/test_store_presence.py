@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.store import LogQuery, Store, StoreCorruptError, StoreUnavailable, open_store
+from controller.store import Store, StoreCorruptError, StoreUnavailable, open_store
 from controller.store.errors import StoreTakenError
 from controller.store.records import Conflict, JournalCursor, Rejected, Stored
-from tests.store.store_builders import QUICK, Told, event, journal, locked, log_batch, until
+from tests.store.store_builders import QUICK, Told, event, journal, locked, log_batch, stored_lines, until
 
 
 def texts(store: Store) -> list[str]:
-    return [one.text for one in store.reader.log_tail(LogQuery(worker_id="web", limit=10_000))]
+    return [one.text for one in stored_lines(store)]
 
 
 def written(store: Store, *batches: object) -> list[object]:

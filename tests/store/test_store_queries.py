@@ -3,12 +3,14 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from controller.store import LogQuery, Reader, Store, StoreUnavailable, queries
+from controller.store import Reader, Store, StoreUnavailable
 from controller.store.engine import locate, reader_engine
+from controller.store.log_search import LogFilter, Place, Reach, matching
 from tests.store.store_builders import WIDTH, line, locked, log_batch
 
 
@@ -29,30 +31,31 @@ def filled(store: Store) -> Store:
     return store
 
 
-def ids(store: Store, **query: object) -> list[int]:
-    return [one.id for one in store.reader.log_tail(LogQuery(**{"worker_id": "web", **query}))]  # type: ignore[arg-type]
+def ids(store: Store, **query: Any) -> list[int]:
+    limit, place = query.pop("limit", 100), Place(after=query.pop("after", None), before=query.pop("before", None))
+    wanted = LogFilter(**{"workers": ("web",), **query})
+    return [one.id for one in store.reader.log_slice(wanted, place, limit).lines]
 
 
 def test_the_tail_is_the_newest_lines_oldest_first(filled: Store) -> None:
     assert ids(filled, limit=4) == [27, 28, 29, 30]
     assert ids(filled) == list(range(1, 31))
     assert ids(filled, limit=0) == []
-    assert ids(filled, worker_id="other") == []
+    assert ids(filled, workers=("other",)) == []
 
 
 def test_a_tail_can_be_of_one_instance_stream_or_run(filled: Store) -> None:
     assert ids(filled, limit=2, instance="web/2") == [27, 30]
     assert ids(filled, limit=2, stream="stderr") == [26, 29]
-    assert ids(filled, limit=2, run="r0") == [25, 28]
+    assert ids(filled, limit=2, runs=("r0",)) == [25, 28]
     assert ids(filled, instance="web/1", stream="stdout") == []
     assert ids(filled, instance="other/0") == []
 
 
 def test_a_follower_goes_on_and_a_page_goes_back(filled: Store) -> None:
-    assert ids(filled, after_id=5, limit=3) == [6, 7, 8]
-    assert ids(filled, after_id=30) == []
-    assert ids(filled, before_id=5, limit=3) == [2, 3, 4]
-    assert ids(filled, after_id=5, before_id=8) == [6, 7]
+    assert ids(filled, after=5, limit=3) == [6, 7, 8]
+    assert ids(filled, after=30) == []
+    assert ids(filled, before=5, limit=3) == [2, 3, 4]
 
 
 def test_lines_of_all_workers_come_in_the_order_in_which_they_were_stored(filled: Store) -> None:
@@ -69,36 +72,37 @@ def test_a_span_of_time_has_both_ends(filled: Store) -> None:
     assert ids(filled, since=1010.0, limit=2) == [29, 30]
     assert ids(filled, until=1012.0, limit=2) == [11, 12]
     assert ids(filled, since=1010.0, until=1020.0, instance="web/0") == [10, 13, 16, 19]
-    assert ids(filled, since=1010.0, after_id=20, limit=2) == [21, 22]
+    assert ids(filled, since=1010.0, after=20, limit=2) == [21, 22]
 
 
 def test_an_answer_is_bounded_by_its_text_too(store: Store, target: str) -> None:
     assert store.writer.submit(log_batch(0, 10, lines=[line(number, text="x" * 100) for number in range(10)]))
     assert store.writer.flush(10)
     reader = Reader(reader_engine(locate(target), 1), max_characters=250)
-    assert [one.id for one in reader.log_tail(LogQuery(worker_id="web"))] == [8, 9, 10]
-    assert [one.id for one in reader.log_tail(LogQuery(worker_id="web", after_id=2))] == [3, 4, 5]
+    everything = LogFilter(workers=("web",))
+    assert [one.id for one in reader.log_slice(everything, Place(), 100).lines] == [8, 9, 10]
+    assert [one.id for one in reader.log_slice(everything, Place(after=2), 100).lines] == [3, 4, 5]
     reader.close()
 
 
 @pytest.mark.parametrize(
-    ("query", "index"),
+    ("wanted", "index"),
     [
-        (LogQuery(worker_id="web"), "ix_worker_logs_worker_id_id (worker_id=?)"),
-        (LogQuery(worker_id="web", after_id=5), "ix_worker_logs_worker_id_id (worker_id=? AND id>?)"),
-        (LogQuery(worker_id="web", instance="web/0"), "ix_worker_logs_instance_id (instance=?)"),
-        (LogQuery(worker_id="web", since=5.0), "ix_worker_logs_worker_id_at (worker_id=? AND at>?)"),
+        (LogFilter(workers=("web",)), "USING INDEX ix_worker_logs_worker_id_id (worker_id=? AND id>? AND id<?)"),
         (
-            LogQuery(worker_id="web", instance="web/0", since=5.0, until=6.0, stream="stdout"),
-            "ix_worker_logs_worker_id_at (worker_id=? AND at>? AND at<?)",
+            LogFilter(workers=("web",), instance="web/0", since=5.0, kinds=("line", "gap")),
+            "USING INDEX ix_worker_logs_instance_id (instance=? AND id>? AND id<?)",
         ),
+        (LogFilter(workers=None, grep=("x",)), "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
     ],
 )
-def test_each_question_walks_an_index_in_order(filled: Store, path: str, query: LogQuery, index: str) -> None:
-    sql = str(queries._tail(query).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+def test_each_question_walks_an_index_in_order(filled: Store, path: str, wanted: LogFilter, index: str) -> None:
+    reach = Reach(low=5, high=20, is_last=False, forward=False)
+    query = matching("sqlite", wanted, reach, 10)
+    sql = str(query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
     with filled.reader._engine.connect() as connection:
         plan = [str(row.detail) for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + sql)]
-    assert plan == [f"SEARCH worker_logs USING INDEX {index}"]
+    assert plan == [f"SEARCH worker_logs {index}"]
 
 
 def test_cursors_of_many_runs_are_read_in_pieces(store: Store) -> None:

@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from controller.store import Keep, LogQuery, Policy, Settings, Store, Swept, open_store
+from controller.store import Keep, Policy, Settings, Store, Swept, open_store
 from controller.store.backlog import Limits
 from controller.store.records import EventRows
 from controller.store.retention import DAY_S
-from tests.store.store_builders import event, line, locked, log_batch, operation, until
+from tests.store.store_builders import event, line, locked, log_batch, operation, stored_lines, until
 
 NOW = 100 * DAY_S
 
@@ -24,7 +24,7 @@ def fill_lines(store: Store, worker_id: str, days: list[float]) -> None:
 
 
 def texts(store: Store, worker_id: str) -> list[str]:
-    return [one.text for one in store.reader.log_tail(LogQuery(worker_id=worker_id, limit=10_000))]
+    return [one.text for one in stored_lines(store, worker_id)]
 
 
 def test_lines_go_by_age_per_worker_also_those_out_of_order(store: Store) -> None:

@@ -11,12 +11,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from controller.store import LogQuery, StoreError, StoreUnavailable, locate, open_store
+from controller.store import StoreError, StoreUnavailable, locate, open_store
 from controller.store.engine import writer_engine
 from controller.store.errors import StoreTakenError
 from controller.store.records import Rejected, RuntimeRows, Stored
 from controller.store.tables import metadata
-from tests.store.store_builders import QUICK, Told, line, locked, log_batch, operation, runtime_row, until
+from tests.store.store_builders import QUICK, Told, line, locked, log_batch, operation, runtime_row, stored_lines, until
 from tests.store.store_server import PASSWORD, Server, emptied
 
 
@@ -135,7 +135,7 @@ def test_a_second_controller_is_kept_out_and_told_of_the_first(url: str) -> None
     told = Told()
     assert second.writer.submit(log_batch(1), told)
     until(lambda: second.writer.trouble == "another controller writes to it", "refused")
-    assert [one.text for one in second.reader.log_tail(LogQuery(worker_id="web"))] == ["line 0"]
+    assert [one.text for one in stored_lines(second)] == ["line 0"]
     first.close()
     assert told.one() == Stored(rows=1, seq=2)
     second.close()

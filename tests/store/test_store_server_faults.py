@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.store import Limits, LogQuery, Settings, Store, StoreUnavailable, open_store
+from controller.store import Limits, Settings, Store, StoreUnavailable, open_store
 from controller.store.records import EventRows, Heads, Stored
-from tests.store.store_builders import Told, event, journal, line, log_batch, operation, until
+from tests.store.store_builders import Told, event, journal, line, log_batch, operation, stored_lines, until
 from tests.store.store_proxy import Proxy
 from tests.store.store_server import ROLE, SHARED, Server, emptied
 
@@ -67,7 +67,7 @@ def far(server: Server, proxy: Proxy, url: str, opener: Opener) -> Store:
 
 
 def texts(store: Store) -> list[str]:
-    return [one.text for one in store.reader.log_tail(LogQuery(worker_id="web", limit=10_000))]
+    return [one.text for one in stored_lines(store)]
 
 
 def messages(store: Store) -> list[str]:

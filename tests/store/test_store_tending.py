@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.store import LogQuery, Store, StoreError, migrate, open_store, tending
+from controller.store import Store, StoreError, migrate, open_store, tending
 from controller.store.errors import StoreTakenError
 from controller.store.tables import metadata
-from tests.store.store_builders import QUICK, line, log_batch
+from tests.store.store_builders import QUICK, line, log_batch, stored_lines
 
 
 def fill(store: Store, worker_id: str, count: int, text: str = "x", run: str = "") -> None:
@@ -27,7 +27,7 @@ def test_stats_tell_what_is_in_it_also_beside_a_writer(store: Store, target: str
     fill(store, "mail", 5)
     found = tending.stats(target)
     assert found.schema == migrate.head()
-    assert found.tables == {**dict.fromkeys(metadata.tables, 0), "worker_logs": 8, "log_cursors": 2}
+    assert found.tables == {**dict.fromkeys(metadata.tables, 0), "worker_logs": 8, "log_cursors": 2, "log_totals": 2}
     assert list(found.logs.items()) == [("mail", 5), ("web", 3)]
     assert (found.oldest, found.newest) == (1000.0, 1004.0)
     assert found.bytes > 10_000
@@ -75,7 +75,7 @@ def test_a_copy_is_whole_though_the_database_is_written_to(store: Store, path: s
         copy = str(tmp_path / f"copy{number}.db")
         assert (os.stat(copy).st_mode & 0o777, tending.check(copy)) == (0o600, [])
         again = open_store(copy, settings=QUICK)
-        assert len(again.reader.log_tail(LogQuery(worker_id="web", limit=2000))) == 1000
+        assert len(stored_lines(again)) == 1000
         again.close()
     assert not list(tmp_path.glob(".*unfinished*"))
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy import event as listening
 
-from controller.store import Limits, LogQuery, Settings, Store, Writer, locate, migrate, open_store
+from controller.store import Limits, Settings, Store, Writer, locate, migrate, open_store
 from controller.store.engine import prepare, writer_engine
 from controller.store.records import EventRows, Heads, Rejected, RuntimeRows, Stored
 from tests.store.store_builders import (
@@ -23,6 +23,7 @@ from tests.store.store_builders import (
     log_batch,
     operation,
     runtime_row,
+    stored_lines,
     until,
 )
 
@@ -38,7 +39,7 @@ def small(target: str) -> Iterator[Store]:
 
 
 def texts(store: Store) -> list[str]:
-    return [one.text for one in store.reader.log_tail(LogQuery(worker_id="web", limit=10_000))]
+    return [one.text for one in stored_lines(store)]
 
 
 def test_a_locked_database_costs_nothing_but_time(small: Store, target: str) -> None:
@@ -254,5 +255,5 @@ def test_many_threads_may_submit(store: Store) -> None:
         thread.join()
     assert store.writer.flush(10)
     for number in range(4):
-        kept = store.reader.log_tail(LogQuery(worker_id=f"w{number}", limit=1000))
+        kept = stored_lines(store, f"w{number}")
         assert [one.text for one in kept] == [f"line {index}" for index in range(50)]
