@@ -1,7 +1,9 @@
 """What `workerctl top` shows and what its keys do. Pure: items, history and a view in, lines or another view out.
 
 A sparkline has one mark per sample (the agent samples every 10 s), scaled to the largest one it shows, so its form says
-how a figure moves and the number beside it how large it is. On a narrow screen the columns that say least go first.
+how a figure moves and the number beside it how large it is; the noise of an idle worker is none of it. A column in
+which no worker has anything to tell is left out, and on a narrow screen those that say least go first. What is wrong is
+told behind each row where there is room, else of the topmost one below.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ SAMPLE_S = 10.0
 SHOWN = 8
 """Marks of a sparkline."""
 _MARKS = "▁▂▃▄▅▆▇█"
+_FULL_CPU = 10.0
+"""CPU below which no mark is high."""
 _NAME_SHORTEST, _NAME_LONGEST = 12, 32
+_REASON_SHORTEST = 30
 _TALL = 4
 """Lines around the rows: totals, heading, an empty one, keys."""
 
@@ -88,12 +93,15 @@ class View:
     note: str = ""
 
 
-def sparkline(values: Sequence[float | None], screen: Terminal) -> str:
-    """SHOWN marks, blank where nothing is known. Empty where the terminal cannot show them."""
+def sparkline(values: Sequence[float | None], screen: Terminal, *, full: float = 0.0) -> str:
+    """SHOWN marks, blank where nothing is known. Empty where the terminal cannot show them.
+
+    The highest mark is the largest of the values, `full` where they are all smaller.
+    """
     if not screen.unicode:
         return ""
     known = [value for value in values if value is not None]
-    most = max(known, default=0.0)
+    most = max(known, default=0.0) and max(full, *known)
 
     def mark(value: float | None) -> str:
         if value is None:
@@ -110,13 +118,17 @@ _Show = Callable[[Item, History, Terminal, float], str | Cell]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Column:
-    """`drops`: the column with the largest goes first where there is no room; 0 stays. `width` is what it needs."""
+    """`drops`: the column with the largest goes first where there is no room; 0 stays. `width` is what it needs.
+
+    `figure`: what it tells of; where no worker tells that, it is left out.
+    """
 
     title: str
     show: _Show
     width: int
     right: bool = True
     drops: int = 0
+    figure: str = ""
 
 
 def _restarts(item: Item) -> Cell:
@@ -129,20 +141,26 @@ def _figure(item: Item, name: str) -> str:
     return "-" if value is None else str(value)
 
 
+_TASKS, _ERRORS = "active_tasks", "error_count"
 _COLUMNS = (
     _Column(title="STATUS", show=lambda i, _h, s, _n: wording.status_cell(i["status"], s), width=10, right=False),
     _Column(title="INST", show=lambda i, _h, _s, _n: wording.running_of(i), width=5),
     _Column(title="CPU", show=lambda i, _h, _s, _n: cpu(i.get("cpu_percent")), width=5),
     _Column(
-        title="", show=lambda i, h, s, _n: Cell(text=sparkline(h.of(i, 0), s), colour="cyan"), width=SHOWN, drops=3
+        title="",
+        show=lambda i, h, s, _n: Cell(text=sparkline(h.of(i, 0), s, full=_FULL_CPU), colour="cyan"),
+        width=SHOWN,
+        drops=3,
     ),
     _Column(title="MEMORY", show=lambda i, _h, _s, _n: memory(i.get("memory_bytes")), width=8),
     _Column(
         title="", show=lambda i, h, s, _n: Cell(text=sparkline(h.of(i, 1), s), colour="blue"), width=SHOWN, drops=4
     ),
     _Column(title="RST", show=lambda i, _h, _s, _n: _restarts(i), width=4, drops=1),
-    _Column(title="TASKS", show=lambda i, _h, _s, _n: _figure(i, "active_tasks"), width=5, drops=5),
-    _Column(title="ERRS", show=lambda i, _h, _s, _n: _figure(i, "error_count"), width=4, drops=6),
+    _Column(
+        title="TASKS", show=lambda i, _h, _s, _n: _figure(i, "active_tasks"), width=5, drops=5, figure="active_tasks"
+    ),
+    _Column(title="ERRS", show=lambda i, _h, _s, _n: _figure(i, _ERRORS), width=4, drops=6, figure=_ERRORS),
     _Column(title="AGE", show=lambda i, _h, _s, n: wording.age_of(i, n), width=4, drops=2),
 )
 
@@ -229,8 +247,9 @@ def screen_lines(items: Sequence[Item], history: History, view: View, screen: Te
     room = room_of(screen)
     first = min(view.first, max(len(rows) - room, 0))
     shown = rows[first : first + room]
-    state = _state(view, len(rows) - first - len(shown), screen)
     table = table_lines(shown, rows, history, screen, now)
+    why = "" if _room_for_reason(rows, screen) else _why(shown, now)
+    state = _state(view, len(rows) - first - len(shown), why, screen)
     return [_totals(items, screen, now), *table, state, _foot(view, screen)]
 
 
@@ -238,28 +257,58 @@ def table_lines(
     shown: Sequence[Item], measured: Sequence[Item], history: History, screen: Terminal, now: float
 ) -> list[str]:
     """Heading and rows. Names are as wide as the longest of `measured`, so that scrolling moves no column."""
-    columns = _fitting(screen)
-    taken = sum(column.width + 1 for column in columns)
-    longest = max((width_of(one_line(str(item["worker_id"]))) for item in measured), default=4)
-    width = max(min(longest, _NAME_LONGEST, screen.columns - taken), _NAME_SHORTEST)
+    columns, width, room = *_layout(measured, screen), _room_for_reason(measured, screen)
     heading = " ".join(["NAME".ljust(width), *(_fit(column.title, column, screen) for column in columns)])
+    heading += "  REASON" if room and any(wording.reason(item, now) for item in shown) else ""
     lines = [screen.paint(heading.rstrip(), dim=True)]
     for item in shown:
         name = cut_middle(one_line(str(item["worker_id"])), width, screen.sign("…", "..."))
         cells = [screen.paint(name, bold=True) + " " * (width - width_of(name))]
         cells += [_fit(column.show(item, history, screen, now), column, screen) for column in columns]
-        lines.append(" ".join(cells).rstrip())
+        reason = cut(_reason(item, screen, now), room, screen.sign("…", "...")) if room else ""
+        lines.append(" ".join([*cells, *([f" {reason}"] if reason else ())]).rstrip())
     return lines
 
 
-def _fitting(screen: Terminal) -> list[_Column]:
-    columns = [column for column in _COLUMNS if screen.unicode or column.width != SHOWN or column.title]
-    while sum(column.width + 1 for column in columns) + _NAME_SHORTEST > screen.columns:
+def _layout(measured: Sequence[Item], screen: Terminal) -> tuple[list[_Column], int]:
+    """The columns behind the name, and how wide that is."""
+    columns = [
+        column
+        for column in _COLUMNS
+        if (screen.unicode or column.width != SHOWN or column.title)
+        and (not column.figure or any(item.get(column.figure) is not None for item in measured))
+    ]
+    while _taken(columns) + _NAME_SHORTEST > screen.columns:
         least = max(columns, key=lambda column: column.drops)
         if not least.drops:
             break
         columns.remove(least)
-    return columns
+    longest = max((width_of(one_line(str(item["worker_id"]))) for item in measured), default=4)
+    return columns, max(min(longest, _NAME_LONGEST, screen.columns - _taken(columns)), _NAME_SHORTEST)
+
+
+def _taken(columns: Sequence[_Column]) -> int:
+    return sum(column.width + 1 for column in columns)
+
+
+def _room_for_reason(measured: Sequence[Item], screen: Terminal) -> int:
+    """How wide a reason may be behind its row; 0 where that is too little."""
+    columns, width = _layout(measured, screen)
+    room = screen.columns - width - _taken(columns) - 2
+    return room if room >= _REASON_SHORTEST else 0
+
+
+def _reason(item: Item, screen: Terminal, now: float) -> str:
+    """What is wrong with it; its row has the name already."""
+    return one_line(wording.reason(item, now)).replace(f"{item['worker_id']}/", screen.sign("…/", ".../"))
+
+
+def _why(shown: Sequence[Item], now: float) -> str:
+    """Why the first of the rows is there, as far as something is wrong with it."""
+    if not shown:
+        return ""
+    name, reason = str(shown[0]["worker_id"]), one_line(wording.reason(shown[0], now))
+    return f"{name}: {reason}" if reason and name not in reason else reason
 
 
 def _fit(value: str | Cell, column: _Column, screen: Terminal) -> str:
@@ -290,12 +339,13 @@ def _foot(view: View, screen: Terminal) -> str:
     return screen.paint("q quit  / filter  sort by letter: ", dim=True) + names
 
 
-def _state(view: View, more: int, screen: Terminal) -> str:
-    """What makes this another screen than the usual one."""
+def _state(view: View, more: int, why: str, screen: Terminal) -> str:
+    """What makes this another screen than the usual one, and what is wrong with the worker on top."""
     told = [
         f"filter {view.filter!r}" if view.filter else "",
         "paused" if view.paused else "",
         "upside down" if view.is_reversed else "",
         f"{more} more below" if more else "",
+        why,
     ]
     return screen.paint(cut("  ".join(part for part in told if part), screen.columns), "yellow")

@@ -15,7 +15,7 @@ from controller.cli.terminal import width_of
 from controller.cli.top_screen import SORTS, History, View, chosen, pressed, screen_lines, sparkline
 from tests.cli.cli_site import PLAIN, SCREEN, shown
 from tests.cli.test_cli_program import on_a_terminal
-from tests.fakes.api_server import FakeApi, worker
+from tests.fakes.api_server import FakeApi, instance, worker
 
 NOW = time.time()
 MIB = 1 << 20
@@ -60,6 +60,31 @@ def test_the_screen_is_never_larger_than_the_terminal(columns: int, height: int)
     assert len(lines) <= max(height, 5)
     if columns >= 60:
         assert max(map(width_of, lines[1:-1])) <= columns
+
+
+def test_what_is_wrong_stands_behind_the_row_or_below_where_that_is_too_narrow() -> None:
+    ended = instance("mail/0", "crashed", message="exited with code 3", last_exit=None)
+    fleet = [worker("web", cpu_percent=1.0), worker("mail", "crashed", instances=[ended])]
+    narrow = screen_lines(fleet, History(), View(), SCREEN, now=NOW)
+    assert (narrow[-2], "REASON" in narrow[1]) == ("mail: exited with code 3", False)
+    wide = screen_lines(fleet, History(), View(), replace(SCREEN, columns=120), now=NOW)
+    assert (wide[1].split()[-1], wide[2].split("-")[-1].strip(), wide[-2]) == (
+        "REASON", "exited with code 3", "",
+    )  # fmt: skip
+    well = screen_lines(fleet[:1], History(), View(), replace(SCREEN, columns=120), now=NOW)
+    assert ("REASON" in well[1], well[-2]) == (False, "")
+
+
+def test_a_column_of_which_no_worker_tells_anything_is_left_out() -> None:
+    silent = worker("web", error_count=None, active_tasks=None)
+    (_, heading, *_) = screen_lines([silent], History(), View(), replace(SCREEN, columns=120), now=NOW)
+    assert heading.split() == ["NAME", "STATUS", "INST", "CPU", "MEMORY", "RST", "AGE"]
+
+
+def test_the_noise_of_an_idle_worker_is_flat() -> None:
+    idle = history((0.1, 10.0), (0.2, 10.0))
+    (row,) = [line for line in screen_lines(FLEET, idle, View(), SCREEN, now=NOW) if line.startswith("web")]
+    assert "▁▁   64 MiB       ██" in row
 
 
 def test_a_wide_terminal_shows_all_columns_and_one_without_unicode_no_sparklines() -> None:
@@ -222,8 +247,11 @@ def test_into_a_pipe_it_is_printed_once_and_nothing_is_cut(api: FakeApi) -> None
 
 
 def test_on_a_terminal_it_is_live_and_leaves_the_terminal_as_it_was(api: FakeApi) -> None:
-    api.workers = [worker("web", cpu_percent=2.0), worker("mail")]
-    api.answers["GET", "/api/v1/metrics-history"] = (200, {**past(web=[2.0, 1.0, 9.0]), "until": rfc3339(time.time())})
+    api.workers = [worker("web", cpu_percent=20.0), worker("mail")]
+    api.answers["GET", "/api/v1/metrics-history"] = (
+        200,
+        {**past(web=[20.0, 10.0, 90.0]), "until": rfc3339(time.time())},
+    )
     with on_a_terminal(api, "top", NO_COLOR="1") as (process, seen):
         assert process.stdin is not None
 
