@@ -7,6 +7,7 @@
             heartbeat.active_tasks = 1
             ...
             heartbeat.metrics["jobs_done"] = done
+            heartbeat.record("job 7 done", data={"took_ms": 12})      # in its log: `workerctl logs NAME --kind task`
 
 Where the spec asks for heartbeats (`liveness: {heartbeat: ...}`), do not `start` it, but call `beat()` from where the
 work is done: the thread goes on when the work hangs.
@@ -24,6 +25,8 @@ import http.client
 import json
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -32,12 +35,16 @@ from urllib.parse import urlsplit
 PERIOD_S = 5.0
 ANSWER_S = 3.0
 _ANSWER_BYTES = 1024 * 1024
+_SOON_S = 0.5
+_ROOM, _MOST, _BYTES, _MESSAGE, _DAY_MS = 500, 50, 12_000, 4000, 86_400_000
+"""Of records: how many wait, how many and how large go with one beat, how long one is, how old one may be."""
 
 
 class Heartbeat:
     """One per process. Set the figures whenever you like; `start` once, or `beat` by hand as often as you want.
 
-    `accounts` are those that the controller assigned, None while it has assigned none.
+    `accounts` are those that the controller assigned, None while it has assigned none. `records_lost` counts what was
+    told with `record` and will not arrive: more than there is room for, or refused.
     """
 
     def __init__(self, period_s: float = PERIOD_S, environ: Mapping[str, str] | None = None) -> None:
@@ -49,6 +56,10 @@ class Heartbeat:
         self.status = ""
         self.accounts: list[str] | None = None
         self.failure = ""
+        self.records_lost = 0
+        self._records: deque[tuple[float, dict[str, Any]]] = deque()
+        self._number, self._mark = 0, os.urandom(4).hex()
+        self._lock = threading.Lock()
         self._period_s = max(0.2, period_s)
         self._url = env.get("WORKERCTL_URL", "")
         self._token = env.get("WORKERCTL_HEARTBEAT_TOKEN", "")
@@ -60,6 +71,31 @@ class Heartbeat:
     def is_connected(self) -> bool:
         """Whether there is a controller to tell: the environment names one."""
         return bool(self._url and self._token and self._worker_id)
+
+    def record(
+        self, message: str, kind: str = "task", level: str | None = None, data: dict[str, Any] | None = None
+    ) -> None:
+        """Tell what happened, for the worker's log, with the next beats; `kind` is `task` or `error`. Never blocks.
+
+        What cannot be told (`data` that is no JSON) is counted in `records_lost`.
+        """
+        if not self.is_connected:
+            return
+        record: dict[str, Any] = {"kind": kind, "message": str(message)[:_MESSAGE] or "-"}
+        if level is not None:
+            record["level"] = level
+        try:
+            if data is not None:
+                record["data"] = json.loads(json.dumps(data, default=str, allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            self.records_lost += 1
+            return
+        with self._lock:
+            self._number += 1
+            self._records.append((time.monotonic(), {**record, "seq": self._number}))
+            while len(self._records) > _ROOM:
+                self._records.popleft()
+                self.records_lost += 1
 
     def beat(self) -> bool:
         """Send one heartbeat now; whether it arrived. Takes 3 s at most for each step, and never raises."""
@@ -98,12 +134,38 @@ class Heartbeat:
 
     def _run(self) -> None:
         while True:
-            self.beat()
-            if self._ending.wait(self._period_s):
+            arrived = self.beat()
+            more_waits = arrived and len(self._records) > 0
+            if self._ending.wait(min(_SOON_S, self._period_s) if more_waits else self._period_s):
                 return
 
-    def _body(self) -> bytes:
+    def _due(self) -> list[dict[str, Any]]:
+        """The records of the next beat: as many as a body has room for, the first of them in any case."""
+        now, size = time.monotonic(), 0
+        due: list[dict[str, Any]] = []
+        with self._lock:
+            for at, record in list(self._records)[:_MOST]:
+                whole = {**record, "age_ms": min(int((now - at) * 1000), _DAY_MS)}
+                size += len(json.dumps(whole))
+                if due and size > _BYTES:
+                    break
+                due.append(whole)
+        return due
+
+    def _settle(self, due: list[dict[str, Any]], status: int) -> None:
+        """What arrived is done with; what can never arrive must not keep what comes behind it."""
+        is_refused = status in (400, 413, 422)
+        if status >= 300 and not is_refused:
+            return
+        with self._lock:
+            while self._records and due and self._records[0][1]["seq"] <= due[-1]["seq"]:
+                self._records.popleft()
+                self.records_lost += is_refused
+
+    def _body(self, due: list[dict[str, Any]]) -> bytes:
         body: dict[str, Any] = {"metrics": dict(self.metrics), "status": str(self.status)}
+        if due:
+            body.update(records=due, source=f"{os.getpid()}-{self._mark}")
         for name in ("active_tasks", "assigned_accounts", "error_count"):
             value = getattr(self, name)
             if value is not None:
@@ -115,12 +177,14 @@ class Heartbeat:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "localhost", parts.port, timeout=ANSWER_S)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        due = self._due()
         try:
-            connection.request("POST", f"/api/v1/workers/{self._worker_id}/heartbeat", self._body(), headers)
+            connection.request("POST", f"/api/v1/workers/{self._worker_id}/heartbeat", self._body(due), headers)
             answer = connection.getresponse()
             data = answer.read(_ANSWER_BYTES)
         finally:
             connection.close()
+        self._settle(due, answer.status)
         if answer.status >= 300:
             raise ValueError(f"the controller answered {answer.status}: {data[:300].decode('utf-8', 'replace')}")
         if answer.status == 200:

@@ -107,3 +107,56 @@ def test_accounts_that_the_controller_assigns_are_there(taker: Taker) -> None:
 
     assert heartbeat.beat()
     assert heartbeat.accounts == ["a", "b"]
+
+
+def told(taker: Taker) -> list[tuple[int, str]]:
+    """Number and words of all records that came, in order."""
+    return [(one["seq"], one["message"]) for _, _, body in taker.came for one in body.get("records", [])]
+
+
+def test_records_go_with_the_next_beat_and_once_more_until_they_arrive(taker: Taker) -> None:
+    heartbeat = Heartbeat(environ=taker.environ)
+    heartbeat.record("job 7 done", data={"took_ms": 12, "where": object})
+    heartbeat.record("job 8 failed", kind="error", level="critical")
+    taker.answer = (503, b"the database is away")
+
+    assert not heartbeat.beat()
+    taker.answer = (204, b"")
+    assert heartbeat.beat()
+    assert heartbeat.beat()
+
+    first, second, third = (body for _, _, body in taker.came)
+    assert [(one["seq"], one["kind"], one["message"], one.get("level")) for one in second["records"]] == [
+        (1, "task", "job 7 done", None), (2, "error", "job 8 failed", "critical"),
+    ]  # fmt: skip
+    assert second["records"][0]["data"] == {"took_ms": 12, "where": "<class 'object'>"}
+    assert (first["source"], [one["seq"] for one in first["records"]]) == (second["source"], [1, 2])
+    assert ("records" in third, heartbeat.records_lost) == (False, 0)
+
+
+def test_many_records_go_with_several_beats_and_each_source_has_its_own_numbers(taker: Taker) -> None:
+    heartbeat, other = Heartbeat(environ=taker.environ), Heartbeat(environ=taker.environ)
+    for number in range(60):
+        heartbeat.record(f"job {number}", data={"x": "y" * 100})
+    for _ in range(3):
+        assert heartbeat.beat()
+    other.record("mine")
+    assert other.beat()
+
+    assert told(taker) == [*((number + 1, f"job {number}") for number in range(60)), (1, "mine")]
+    assert len({body["source"] for _, _, body in taker.came if "records" in body}) == 2
+    assert max(len(json.dumps(body)) for _, _, body in taker.came) < 16 * 1024
+
+
+def test_records_that_cannot_arrive_are_counted_and_hold_up_nothing(taker: Taker) -> None:
+    heartbeat = Heartbeat(environ=taker.environ)
+    heartbeat.record("odd", data={"x": float("nan")})
+    heartbeat.record("refused", data={"x": "y" * 5000})
+    taker.answer = (422, b"too large")
+    assert not heartbeat.beat()
+    taker.answer = (204, b"")
+    for number in range(501):
+        heartbeat.record(f"job {number}")
+    assert heartbeat.beat()
+
+    assert (heartbeat.records_lost, told(taker)[:2]) == (3, [(1, "refused"), (3, "job 1")])
