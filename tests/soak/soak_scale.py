@@ -39,7 +39,7 @@ class Bound:
     descriptors: float
 
 
-BOUNDS = {"controller": Bound(6, 4), "agent": Bound(3, 4), "keeper": Bound(1, 4)}
+BOUNDS = {"controller": Bound(5, 4), "agent": Bound(1.5, 4), "keeper": Bound(0.5, 4)}
 
 
 def weigh(pid: int) -> Weight:
