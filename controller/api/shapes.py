@@ -249,7 +249,7 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
             ),
         ),
         "LogLine": record(
-            {"data": or_null(ANYTHING)},
+            {"id": COUNT, "data": or_null(ANYTHING)},
             at=TIME,
             approximate=FLAG,
             worker_id=TEXT,

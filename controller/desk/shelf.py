@@ -118,22 +118,12 @@ class Shelf(ABC):
         head = reader.heads().event_seq
         if query.limit == 0:
             return head, []
-        if not query.types:
-            return head, list(reader.events(worker_id=query.worker_id, after_seq=query.after, limit=query.limit))
-        found: list[StoredEvent] = []
-        after, before = query.after, None
-        while len(found) < query.limit:
-            page = reader.events(worker_id=query.worker_id, after_seq=after, before_seq=before, limit=PAGE)
-            wanted = [event for event in page if event.type in query.types]
-            if query.after is not None:
-                found += wanted
-                after = page[-1].seq if page else after
-            else:
-                found = wanted + found
-                before = page[0].seq if page else before
-            if len(page) < PAGE:
-                break
-        return head, found[: query.limit] if query.after is not None else found[-query.limit :]
+        if not query.types and not query.actors:
+            found = reader.events(
+                worker_id=query.worker_id, after_seq=query.after, before_seq=query.before, limit=query.limit
+            )
+            return head, list(found)
+        return head, _searched(reader, query)
 
     async def _read(self, question: Any, *arguments: Any) -> Any:
         try:
@@ -142,11 +132,35 @@ class Shelf(ABC):
             raise StoreUnavailable(str(error)) from None
 
 
+def _searched(reader: Reader, query: EventQuery) -> list[StoredEvent]:
+    """Events of some types or actors, which no index knows: page by page from where the query begins."""
+    found: list[StoredEvent] = []
+    after, before = query.after, query.before
+    while len(found) < query.limit:
+        page = reader.events(worker_id=query.worker_id, after_seq=after, before_seq=before, limit=PAGE)
+        wanted = [event for event in page if _is_wanted(event, query)]
+        if query.after is not None:
+            found += wanted
+            after = page[-1].seq if page else after
+        else:
+            found = wanted + found
+            before = page[0].seq if page else before
+        if len(page) < PAGE:
+            break
+    return found[: query.limit] if query.after is not None else found[-query.limit :]
+
+
+def _is_wanted(event: StoredEvent, query: EventQuery) -> bool:
+    if query.types and event.type not in query.types:
+        return False
+    return not query.actors or event.actor in query.actors
+
+
 def log_item(line: StoredLine) -> Document:
     """A log line as API.md has it; beside what was not printed stands its `data`."""
     beside = {} if line.kind in PRINTED else {"data": line.data}
     return {
-        "at": rfc3339(line.at), "approximate": line.approximate, "worker_id": line.worker_id,
+        "id": line.id, "at": rfc3339(line.at), "approximate": line.approximate, "worker_id": line.worker_id,
         "instance": line.instance, "run": line.run or None, "stream": line.stream or None, "kind": line.kind,
         "seq": line.seq, "level": line.level, "text": line.text, "partial": line.partial, **beside,
     }  # fmt: skip
