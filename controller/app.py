@@ -145,6 +145,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     desk = Desk(parts, writer)
     heartbeats.changed = desk.changed
     heartbeats.store = archive.keep_records
+    archive.told = heartbeats.told_of
     heartbeats.forward = lambda host, instance, run: backends[host].beat(instance, run)
     ingest = LogIngest(store=store, backends=backends, now=clock.now, store_rate=_store_rates(specs))
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)

@@ -35,6 +35,11 @@ _INSTANCES = (
     Column(title="RUN", droppable=True),
     Column(title="REASON"),
 )
+_BEATS = (
+    Column(title="INSTANCE", shrinkable=True),
+    *(Column(title=title, right=True) for title in ("TASKS", "ACCOUNTS", "ERRORS", "HEARTBEAT")),
+    Column(title="SAYS", droppable=True),
+)
 _OPERATIONS = tuple(Column(title=title) for title in ("ACTION", "STATE", "DETAIL"))
 _EXITS = (
     Column(title="INSTANCE", shrinkable=True),
@@ -63,6 +68,7 @@ def describe(name: str) -> None:
     )
     lines += _section("Problems", fleet.problem_lines(fleet.problems_of([item]), screen), screen)
     lines += _section("Instances", _instances(item, screen, now), screen)
+    lines += _section("Heartbeats", _beats(item, screen, now), screen)
     lines += _section("Last exits", _exits(item, screen, now), screen)
     lines += _section("Conditions", _conditions(item, screen, now), screen)
     lines += _section("Operations", _operations(item, screen), screen)
@@ -80,18 +86,51 @@ def _facts(item: Item, now: float) -> list[tuple[str, str]]:
     rows = [
         ("Spec", wording.place_of(item) + (f" at commit {str(commit)[:12]}" if commit else "")),
         ("Revision", item.get("revision")),
-        ("Desired", item.get("desired_state")),
+        ("Desired", _desired(item)),
         ("Deployment", item.get("deployment_type")),
         ("Labels", fleet.labels(item.get("labels"))),
         ("Restarts", item.get("restart_count")),
         ("Errors", item.get("error_count")),
-        ("CPU", cpu(item.get("cpu_percent"))),
+        ("CPU", _cpu(item)),
         ("Memory", memory(item.get("memory_bytes"))),
         ("Accounts", item.get("assigned_accounts")),
         ("Tasks", item.get("active_tasks")),
         ("Heartbeat", None if heartbeat is None else f"{age(now - heartbeat)} ago{_next_heartbeat(item, now)}"),
     ]
     return [(label, "" if value is None else one_line(str(value))) for label, value in rows]
+
+
+def _desired(item: Item) -> str | None:
+    """`running`, and how many of it."""
+    state, count = item.get("desired_state"), item.get("desired_replicas")
+    return f"{state}, {count} instances" if state == "running" and count is not None and count != 1 else state
+
+
+def _cpu(item: Item) -> str:
+    """Now, and since the starts of its runs."""
+    known = [one["cpu_seconds"] for one in item.get("instances") or () if one.get("cpu_seconds") is not None]
+    used = f"; {sum(known):.1f} s since the start" if known else ""
+    return cpu(item.get("cpu_percent")) + used
+
+
+def _beats(item: Item, screen: Terminal, now: float) -> list[str]:
+    """What each instance tells of itself; nothing where none does."""
+    rows: list[list[str | Cell]] = []
+    for entry in wording.instances_of(item):
+        told = entry.get("heartbeat")
+        if not told:
+            continue
+        figures = [told.get(name) for name in ("active_tasks", "assigned_accounts", "error_count")]
+        at = seconds_of(told.get("at"))
+        rows.append(
+            [
+                Cell(text=str(entry["instance"]), bold=True),
+                *("-" if figure is None else str(figure) for figure in figures),
+                "-" if at is None else f"{age(now - at)} ago",
+                one_line(str(told.get("status") or "")),
+            ]
+        )
+    return render(_BEATS, rows, _inside(screen)) if rows else []
 
 
 def _next_heartbeat(item: Item, now: float) -> str:

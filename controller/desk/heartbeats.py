@@ -130,6 +130,11 @@ class HeartbeatDesk:
             self._told.pop(worker_id, None)
         return reported(of_worker.values())
 
+    def told_of(self, instance: str) -> Told | None:
+        """The newest of an instance's live run."""
+        told = self._told.get(instance.rpartition("/")[0], {}).get(instance)
+        return told if told is not None and self._lives(told) else None
+
     def _lives(self, told: Told) -> bool:
         seen = self._seen(told.instance)
         return seen is not None and seen.run == told.run

@@ -7,12 +7,14 @@ threads. A sample that the database has no room for is left out: history has hol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from controller.api.ports import Document, HistoryWish, StoreUnavailable
+from controller.core.heartbeats import Beat, Told
+from controller.core.observed import ObservedInstance
 from controller.core.views import rfc3339
 from controller.desk.parts import Parts
 from controller.store import StoreError
@@ -44,7 +46,7 @@ class HistoryDesk:
         """`is_known(worker_id)`: whether there is a spec or a slot of this name."""
         self._is_known = is_known
         self._loop, self._heartbeats = parts.loop, parts.heartbeats
-        self._store, self._clock = parts.store, parts.clock
+        self._store, self._clock, self._archive = parts.store, parts.clock, parts.archive
 
     # --- sampling ---
 
@@ -58,6 +60,7 @@ class HistoryDesk:
             await self._clock.wait(asyncio.Event(), pause)
             before, at = at, self._now()
             self._store.writer.submit(Samples(at=at, rows=self._samples()))
+            self._keep_heartbeats(before)
             for step, _ in _ROLLED:
                 if before // step != at // step:
                     self._store.writer.submit(RollUp(step=step, since=at - _LATE_SPANS * step, until=at))
@@ -67,24 +70,36 @@ class HistoryDesk:
 
     def _samples(self) -> list[Sample]:
         found: list[Sample] = []
-        for view in self._loop.observed().hosts.values():
-            for instance, seen in view.instances.items():
-                if seen.pid is None or not view.reachable:  # What a host told before it went is a memory.
-                    continue
-                told = self._heartbeats.reported_of(seen.worker_id).get("told", {}).get(instance)
-                beat = None if told is None else told.beat
-                found.append(
-                    Sample(
-                        instance=seen.instance,
-                        cpu_percent=seen.cpu_percent,
-                        memory_bytes=seen.memory_bytes,
-                        active_tasks=None if beat is None else beat.active_tasks,
-                        assigned_accounts=None if beat is None else beat.assigned_accounts,
-                        error_count=None if beat is None else beat.error_count,
-                        restart_count=seen.restart_count,
-                    )
+        for _, seen, told in self._live():
+            beat = Beat() if told is None else told.beat
+            found.append(
+                Sample(
+                    instance=seen.instance,
+                    cpu_percent=seen.cpu_percent,
+                    memory_bytes=seen.memory_bytes,
+                    active_tasks=beat.active_tasks,
+                    assigned_accounts=beat.assigned_accounts,
+                    error_count=beat.error_count,
+                    restart_count=seen.restart_count,
                 )
+            )
         return found
+
+    def _keep_heartbeats(self, since: float) -> None:
+        """What was told since then goes into the rows of instances, too, which are written for other reasons only."""
+        beating: dict[str, list[ObservedInstance]] = {}
+        for host, seen, told in self._live():
+            if told is not None and told.at >= since:
+                beating.setdefault(host, []).append(seen)
+        for host, instances in beating.items():
+            self._archive.keep_instances(host, instances, [])
+
+    def _live(self) -> Iterator[tuple[str, ObservedInstance, Told | None]]:
+        """The instances that have a process, with their hosts and newest heartbeats."""
+        for host, view in self._loop.observed().hosts.items():
+            for seen in view.instances.values() if view.reachable else ():  # What it told before it went is a memory.
+                if seen.pid is not None:
+                    yield host, seen, self._heartbeats.told_of(seen.instance)
 
     # --- answering ---
 

@@ -179,7 +179,7 @@ def _add(families: _WorkerFamilies, item: Item, tally: Tally) -> None:
     families.restarts.add(tally.restarts(item["worker_id"], instances), worker)
     families.errors.add(item["error_count"], worker)
     percent = item["cpu_percent"]
-    families.cpu.add(None if percent is None else percent / 100, worker)
+    families.cpu.add(None if percent is None else round(percent / 100, 6), worker)
     families.cpu_seconds.add(tally.cpu_seconds(item["worker_id"]), worker)
     families.memory.add(item["memory_bytes"], worker)
     families.accounts.add(item["assigned_accounts"], worker)

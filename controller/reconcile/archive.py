@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from controller.backends.base import HostEvent
 from controller.core.desired import DesiredWorker
+from controller.core.heartbeats import Beat, Told
 from controller.core.observed import ObservedInstance
 from controller.reconcile.operations import Operation
 from controller.store import Store, StoreError, StoreUnavailable
@@ -51,9 +52,13 @@ log = logging.getLogger("workerctl.archive")
 
 
 class Archive:
-    """Implements the observer's `Keeper` over the store. Used from the event loop only."""
+    """Implements the observer's `Keeper` over the store. Used from the event loop only.
+
+    `told(instance)`: the newest heartbeat of its live run.
+    """
 
     def __init__(self, store: Store, *, now: Callable[[], float], ask_again: Callable[[str], None]) -> None:
+        self.told: Callable[[str], Told | None] = lambda _instance: None
         self._store, self._now, self._ask_again = store, now, ask_again
         self._pending: dict[str, deque[HostEvent]] = {}
         self._taken: dict[str, tuple[str, int]] = {}
@@ -202,7 +207,7 @@ class Archive:
             self._rows[host].update(instance.instance for instance in instances)
             self._rows[host].difference_update(gone)
         now = self._now()
-        rows = [_runtime(host, instance, now) for instance in instances]
+        rows = [_runtime(host, instance, self.told(instance.instance), now) for instance in instances]
         self._store.writer.submit(RuntimeRows(rows=rows, gone=list(gone)))
 
     def keep_host(self, host: str, instances: Mapping[str, ObservedInstance]) -> None:
@@ -252,8 +257,8 @@ class Archive:
         )
 
 
-def _runtime(host: str, instance: ObservedInstance, now: float) -> RuntimeRow:
-    ended = instance.last_exit
+def _runtime(host: str, instance: ObservedInstance, told: Told | None, now: float) -> RuntimeRow:
+    ended, beat = instance.last_exit, Beat() if told is None else told.beat
     return RuntimeRow(
         instance=instance.instance,
         worker_id=instance.worker_id,
@@ -271,6 +276,10 @@ def _runtime(host: str, instance: ObservedInstance, now: float) -> RuntimeRow:
         restart_count=instance.restart_count,
         cpu_percent=instance.cpu_percent,
         memory_bytes=instance.memory_bytes,
+        error_count=beat.error_count,
+        assigned_accounts=beat.assigned_accounts,
+        active_tasks=beat.active_tasks,
+        last_heartbeat_at=None if told is None else told.at,
         last_exit={"cause": ended.cause, "code": ended.code, "signal": ended.signal, "at": ended.at} if ended else None,
         next_retry_at=instance.next_retry_at,
     )

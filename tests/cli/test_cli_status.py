@@ -145,8 +145,23 @@ def test_a_description_tells_when_the_next_heartbeat_is_due(api: FakeApi, due: i
     beats = [{"due_at": None if due is None else ago(due)}, {"due_at": None}, None]
     instances = [instance(f"web/{ordinal}", heartbeat=beat) for ordinal, beat in enumerate(beats)]
     api.workers = [worker("web", last_heartbeat_at=ago(3), instances=instances)]
-    [line] = [line for line in shown(api, "describe", "web").splitlines() if line.strip().startswith("Heartbeat")]
+    [line] = [line for line in shown(api, "describe", "web").splitlines() if line.strip().startswith("Heartbeat ")]
     assert line.partition(" ago")[2].rstrip() == words
+
+
+def test_a_description_tells_what_each_instance_says_of_itself_and_what_its_run_has_used(api: FakeApi) -> None:
+    beat = {
+        "at": ago(3), "active_tasks": 2, "assigned_accounts": None, "error_count": 0, "metrics": {},
+        "status": "busy\x1b[31m", "due_at": None,
+    }  # fmt: skip
+    instances = [instance("web/0", heartbeat=beat, cpu_seconds=61.25), instance("web/1", cpu_seconds=None)]
+    api.workers = [worker("web", cpu_percent=1.0, desired_replicas=2, instances=instances)]
+    text = shown(api, "describe", "web")
+    heading, row = sections(text)["Heartbeats"]
+    assert heading.split() == ["INSTANCE", "TASKS", "ACCOUNTS", "ERRORS", "HEARTBEAT", "SAYS"]
+    assert (row.split()[:4], "\x1b" in row, "busy" in row) == (["web/0", "2", "-", "0"], False, True)
+    assert "1.0%; 61.2 s since the start" in text
+    assert "running, 2 instances" in text
 
 
 def test_a_description_without_events_says_why_there_are_none(api: FakeApi) -> None:

@@ -14,6 +14,7 @@ from controller.core.observed import Status
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
 from controller.desk.history import HistoryDesk, drawn
 from controller.desk.parts import Parts
+from controller.reconcile.archive import Archive
 from controller.reconcile.loop import Loop
 from controller.reconcile.queue import WorkQueue
 from controller.reconcile.wishes import WishBook
@@ -39,8 +40,10 @@ class Scene:
         loop = Loop(backends={HOST: self.host}, wishes=wishes, queue=WorkQueue(), clock=self.clock)
         self.heartbeats = HeartbeatDesk(heartbeat_key(b"state"), loop, self.clock)
         nothing: Any = None
+        archive = Archive(self.store, now=self.clock.now, ask_again=lambda _host: None)
+        archive.told = self.heartbeats.told_of
         parts = Parts(
-            store=self.store, loop=loop, specs=nothing, wishes=wishes, archive=nothing, clock=self.clock,
+            store=self.store, loop=loop, specs=nothing, wishes=wishes, archive=archive, clock=self.clock,
             heartbeats=self.heartbeats,
         )  # fmt: skip
         self.desk = HistoryDesk(parts, lambda worker_id: worker_id == "web")
@@ -114,6 +117,24 @@ async def test_what_heartbeats_tell_is_kept_as_history_too(scene: Scene) -> None
         (names[1], [2.0]),
         (names[2], [1.0]),
     ]
+
+
+async def test_what_heartbeats_tell_stands_in_the_row_of_the_instance_while_its_run_lives(scene: Scene) -> None:
+    def rows() -> list[Any]:
+        return [
+            (row.instance, row.active_tasks, row.assigned_accounts, row.error_count, row.last_heartbeat_at)
+            for row in scene.store.reader.worker_runtime(worker_id="web")
+        ]
+
+    async with running(scene.desk.run()):
+        scene.heartbeats.keep(Sender(instance="web/0", run="r"), Beat(active_tasks=4, error_count=1))
+        await scene.passes(12)
+        await scene.written()
+        assert rows() == [("web/0", 4, None, 1, START + 1)]
+        scene.heartbeats.keep(Sender(instance="web/0", run="r"), Beat(active_tasks=5, assigned_accounts=2))
+        await scene.passes(10)
+        await scene.written()
+        assert rows() == [("web/0", 5, 2, None, START + 13)]
 
 
 async def test_what_does_not_run_and_what_cannot_be_reached_has_no_figures(scene: Scene) -> None:
