@@ -41,10 +41,16 @@ function points(action, workers, choices) {
   const running = workers.reduce((sum, one) => sum + one.instances.filter(isUp).length, 0);
   const told = [];
   if (action === "restart") {
-    told.push(`${plural(running, "instance")} that run now get a new process each, one after the other within a worker.`);
+    told.push(
+      running === 0
+        ? "Nothing of it runs now: what is meant to run is tried anew."
+        : running === 1
+          ? "The one instance that runs now gets a new process."
+          : `The ${running} instances that run now get a new process each, one after the other within a worker.`,
+    );
     told.push("No spec changes. A worker that gave up tries again.");
   } else if (action === "stop") {
-    told.push(running ? `${plural(running, "instance")} that run now end.` : "Nothing of it runs now.");
+    told.push(running ? `${plural(running, "running instance")} will end.` : "Nothing of it runs now.");
     told.push(
       choices.forMs
         ? "No spec changes: when the time is over, the specs decide again."
@@ -52,7 +58,7 @@ function points(action, workers, choices) {
     );
   } else if (action === "start") {
     const all = workers.reduce((sum, one) => sum + one.instances.length, 0);
-    told.push(all > running ? `${plural(all - running, "instance")} that do not run now are started.` : "All of it runs already.");
+    told.push(all > running || all === 0 ? "What does not run now is started." : "All of it runs already.");
     told.push(
       choices.forMs
         ? "No spec changes: when the time is over, the specs decide again."

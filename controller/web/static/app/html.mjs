@@ -1,10 +1,10 @@
 // The few words that every component is written in: htm's `html`, Preact's hooks, signals. Import from here, not from
 // vendor/, so that a library is replaced in one place.
-import {createContext, Fragment, h, render} from "../vendor/preact.mjs";
+import {Component, createContext, Fragment, h, render} from "../vendor/preact.mjs";
 import htm from "../vendor/htm.mjs";
 
 export const html = htm.bind(h);
-export {createContext, Fragment, render};
+export {Component, createContext, Fragment, render};
 export {useCallback, useContext, useEffect, useId, useLayoutEffect, useMemo, useRef, useState} from "../vendor/hooks.mjs";
 export {batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect} from "../vendor/signals.mjs";
 

@@ -1,5 +1,5 @@
 // The frame around every screen: navigation, what the connection is like, the palette, toasts and dialogs; and the one
-// place where the window's title and icon say how many workers need somebody.
+// place where the window's title and icon say how many workers need attention.
 import {cls, effect, html, signal, useEffect, useRef, useState} from "./html.mjs";
 import {addKeys, useCommands, useKeys} from "./keys.mjs";
 import {go, place} from "./router.mjs";
@@ -50,9 +50,9 @@ effect(() => {
 });
 
 addKeys([
-  {keys: "Mod k", does: "Go to, or do", group: "Everywhere", run: openPalette},
-  {keys: ":", does: "Go to, or do", group: "Everywhere", run: openPalette},
-  {keys: "?", does: "These keys", group: "Everywhere", run: openHelp},
+  {keys: "Mod k", does: "Search or run a command", group: "Everywhere", run: openPalette},
+  {keys: ":", does: "Search or run a command", group: "Everywhere", run: openPalette},
+  {keys: "?", does: "Show these keys", group: "Everywhere", run: openHelp},
   ...SCREENS.filter((one) => one.key).map((one) => ({keys: `g ${one.key}`, does: one.title, group: "Go to", run: () => go(one.path)})),
 ]);
 
@@ -72,7 +72,7 @@ export function Shell() {
       ${!isKiosk && html`<header class="top">
         <button class="button icon-only plain burger" aria-label="Navigation" aria-expanded=${isOpen} aria-controls="nav" onClick=${() => setOpen(!isOpen)}><${Icon} name=${isOpen ? "close" : "menu"} /></button>
         <a class="brand" href="/" aria-label="workerctl, to the overview"><${Mark} /><span>workerctl</span></a>
-        <button class="palette-button" onClick=${openPalette}><${Icon} name="search" /><span>Go to, or do</span><kbd>${/Mac/.test(navigator.platform) ? "\u2318" : "Ctrl"} K</kbd></button>
+        <button class="palette-button" onClick=${openPalette}><${Icon} name="search" /><span>Search or run a command</span><kbd>${/Mac/.test(navigator.platform) ? "\u2318" : "Ctrl"} K</kbd></button>
         <${Connection} />
         <${Person} />
       </header>
@@ -100,7 +100,7 @@ function Navigation({isOpen}) {
   return html`<nav id="nav" class=${cls("nav", isOpen && "open")} aria-label="Screens"><ul>
     ${SCREENS.filter((one) => one.icon).map((one) => html`<li key=${one.path}><a href=${one.path} aria-current=${isHere(one.path) ? "page" : undefined}>
       <${Icon} name=${one.icon} /><span>${one.title}</span>
-      ${one.path === "/workers" && number > 0 && html`<span class="nav-count" title=${`${number} need somebody`}>${number}<span class="unseen"> need somebody</span></span>`}
+      ${one.path === "/workers" && number > 0 && html`<span class="nav-count" title=${`${number} need attention`}>${number}<span class="unseen"> need attention</span></span>`}
     </a></li>`)}</ul></nav>`;
 }
 

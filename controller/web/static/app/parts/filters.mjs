@@ -44,8 +44,8 @@ export function ActiveFilters({names, children}) {
   const on = names.flatMap((name) => params(name).map((value) => ({name, value})));
   if (on.length === 0) return children ? html`<p class="active-filters">${children}</p>` : null;
   return html`<p class="active-filters">${children}
-    ${on.map(({name, value}) => html`<button key=${`${name}=${value}`} class="chip" aria-label=${`Remove the filter ${name} ${visible(value)}`}
-      onClick=${() => toggleParam(name, value)}><span class="chip-name">${name}</span>${visible(value)}<${Icon} name="close" size=${12} /></button>`)}
+    ${on.map(({name, value}) => html`<button key=${`${name}=${value}`} class="chip" title="Remove this filter"
+      onClick=${() => toggleParam(name, value)}><span class="unseen">Remove the filter </span><span class="chip-name">${name}</span>${visible(value)}<${Icon} name="close" size=${12} /></button>`)}
     <a href=${withQuery(Object.fromEntries(names.map((name) => [name, null])))}>Clear ${on.length > 1 ? `${on.length} filters` : "filter"}</a></p>`;
 }
 

@@ -50,8 +50,8 @@ function Palette() {
     else return;
     event.preventDefault();
   };
-  return html`<${Dialog} title="Go to, or do" size="palette" hideTitle>
-    <input class="palette-input" autofocus role="combobox" aria-expanded="true" aria-controls=${id} aria-label="Go to, or do" placeholder="Go to a worker or a screen, or do something"
+  return html`<${Dialog} title="Search or run a command" size="palette" hideTitle>
+    <input class="palette-input" autofocus role="combobox" aria-expanded="true" aria-controls=${id} aria-label="Search or run a command" placeholder="A worker, a screen, or what to do"
       aria-activedescendant=${found.length ? `${id}-${chosen}` : undefined} value=${typed} spellcheck="false" autocomplete="off" onKeyDown=${onKeyDown}
       onInput=${(/** @type {any} */ event) => {
         setTyped(event.target.value);

@@ -1,6 +1,6 @@
 // The one table: real rows and cells for those who listen, cards on a narrow screen, and of a long list only the rows
 // that are near the window. Selection by checkbox, by shift and click, and by keys (j k x o, as on every list).
-import {cls, html, useEffect, useLayoutEffect, useRef, useState} from "../html.mjs";
+import {cls, Component, html, useCallback, useEffect, useLayoutEffect, useRef, useState} from "../html.mjs";
 import {useKeys} from "../keys.mjs";
 import {go} from "../router.mjs";
 
@@ -12,6 +12,7 @@ import {go} from "../router.mjs";
  * @property {string} [class] "num" at the right, "grow" takes what is left, "quiet"
  * @property {boolean} [sorts] its head sorts
  * @property {boolean} [unnamed] its label is for those who listen alone
+ * @property {number} [width] in px; where one has it, all but one must: columns then stay as they are while rows change
  */
 /**
  * @typedef {object} TableProps
@@ -45,10 +46,13 @@ export function Table({label, rows, columns, keyOf, hrefOf, nameOf = keyOf, sort
     anchor.current = index;
     onSelect?.(next);
   };
+  const latest = useRef(choose);
+  latest.current = choose;
+  const pick = useCallback((/** @type {[number, boolean, boolean]} */ ...told) => latest.current(...told), []);
   useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose, body, first, height});
   const allOn = selected && rows.length > 0 && rows.every((row) => selected.has(keyOf(row)));
   return html`<div class="table-box">
-    <table role="table" aria-label=${label} aria-rowcount=${rows.length + 1} class="table">
+    <table role="table" aria-label=${label} aria-rowcount=${rows.length + 1} class=${cls("table", columns.some((one) => one.width) && "steady")}>
       <thead role="rowgroup"><tr role="row">
         ${selected && html`<th role="columnheader" class="pick"><input type="checkbox" aria-label="Select all that are listed" checked=${allOn}
           onChange=${() => onSelect?.(allOn ? new Set() : new Set(rows.map(keyOf)))} /></th>`}
@@ -58,7 +62,7 @@ export function Table({label, rows, columns, keyOf, hrefOf, nameOf = keyOf, sort
         ${first > 0 && html`<tr key="above" class="spacer" aria-hidden="true"><td style=${{height: `${first * height}px`}}></td></tr>`}
         ${shown.map((row, offset) => html`<${Row} key=${keyOf(row)} row=${row} index=${first + offset} columns=${columns}
           isCurrent=${first + offset === current} isOn=${selected?.has(keyOf(row))} name=${nameOf(row)} picks=${Boolean(selected)}
-          choose=${choose} class=${classOf?.(row) ?? ""} />`)}
+          choose=${pick} class=${classOf?.(row) ?? ""} />`)}
         ${last < rows.length && html`<tr key="below" class="spacer" aria-hidden="true"><td style=${{height: `${(rows.length - last) * height}px`}}></td></tr>`}
       </tbody>
     </table>
@@ -69,15 +73,27 @@ export function Table({label, rows, columns, keyOf, hrefOf, nameOf = keyOf, sort
 function Head({column, sort, onSort}) {
   const isBy = sort?.by === column.id;
   const order = isBy ? (sort?.down ? "descending" : "ascending") : undefined;
-  return html`<th role="columnheader" class=${column.class ?? ""} aria-sort=${column.sorts ? (order ?? "none") : undefined}>
+  return html`<th role="columnheader" class=${column.class ?? ""} style=${column.width ? {width: `${column.width}px`} : undefined} aria-sort=${column.sorts ? (order ?? "none") : undefined}>
     ${column.sorts && onSort
       ? html`<button class="sorter" onClick=${() => onSort(column.id)}>${column.label}<span aria-hidden="true" class="arrow">${isBy ? (sort?.down ? "\u2193" : "\u2191") : ""}</span></button>`
       : html`<span class=${column.unnamed ? "unseen" : ""}>${column.label}</span>`}
   </th>`;
 }
 
+/** Drawn anew when something of its own changed, and not because others scroll by. What its cells read of signals they follow themselves. */
+class Row extends Component {
+  /** @param {any} next */
+  shouldComponentUpdate(next) {
+    return Object.keys(next).some((name) => next[name] !== this.props[name]);
+  }
+
+  render() {
+    return drawn(this.props);
+  }
+}
+
 /** @param {any} props */
-function Row({row, index, columns, isCurrent, isOn, name, picks, choose, class: more}) {
+function drawn({row, index, columns, isCurrent, isOn, name, picks, choose, class: more}) {
   return html`<tr role="row" aria-rowindex=${index + 2} class=${cls(isCurrent && "current", isOn && "on", more)} data-index=${index}>
     ${picks && html`<td role="cell" class="pick"><input type="checkbox" aria-label=${`Select ${name}`} checked=${Boolean(isOn)}
       onClick=${(/** @type {any} */ event) => choose(index, event.shiftKey, event.target.checked)} /></td>`}

@@ -22,7 +22,7 @@ export default function Overview() {
   return html`<${PageHead} title=${headline(all.length, bad.length)}>${plural(totals(all).instances, "instance")} on this controller.<//>
     <div class="overview">
       <${Fleet} all=${all} />
-      ${bad.length > 0 && html`<${Card} title="Needs somebody" aside=${bad.length > MOST_SHOWN && html`<a href="/workers">all ${bad.length}</a>`} flush>
+      ${bad.length > 0 && html`<${Card} title="Needs attention" aside=${bad.length > MOST_SHOWN && html`<a href="/workers">all ${bad.length}</a>`} flush>
         <ul class="needy">${bad.slice(0, MOST_SHOWN).map((one) => html`<${Needy} key=${one.worker_id} id=${one.worker_id} />`)}</ul>
       <//>`}
       <${Held} />
@@ -33,7 +33,7 @@ export default function Overview() {
 /** @param {number} all @param {number} bad */
 function headline(all, bad) {
   if (bad === 0) return all === 1 ? "The one worker is well" : `All ${count(all)} workers are well`;
-  return `${count(bad)} of ${plural(all, "worker")} ${bad === 1 ? "needs" : "need"} somebody`;
+  return `${count(bad)} of ${plural(all, "worker")} ${bad === 1 ? "needs" : "need"} attention`;
 }
 
 /** @param {any[]} all */

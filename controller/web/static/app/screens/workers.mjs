@@ -101,14 +101,14 @@ function choices(all) {
 /** @returns {import("../parts/table.mjs").Column[]} */
 function columnsOf() {
   return [
-    {id: "worker", label: "Worker", class: "whole head worker-cell", sorts: true, cell: (one) => html`<${Name} worker=${one} />`},
+    {id: "worker", label: "Worker", class: "whole head worker-cell", width: 256, sorts: true, cell: (one) => html`<${Name} worker=${one} />`},
     {id: "status", label: "Status", class: "grow half plain", sorts: true, cell: (one) => html`<${Status} value=${one.status} /><${Reason} worker=${one} />`},
-    {id: "instances", label: "Instances", class: "half plain", cell: (one) => html`<${InstanceStrip} instances=${one.instances} />`},
-    {id: "restarts", label: "Restarts", class: "num", sorts: true, cell: (one) => (one.restart_count ? count(one.restart_count) : html`<span class="muted">0</span>`)},
-    {id: "uptime", label: "Up for", class: "num", sorts: true, cell: (one) => html`<${Uptime} worker=${one} />`},
-    {id: "cpu", label: "CPU", class: "num", sorts: true, cell: (one) => html`<${Figure} worker=${one} of="cpu" />`},
-    {id: "memory", label: "Memory", class: "num", sorts: true, cell: (one) => html`<${Figure} worker=${one} of="memory" />`},
-    {id: "menu", label: "Actions", unnamed: true, class: "menu-cell", cell: (one) => html`<${WorkerMenu} worker=${one} />`},
+    {id: "instances", label: "Instances", class: "half plain", width: 156, cell: (one) => html`<${InstanceStrip} instances=${one.instances} />`},
+    {id: "restarts", label: "Restarts", class: "num", width: 90, sorts: true, cell: (one) => (one.restart_count ? count(one.restart_count) : html`<span class="muted">0</span>`)},
+    {id: "uptime", label: "Up for", class: "num", width: 100, sorts: true, cell: (one) => html`<${Uptime} worker=${one} />`},
+    {id: "cpu", label: "CPU", class: "num", width: 92, sorts: true, cell: (one) => html`<${Figure} worker=${one} of="cpu" />`},
+    {id: "memory", label: "Memory", class: "num", width: 98, sorts: true, cell: (one) => html`<${Figure} worker=${one} of="memory" />`},
+    {id: "menu", label: "Actions", unnamed: true, class: "menu-cell", width: 52, cell: (one) => html`<${WorkerMenu} worker=${one} />`},
   ];
 }
 
