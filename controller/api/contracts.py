@@ -306,8 +306,10 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             summary="What happened, oldest first.",
             parameters=(
                 _AFTER,
+                query("before", COUNT, "The newest before this `seq`."),
                 query("worker_id", TEXT, "Of this worker."),
                 query("type", TEXT, "Only these.", repeated=True),
+                query("actor", TEXT, "Only what these did: `agent`, `controller`, a person.", repeated=True),
                 number("limit", 0, 1000, "How many at most."),
                 _FOLLOW,
                 _LAST_EVENT,

@@ -1,4 +1,4 @@
-"""Events: what happened, oldest first; without `after` the newest ones. Followed by cursor like logs (see logs.py)."""
+"""Events: what happened, oldest first; the newest ones without `after`. Followed by cursor like logs (see logs.py)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ DEFAULT_EVENTS = 100
 
 
 async def list_events(call: Call) -> web.StreamResponse:
-    """`GET /api/v1/events?after=&worker_id=&type=&limit=`, or `follow=1`. `type` may be repeated."""
-    query = Query(call.request, "after", "worker_id", "type", "limit", "follow")
+    """`GET /api/v1/events?after=&before=&worker_id=&type=&actor=&limit=`, or `follow=1`. Words may be repeated."""
+    query = Query(call.request, "after", "before", "worker_id", "type", "actor", "limit", "follow")
     limit = query.number("limit", low=0, high=MAX_EVENTS)
     wanted = EventQuery(
         limit=DEFAULT_EVENTS if limit is None else limit,
         after=resumed(call, query),
         worker_id=query.text("worker_id"),
         types=query.many("type"),
+        before=query.number("before", low=0, high=2**63 - 1),
+        actors=query.many("actor"),
     )
+    if wanted.before is not None and (query.flag("follow") or wanted.after is not None):
+        query.refuse("before", "expected neither `after` nor `follow` with it")
     if query.flag("follow") and call.request.method == "GET":
         notation = Ndjson() if negotiate(call.request, [NDJSON, EVENTS]) == NDJSON else ServerSentEvents()
         return await follow(call, notation, _Tail(call, wanted).read, Topic.EVENTS, wanted.worker_id)

@@ -52,10 +52,7 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One stored record with its cursor: a number that only grows in the order in which records become readable.
-
-    `json`: the item as JSON, where somebody has it already.
-    """
+    """One stored record. `cursor` only grows as records become readable; `json`: where somebody has it already."""
 
     cursor: int
     item: Document
@@ -90,12 +87,14 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
-    """Which events. `after` and `limit` as in LogQuery (the cursor is `seq`); empty `types`: all types."""
+    """Which events. `after`, `before`, `limit` as in LogQuery (the cursor is `seq`); empty `types`, `actors`: all."""
 
     limit: int
     after: int | None = None
+    before: int | None = None
     worker_id: str | None = None
     types: tuple[str, ...] = ()
+    actors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

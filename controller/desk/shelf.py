@@ -15,7 +15,7 @@ from controller.api.ports import Batch, Document, Entry, EventQuery, Removed, St
 from controller.core.log_kinds import PRINTED
 from controller.core.views import rfc3339
 from controller.desk.log_search import find_lines, meant_runs
-from controller.store import Store, StoreError
+from controller.store import Reader, Store, StoreError
 from controller.store.records import OperationRow, StoredEvent, StoredLine
 
 PAGE = 1000
@@ -118,28 +118,42 @@ class Shelf(ABC):
         head = reader.heads().event_seq
         if query.limit == 0:
             return head, []
-        if not query.types:
-            return head, list(reader.events(worker_id=query.worker_id, after_seq=query.after, limit=query.limit))
-        found: list[StoredEvent] = []
-        after, before = query.after, None
-        while len(found) < query.limit:
-            page = reader.events(worker_id=query.worker_id, after_seq=after, before_seq=before, limit=PAGE)
-            wanted = [event for event in page if event.type in query.types]
-            if query.after is not None:
-                found += wanted
-                after = page[-1].seq if page else after
-            else:
-                found = wanted + found
-                before = page[0].seq if page else before
-            if len(page) < PAGE:
-                break
-        return head, found[: query.limit] if query.after is not None else found[-query.limit :]
+        if not query.types and not query.actors:
+            found = reader.events(
+                worker_id=query.worker_id, after_seq=query.after, before_seq=query.before, limit=query.limit
+            )
+            return head, list(found)
+        return head, _searched(reader, query)
 
     async def _read(self, question: Any, *arguments: Any) -> Any:
         try:
             return await self.store.ask(partial(question, *arguments))
         except StoreError as error:
             raise StoreUnavailable(str(error)) from None
+
+
+def _searched(reader: Reader, query: EventQuery) -> list[StoredEvent]:
+    """Events of some types or actors, which no index knows: page by page from where the query begins."""
+    found: list[StoredEvent] = []
+    after, before = query.after, query.before
+    while len(found) < query.limit:
+        page = reader.events(worker_id=query.worker_id, after_seq=after, before_seq=before, limit=PAGE)
+        wanted = [event for event in page if _is_wanted(event, query)]
+        if query.after is not None:
+            found += wanted
+            after = page[-1].seq if page else after
+        else:
+            found = wanted + found
+            before = page[0].seq if page else before
+        if len(page) < PAGE:
+            break
+    return found[: query.limit] if query.after is not None else found[-query.limit :]
+
+
+def _is_wanted(event: StoredEvent, query: EventQuery) -> bool:
+    if query.types and event.type not in query.types:
+        return False
+    return not query.actors or event.actor in query.actors
 
 
 def log_item(line: StoredLine) -> Document:

@@ -25,12 +25,20 @@ async def test_events_page_forward_by_cursor(site: Site) -> None:
     assert (await site.get(PATH + "?after=3&limit=1")).json == {"items": [event(7)], "next_cursor": "7"}
 
 
+async def test_events_page_backward_from_one_that_was_seen(site: Site) -> None:
+    site.ports.happen(event(3), event(7), event(9))
+
+    assert (await site.get(PATH + "?before=9&limit=1")).json["items"] == [event(7)]
+    assert (await site.get(PATH + "?before=9&after=3")).status == 400
+    assert (await site.get(PATH + "?before=9&follow=1")).status == 400
+
+
 async def test_every_filter_reaches_the_store(site: Site) -> None:
-    await site.get(PATH + "?worker_id=web&type=started&type=exited&limit=0")
+    await site.get(PATH + "?worker_id=web&type=started&type=exited&actor=agent&before=7&limit=0")
     await site.get(PATH)
 
     assert site.ports.queries == [
-        EventQuery(limit=0, worker_id="web", types=("started", "exited")),
+        EventQuery(limit=0, worker_id="web", types=("started", "exited"), actors=("agent",), before=7),
         EventQuery(limit=100),
     ]
 

@@ -374,6 +374,11 @@ async def test_lines_and_events_come_page_by_page(scene: Scene) -> None:
     assert [entry.item["type"] for entry in odd.entries] == ["kind1"] * 3
     ahead = await scene.desk.events(EventQuery(limit=2, after=0, types=("kind0", "kind1")))
     assert ([entry.item["type"] for entry in ahead.entries], ahead.more) == (["kind0", "kind1"], True)
+    back = await scene.desk.events(EventQuery(limit=2, before=odd.entries[-1].cursor))
+    assert back.entries[-1].cursor < odd.entries[-1].cursor
+    rare = await scene.desk.events(EventQuery(limit=2, before=odd.entries[-1].cursor, types=("kind1",)))
+    assert [entry.cursor for entry in rare.entries] == [entry.cursor for entry in odd.entries[:2]]
+    assert (await scene.desk.events(EventQuery(limit=5, actors=("nobody",)))).entries == ()
     everything = await scene.desk.events(EventQuery(limit=1000))
     assert everything.entries[-1].cursor == everything.cursor
     assert (await scene.desk.events(EventQuery(limit=0))).entries == ()

@@ -433,7 +433,13 @@ class FakePorts:
         self.reads["events"] += 1
         self._check()
         self.queries.append(query)
-        matching = [entry for entry in self.happened if not query.types or entry.item["type"] in query.types]
+        matching = [
+            entry
+            for entry in self.happened
+            if (not query.types or entry.item["type"] in query.types)
+            and (not query.actors or entry.item["actor"] in query.actors)
+            and (query.before is None or entry.cursor < query.before)
+        ]
         return _select(matching, query.after, query.limit, {"worker_id": query.worker_id})
 
     async def operation(self, operation_id: str) -> Json | None:
