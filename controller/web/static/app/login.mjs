@@ -23,7 +23,7 @@ export function Login() {
       <header><h1>workerctl</h1><p class="muted">This controller lets in who has a token.</p></header>
       ${fault && html`<${Notice} tone="bad" title=${fault} />`}
       <label class="field"><span>Token</span>
-        <input id="token" name="token" type="password" autocomplete="current-password" spellcheck="false" required placeholder="wctl_\u2026"
+        <input id="token" name="token" type="password" autocomplete="current-password" spellcheck=${false} required placeholder="wctl_\u2026"
           value=${token} onInput=${(/** @type {any} */ event) => setToken(event.target.value)} /></label>
       <button class="button primary" type="submit" disabled=${isBusy || !token.trim()}>Log in</button>
       <details><summary>I have none</summary>

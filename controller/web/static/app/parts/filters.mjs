@@ -26,7 +26,7 @@ export function FilterText({name = "q", placeholder, label}) {
     input.current.select();
   }}]);
   return html`<span class="filter-text"><${Icon} name="search" />
-    <input ref=${input} type="search" aria-label=${label} placeholder=${placeholder} value=${param(name)} spellcheck="false" autocomplete="off"
+    <input ref=${input} type="search" aria-label=${label} placeholder=${placeholder} value=${param(name)} spellcheck=${false} autocomplete="off"
       onInput=${(/** @type {any} */ event) => setQuery({[name]: event.target.value})}
       onKeyDown=${(/** @type {any} */ event) => event.key === "Escape" && (event.preventDefault(), event.target.blur())} />
     <kbd aria-hidden="true">/</kbd></span>`;

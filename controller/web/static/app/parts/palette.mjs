@@ -52,7 +52,7 @@ function Palette() {
   };
   return html`<${Dialog} title="Search or run a command" size="palette" hideTitle>
     <input class="palette-input" autofocus role="combobox" aria-expanded="true" aria-controls=${id} aria-label="Search or run a command" placeholder="A worker, a screen, or what to do"
-      aria-activedescendant=${found.length ? `${id}-${chosen}` : undefined} value=${typed} spellcheck="false" autocomplete="off" onKeyDown=${onKeyDown}
+      aria-activedescendant=${found.length ? `${id}-${chosen}` : undefined} value=${typed} spellcheck=${false} autocomplete="off" onKeyDown=${onKeyDown}
       onInput=${(/** @type {any} */ event) => {
         setTyped(event.target.value);
         setAt(0);
