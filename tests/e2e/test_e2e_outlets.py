@@ -119,6 +119,8 @@ def test_figures_are_shown_to_a_scrape_and_kept_as_history(site: Installation) -
     assert {name: found["worker_" + name, "web"] for name in ("up", "desired_replicas", "observed_replicas")} == {
         "up": 1, "desired_replicas": 2, "observed_replicas": 2,
     }  # fmt: skip
+    assert found["worker_cpu_seconds_total", "web"] >= 0
+    assert ("worker_cpu_seconds_total", "rest") not in found
     assert (found["worker_up", "rest"], found["worker_desired_replicas", "rest"]) == (0, 0)
     assert found["worker_controller_ready", ""] == 1
     assert found["worker_controller_turns_total", ""] > 0

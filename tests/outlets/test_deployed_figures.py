@@ -20,6 +20,7 @@ from tests.outlets.test_metrics import FACTS, expose, instance, samples, worker
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus/workerctl.rules.yaml"
 DASHBOARD = DEPLOY / "grafana/workerctl.json"
+DOCS = Path(__file__).parents[2] / "controller/docs/operations.md"
 _METRIC = re.compile(r"\b(?:worker|process)_[a-z_]+\b")
 _LABEL = re.compile(r'([a-z_]+)=~?"')
 _OF_PROMETHEUS = {"job", "instance"}
@@ -58,6 +59,15 @@ def test_what_is_asked_for_is_shown_with_these_labels(expression: str) -> None:
     assert names <= known.keys()
     labels = set(_LABEL.findall(expression)) - _OF_PROMETHEUS
     assert labels <= set().union(*(known[name] for name in names), {"le"} if "bucket" in expression else set())
+
+
+def test_the_documentation_names_every_figure_of_a_worker_and_none_that_is_not() -> None:
+    _, _, section = DOCS.read_text("utf-8").partition("## Figures for Prometheus")
+    named = set(_METRIC.findall(section.partition("\n## ")[0]))
+    known = set(shown())
+    assert named <= known | {name.removesuffix("_bucket") for name in known}
+    untold = {name for name in known if name.startswith("worker_") and not name.startswith("worker_controller_")}
+    assert untold - named == set()
 
 
 def test_statuses_in_rules_are_statuses() -> None:
