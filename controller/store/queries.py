@@ -241,8 +241,8 @@ def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:
 def _within_size(rows: Iterable[Row[Any]], left: int) -> Iterator[StoredLine]:
     for row in rows:
         line = StoredLine(**row._asdict())
-        yield line if row.data is None else replace(line, data=from_json(row.data))
-        left -= len(row.text)
+        yield line if line.data is None else replace(line, data=from_json(row.data))
+        left -= len(line.text)
         if left <= 0:
             return
 

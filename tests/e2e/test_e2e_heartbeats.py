@@ -25,14 +25,16 @@ while :; do
 done
 """
 BY_CLIENT = """
-import signal, sys
+import itertools, sys, time
 sys.path.insert(0, sys.argv[1])
 from client import Heartbeat
 heartbeat = Heartbeat(period_s=0.3)
 heartbeat.error_count, heartbeat.assigned_accounts, heartbeat.status = 1, 5, "by client"
 heartbeat.metrics["done"] = 7
 with heartbeat:
-    signal.pause()
+    for number in itertools.count():
+        heartbeat.record(f"task {number}", data={"number": number})
+        time.sleep(0.2)
 """
 
 
@@ -67,6 +69,12 @@ def until_told(site: Installation, worker_id: str, **figures: object) -> Item:
     return eventually(told, told=f"{worker_id} told {figures}")
 
 
+def records(site: Installation, worker_id: str, kind: str) -> list[str]:
+    """What its log holds of this kind, oldest first."""
+    answer = site.ask(f"/api/v1/workers/{worker_id}/logs?tail=10000&kind={kind}")
+    return [item["text"] for item in answer.body["items"]]
+
+
 def restarted(site: Installation, worker_id: str) -> Item | None:
     item = site.worker(worker_id)
     return item if item["status"] == "running" and item["restart_count"] else None
@@ -98,12 +106,21 @@ def test_a_python_worker_tells_by_the_client_also_after_the_controller_was_kille
     figures = {"error_count": 1, "assigned_accounts": 5, "metrics": {"done": 7}}
     until_told(site, "pythonic", **figures)
     pids = site.pids("pythonic")
+    before = len(eventually(lambda: records(site, "pythonic", "task"), told="records of tasks"))
 
     site.kill("controller")
     site.serve()
 
     until_told(site, "pythonic", **figures)
     assert site.pids("pythonic") == pids
+    tasks = eventually(
+        lambda: found if len(found := records(site, "pythonic", "task")) > before + 2 else None, told="more of them"
+    )
+    assert tasks == [f"task {number}" for number in range(len(tasks))]
+    lifecycle = records(site, "pythonic", "lifecycle")
+    assert [text.split(" at ")[0] for text in lifecycle] == [
+        f"started as pid {pids['pythonic/0']}", "became running: alive for 200 ms"
+    ]  # fmt: skip
 
 
 def test_the_demonstration_worker_tells_its_tasks(site: Installation) -> None:

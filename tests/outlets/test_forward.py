@@ -26,11 +26,15 @@ SOON_S = 20
 
 
 class Lines:
-    """What the database holds, in memory; `trouble` is raised instead of an answer."""
+    """What the database holds, in memory; `trouble` is raised instead of an answer.
+
+    `others`: records behind the newest line that nobody forwards.
+    """
 
     def __init__(self, *lines: StoredLine) -> None:
         self.lines = list(lines)
         self.trouble: Exception | None = None
+        self.others = 0
         self._more = asyncio.Event()
 
     @property
@@ -49,7 +53,7 @@ class Lines:
     async def _head(self) -> int:
         if self.trouble is not None:
             raise self.trouble
-        return self.newest
+        return self.newest + self.others
 
     async def _after(self, number: int, limit: int) -> Sequence[StoredLine]:
         return [one for one in self.lines if one.id > number][:limit]
@@ -192,6 +196,16 @@ async def test_a_line_that_is_refused_costs_no_other_line(tmp_path: Path, caplog
     assert loki.texts == list("abcdefgh")
     assert one.progress.passed_over == 1
     assert [r.message for r in caplog.records] == [f"{one.target} refuses line 6: it answered 400: said"]
+
+
+async def test_records_that_are_not_forwarded_leave_nothing_behind(tmp_path: Path) -> None:
+    loki, lines = Loki(), Lines()
+    async with loki.listening(), running(forwarder(lines, loki.url, tmp_path)) as one:
+        await begun(lines, one)
+        lines.others = 3
+        lines.add("a")
+        await until(lambda: '"line": 4' in next(one.folder.glob("*.json")).read_text())
+        assert (loki.texts, one.progress.behind) == (["a"], 0)
 
 
 async def test_of_a_target_that_is_too_far_behind_the_oldest_are_passed_over_with_a_record(tmp_path: Path) -> None:
