@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,8 +66,9 @@ _SCREENS = re.compile(
 """The paths of screens; app/screens.mjs has the same. Others get the page too, which then says that there is none."""
 _NEVER = re.compile(r"/(?:api/|static/|metrics|healthz|readyz)")
 """Paths of programs: there is a page at none of them."""
-_LATER = re.compile(r"app/screens/|vendor/uplot")
-"""What the first paint does not need."""
+_START = "app/main.mjs"
+_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.[^"']+)["']""")
+"""A static import. What is loaded later (`import(...)`) is no part of the first paint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +137,19 @@ class Pages:
 
     @property
     def _preload(self) -> str:
-        modules = sorted(name for name in self._files if name.endswith(".mjs") and not _LATER.match(name))
-        return "\n  ".join(f'<link rel="modulepreload" href="/static/{self.digest}/{name}">' for name in modules)
+        links = (f'<link rel="modulepreload" href="/static/{self.digest}/{name}">' for name in self._first_modules())
+        return "\n  ".join(links)
+
+    def _first_modules(self) -> list[str]:
+        """What the start imports, and what that imports."""
+        found, waiting = set(), [_START]
+        while waiting:
+            name = waiting.pop()
+            if name in self._files and name not in found:
+                found.add(name)
+                imports = _IMPORT.findall(self._files[name].decode())
+                waiting += [posixpath.normpath(posixpath.join(posixpath.dirname(name), one)) for one in imports]
+        return sorted(found)
 
 
 @cache

@@ -91,10 +91,12 @@ async def test_the_files_are_kept_for_ever_under_a_digest_of_all_of_them(site: S
     assert (await site.raw(request(f"GET {path} HTTP/1.1", host="evil.example"))).status == 421
 
 
-def test_a_changed_file_changes_every_path(tmp_path: Path) -> None:
+def test_a_changed_file_changes_every_path_and_only_what_the_start_imports_is_fetched_at_once(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "index.html").write_text('<script src="{{root}}/app/a.mjs"></script><!-- preload -->')
+    (tmp_path / "app/main.mjs").write_text('import "./a.mjs";\nconst later = import("./b.mjs");')
     (tmp_path / "app/a.mjs").write_text("1")
+    (tmp_path / "app/b.mjs").write_text("1")
     before = Pages(tmp_path)
     (tmp_path / "app/a.mjs").write_text("2")
     after = Pages(tmp_path)
@@ -103,8 +105,9 @@ def test_a_changed_file_changes_every_path(tmp_path: Path) -> None:
     assert after.find(f"/static/{before.digest}/app/a.mjs", wants_page=False) is None
     page = after.find("/", wants_page=False)
     assert page is not None
-    root = f"/static/{after.digest}/app/a.mjs"
-    assert page.body.decode() == f'<script src="{root}"></script><link rel="modulepreload" href="{root}">'
+    root = f"/static/{after.digest}/app"
+    links = [f'<link rel="modulepreload" href="{root}/{name}.mjs">' for name in ("a", "main")]
+    assert page.body.decode() == f'<script src="{root}/a.mjs"></script>' + "\n  ".join(links)
 
 
 def test_the_policy_needs_nothing_inline_and_the_page_has_nothing_inline() -> None:

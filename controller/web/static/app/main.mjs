@@ -1,4 +1,4 @@
-// The start: who sits here, then the stream, then the shell with the screen of this place. Everything else is loaded by
+// The start: the shell with the screen of this place; at once the stream, and who sits here. Everything else is loaded by
 // those who need it.
 import {html, render} from "./html.mjs";
 import {learnWho} from "./session.mjs";
@@ -8,6 +8,5 @@ import "./store.mjs";
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 render(html`<${Shell} />`, root);
-learnWho()
-  .catch(() => true)
-  .then((isIn) => isIn && connect());
+connect();
+learnWho().catch(() => false);

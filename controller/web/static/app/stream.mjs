@@ -13,7 +13,7 @@ const SETTLED_MS = 400;
 export const connection = signal("connecting");
 /** When the controller was last heard, in its own milliseconds. */
 export const heardAt = signal(serverNow());
-/** Whether the first snapshot is complete: only then is "there are no workers" true. */
+/** Whether the first snapshot has come: only then is "there are no workers" true. */
 export const loaded = signal(false);
 
 /** @typedef {(items: any[]) => void} Taker */
@@ -52,6 +52,7 @@ function flush() {
   }
   waiting = [];
   for (const [topic, items] of portions) tell(topic, items);
+  if (portions.has("workers")) loaded.value = true;
   if (settleTimer) settleSoon();
 }
 

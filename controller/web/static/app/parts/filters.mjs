@@ -5,6 +5,7 @@ import {useKeys} from "../keys.mjs";
 import {place, setQuery, withQuery} from "../router.mjs";
 import {stored} from "../stored.mjs";
 import {visible} from "../text.mjs";
+import {closeDialog, Dialog, open} from "./dialog.mjs";
 import {Icon} from "./icon.mjs";
 import {Menu} from "./menu.mjs";
 
@@ -49,6 +50,19 @@ export function ActiveFilters({names, children}) {
     <a href=${withQuery(Object.fromEntries(names.map((name) => [name, null])))}>Clear ${on.length > 1 ? `${on.length} filters` : "filter"}</a></p>`;
 }
 
+/** @param {{keep: (name: string) => void}} props */
+function NameView({keep}) {
+  const submit = (/** @type {any} */ event) => {
+    event.preventDefault();
+    keep(new FormData(event.target).get("name")?.toString().trim() || "Without a name");
+    closeDialog();
+  };
+  return html`<${Dialog} title="Keep this view"><form class="stack" onSubmit=${submit}>
+    <label class="field"><span>Name <small>kept by this browser</small></span><input name="name" maxlength="40" autocomplete="off" autofocus required /></label>
+    <div class="form-foot"><button type="button" class="button" onClick=${closeDialog}>Cancel</button><button class="button primary">Keep</button></div>
+  </form><//>`;
+}
+
 /** @type {Map<string, import("../html.mjs").Signal<any[]>>} */
 const shelves = new Map();
 
@@ -58,10 +72,10 @@ export function SavedViews({screen}) {
   const views = /** @type {any} */ (shelves.get(screen));
   const search = place.value.query.toString();
   const known = views.value.find((/** @type {any} */ one) => one.query === search);
-  const save = () => {
-    const name = prompt("A name for this view", "")?.trim();
-    if (name) views.value = [...views.value.filter((/** @type {any} */ one) => one.name !== name), {name, query: search}];
+  const keep = (/** @type {string} */ name) => {
+    views.value = [...views.value.filter((/** @type {any} */ one) => one.name !== name), {name, query: search}];
   };
+  const save = () => open(html`<${NameView} keep=${keep} />`);
   const items = [
     ...views.value.map((/** @type {any} */ one) => ({label: visible(one.name), icon: one === known ? "check" : "filter", href: `${place.value.path}?${one.query}`})),
     ...(known
