@@ -43,7 +43,8 @@ class Tally:
 
     def cpu_seconds(self, worker_id: str) -> float | None:
         """Of all its runs that were heard of; None before any was."""
-        return self._cpu_s.get(worker_id)
+        found = self._cpu_s.get(worker_id)
+        return None if found is None else round(found, 3)
 
     def restarts(self, worker_id: str, instances: Iterable[Mapping[str, Any]]) -> int | None:
         """Of all its slots, also of those that went; None while no slot was seen. `instances`: those of its item."""

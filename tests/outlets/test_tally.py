@@ -38,6 +38,7 @@ def test_what_a_run_had_used_before_the_controller_came_is_not_new() -> None:
     assert heard({"web/0": ("a", 900.0)}).cpu_seconds("web") == 0.0
     assert heard({"web/0": ("a", 900.0)}, {"web/0": ("a", 903.0)}).cpu_seconds("web") == 3.0
     assert heard({"web/0": ("a", 900.0)}).cpu_seconds("other") is None
+    assert heard({}, {"web/0": ("a", 0.1)}, {"web/0": ("b", 0.2)}).cpu_seconds("web") == 0.3  # and no noise behind it
 
 
 def test_runs_and_instances_are_summed_and_none_of_them_takes_anything_with_it() -> None:
