@@ -74,7 +74,7 @@ def stats(url: str | None, state_dir: str | None, output: str) -> None:
     with _told() as tending:
         found = tending.stats(_url(url, state_dir))
     if output == "json":
-        names = ("name", "schema", "bytes", "free_bytes", "tables", "logs", "oldest", "newest")
+        names = ("name", "schema", "bytes", "free_bytes", "tables", "logs", "removed", "oldest", "newest")
         echo_json({name: getattr(found, name) for name in names})
         return
     screen, now = terminal(), time.time()
@@ -93,8 +93,9 @@ def stats(url: str | None, state_dir: str | None, output: str) -> None:
     lines += ["", *render([Column(title="TABLE"), Column(title="ROWS", right=True)], tables, screen)]
     if found.logs:
         most = list(found.logs.items())[:_MOST_WORKERS]
-        columns = [Column(title="WORKER"), Column(title="LOG LINES", right=True)]
-        lines += ["", *render(columns, [[name, str(number)] for name, number in most], screen)]
+        columns = [Column(title="WORKER"), Column(title="LOG LINES", right=True), Column(title="REMOVED", right=True)]
+        rows = [[name, str(number), str(found.removed.get(name, 0))] for name, number in most]
+        lines += ["", *render(columns, rows, screen)]
         if len(found.logs) > _MOST_WORKERS:
             lines.append(f"and {count(len(found.logs) - _MOST_WORKERS, 'more worker')}")
     echo_lines(lines)

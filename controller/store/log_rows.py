@@ -12,7 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Row, case, cast, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    Select,
+    case,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from controller.store.chores import ROW_BYTES, TrimLogs
 from controller.store.dialect import add_up, insert_many
@@ -25,7 +38,7 @@ PIECE = 500
 """Rows of one statement. The time is looked at in between."""
 
 _WORKER = LINE_COLUMNS.index("worker_id")
-_TEXT = LINE_COLUMNS.index("text")
+_TEXTS = (LINE_COLUMNS.index("text"), LINE_COLUMNS.index("data"))
 _LINES = worker_logs.c
 
 
@@ -36,11 +49,14 @@ def insert_lines(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Non
     insert_many(connection, worker_logs, LINE_COLUMNS, rows)
     totals: dict[str, dict[str, Any]] = {}
     for row in rows:
-        text = row[_TEXT]
         total = totals.setdefault(row[_WORKER], {"worker_id": row[_WORKER], "lines": 0, "bytes": 0})
         total["lines"] += 1
-        total["bytes"] += len(text) if text.isascii() else len(text.encode())
+        total["bytes"] += sum(_size(row[column]) for column in _TEXTS if row[column])
     connection.execute(add_up(connection.dialect.name, log_totals, ("lines", "bytes")), list(totals.values()))
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 @dataclass(slots=True)
@@ -52,11 +68,14 @@ class _Slice:
     to: int = 0
     until: float = 0.0
 
-    def add(self, rows: Sequence[Row[Any]]) -> None:
+    def add(self, rows: Sequence[tuple[int, float, int]]) -> list[int]:
+        """Count `rows` (number, time, bytes); their numbers."""
+        numbers, times, sizes = (list(column) for column in zip(*rows, strict=True))
         self.lines += len(rows)
-        self.bytes += sum(row.size for row in rows)
-        self.to = max(self.to, *(row.id for row in rows))
-        self.until = max(self.until, *(row.at for row in rows))
+        self.bytes += sum(sizes)
+        self.to = max(self.to, *numbers)
+        self.until = max(self.until, *times)
+        return numbers
 
 
 def trim_lines(connection: Connection, chore: TrimLogs, now: float) -> Stored:
@@ -69,8 +88,7 @@ def trim_lines(connection: Connection, chore: TrimLogs, now: float) -> Stored:
         rows = _surplus(connection, chore, has, done, piece) or _aged(connection, chore, piece)
         if not rows:
             break
-        connection.execute(delete(worker_logs).where(_LINES.id.in_([row.id for row in rows])))
-        done.add(rows)
+        connection.execute(delete(worker_logs).where(_LINES.id.in_(done.add(rows))))
         is_over = done.lines >= chore.limit or time.monotonic() >= end
     if done.lines:
         _count_off(connection, chore.worker_id, done, now)
@@ -79,7 +97,7 @@ def trim_lines(connection: Connection, chore: TrimLogs, now: float) -> Stored:
 
 def _surplus(
     connection: Connection, chore: TrimLogs, has: Row[Any] | None, done: _Slice, piece: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[tuple[int, float, int]]:
     """The oldest lines by number, as many as there are too many of, in lines or in bytes."""
     if has is None:
         return ()
@@ -89,31 +107,38 @@ def _surplus(
     if lines_over <= 0 and bytes_over <= 0:
         return ()
     oldest = _rows(connection).where(_LINES.worker_id == chore.worker_id).order_by(_LINES.id).limit(piece)
-    found = connection.execute(oldest).all()
-    for count, row in enumerate(found):
+    found = _plain(connection, oldest)
+    if lines_over >= len(found):
+        return found
+    for count, (_number, _at, size_of_one) in enumerate(found):
         if count >= lines_over and bytes_over <= 0:
             return found[:count]
-        bytes_over -= row.size + ROW_BYTES
+        bytes_over -= size_of_one + ROW_BYTES
     return found
 
 
-def _aged(connection: Connection, chore: TrimLogs, piece: int) -> Sequence[Row[Any]]:
+def _aged(connection: Connection, chore: TrimLogs, piece: int) -> Sequence[tuple[int, float, int]]:
     """The lines with the oldest times, in whatever order they came."""
     if chore.before is None:
         return ()
     old = _rows(connection).where(_LINES.worker_id == chore.worker_id, _LINES.at < chore.before)
-    return connection.execute(old.order_by(_LINES.at).limit(piece)).all()
+    return _plain(connection, old.order_by(_LINES.at).limit(piece))
 
 
-def _rows(connection: Connection) -> Any:
-    return select(_LINES.id, _LINES.at, size_of_text(connection).label("size"))
+def _plain(connection: Connection, query: Select[Any]) -> list[tuple[int, float, int]]:
+    return [tuple(row) for row in connection.execute(query)]
 
 
-def size_of_text(connection: Connection) -> ColumnElement[int]:
-    """The bytes of a line's text in UTF-8."""
+def _rows(connection: Connection) -> Select[Any]:
+    return select(_LINES.id, _LINES.at, size_of_row(connection).label("size"))
+
+
+def size_of_row(connection: Connection) -> ColumnElement[int]:
+    """The bytes of a line's texts in UTF-8."""
+    texts = (_LINES.text, func.coalesce(_LINES.data, ""))
     if connection.dialect.name == "postgresql":
-        return func.octet_length(_LINES.text)
-    return func.length(cast(_LINES.text, LargeBinary))
+        return func.octet_length(texts[0]) + func.octet_length(texts[1])
+    return func.length(cast(texts[0], LargeBinary)) + func.length(cast(texts[1], LargeBinary))
 
 
 def _count_off(connection: Connection, worker_id: str, done: _Slice, now: float) -> None:
@@ -143,3 +168,18 @@ def forget_totals(connection: Connection, before: float, limit: int) -> int:
     table = log_totals.c
     gone = select(table.worker_id).where(table.lines == 0, table.removed_at < before).limit(limit)
     return connection.execute(delete(log_totals).where(table.worker_id.in_(gone))).rowcount
+
+
+def counted(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Lines and bytes by worker, by looking at all lines."""
+    query = select(_LINES.worker_id, func.count(), func.sum(size_of_row(connection))).group_by(_LINES.worker_id)
+    return {name: (int(lines), int(size)) for name, lines, size in connection.execute(query)}
+
+
+def count_anew(connection: Connection) -> None:
+    """Make the totals those of the lines."""
+    there = counted(connection)
+    connection.execute(update(log_totals).values(lines=0, bytes=0))
+    if there:
+        rows = [{"worker_id": name, "lines": lines, "bytes": size} for name, (lines, size) in there.items()]
+        connection.execute(add_up(connection.dialect.name, log_totals, ("lines", "bytes")), rows)

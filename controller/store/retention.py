@@ -72,7 +72,7 @@ class Policy:
     slice_rows: int = 5_000
     slice_s: float = SLICE_S
     slice_wait_s: float = 60.0
-    rest_s: float = SLICE_S
+    rest_s: float = 0.01
     free_pages: int = 16_384
 
 
@@ -115,7 +115,7 @@ def _do_all(writer: Writer, policy: Policy, chores: Iterable[tuple[Kind, Trim | 
             swept = replace(swept, **{kind: getattr(swept, kind) + done.rows})
             has_more = done.more
             if has_more:
-                # Half of the writer's time, at most.
+                # What waits goes first; a group of lines is between two slices in any case.
                 rest.wait(policy.rest_s)
     return swept
 

@@ -21,8 +21,9 @@ from controller.store import migrate
 from controller.store.engine import Database, locate, only_reading, prepare, reader_engine, writer_engine
 from controller.store.errors import StoreError, StoreUnavailable, explained
 from controller.store.file_lock import FileLock
+from controller.store.log_rows import count_anew, counted
 from controller.store.postgres import SoleWriter
-from controller.store.tables import events, metadata, worker_logs
+from controller.store.tables import events, log_totals, metadata, worker_logs
 
 _MOST_FINDINGS = 20
 
@@ -31,8 +32,8 @@ _MOST_FINDINGS = 20
 class Stats:
     """The size of the database and what is in it. `free_bytes` would come back by a vacuum; None for servers.
 
-    `tables`: rows by table. `logs`: lines by worker, the most first. `oldest`, `newest`: of log lines, in seconds
-    since the epoch.
+    `tables`: rows by table. `logs`: lines by worker, the most first. `removed`: those that retention has removed, by
+    worker. `oldest`, `newest`: of log lines, in seconds since the epoch.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Stats:
     free_bytes: int | None
     tables: dict[str, int]
     logs: dict[str, int]
+    removed: dict[str, int]
     oldest: float | None
     newest: float | None
 
@@ -50,14 +52,15 @@ def stats(url: str) -> Stats:
     database = locate(url)
     with _reading(database) as connection:
         tables = {name: _count(connection, name) for name in metadata.tables}
-        by_worker = select(worker_logs.c.worker_id, func.count()).group_by(worker_logs.c.worker_id)
-        logs = {row[0]: row[1] for row in connection.execute(by_worker.order_by(func.count().desc(), "worker_id"))}
+        has = log_totals.c
+        totals = connection.execute(select(log_totals).order_by(has.lines.desc(), has.worker_id)).all()
         oldest, newest = connection.execute(select(func.min(worker_logs.c.at), func.max(worker_logs.c.at))).one()
         size, free = _sizes(connection, database)
         schema = migrate.current(connection) or "empty"
     return Stats(
-        name=str(database), schema=schema, bytes=size, free_bytes=free, tables=tables, logs=logs, oldest=oldest,
-        newest=newest,
+        name=str(database), schema=schema, bytes=size, free_bytes=free, tables=tables, oldest=oldest, newest=newest,
+        logs={one.worker_id: one.lines for one in totals if one.lines},
+        removed={one.worker_id: one.removed_lines for one in totals if one.removed_lines},
     )  # fmt: skip
 
 
@@ -94,9 +97,23 @@ def check(url: str) -> list[str]:
         if database.path is not None:
             rows = connection.exec_driver_sql(f"PRAGMA integrity_check({_MOST_FINDINGS})").scalars().all()
             found += [str(row) for row in rows if row != "ok"]
-        for table in (worker_logs.c.id, events.c.seq):
-            connection.scalar(select(func.max(table)))
+        connection.scalar(select(func.max(events.c.seq)))
+        if schema == newest:
+            found += _miscounted(connection)
     return found
+
+
+def _miscounted(connection: Connection) -> list[str]:
+    """Workers whose totals are not those of their lines: somebody deleted or added some by hand."""
+    there = counted(connection)
+    told = {row.worker_id: (row.lines, row.bytes) for row in connection.execute(select(log_totals))}
+    found: list[str] = []
+    for name in sorted({*there, *told}):
+        (lines, size), (rows, bytes_there) = told.get(name, (0, 0)), there.get(name, (0, 0))
+        if (lines, size) != (rows, bytes_there):
+            have = f"{lines} lines of {size} bytes"
+            found.append(f"log_totals says that {name} has {have}, but there are {rows} of {bytes_there}")
+    return found[:_MOST_FINDINGS]
 
 
 def backup(url: str, target: Path) -> int:
@@ -149,12 +166,16 @@ def _sync_folder(folder: Path) -> None:
 
 
 def vacuum(url: str) -> tuple[int, int]:
-    """Write the file anew without its free pages; its bytes before and after. StoreTakenError beside a writer."""
+    """Write the file anew without its free pages; its bytes before and after. StoreTakenError beside a writer.
+
+    Whoever has deleted lines by hand does this next: so they are counted anew, too.
+    """
     database = locate(url)
     if database.path is None:
         raise StoreError(f"Cannot vacuum {database}: a server does so by itself (autovacuum)")
     with _sole(database):
         before = _file_bytes(database.path)
+        _count_anew(database)
         try:
             connection = sqlite3.connect(f"file:{database.path}?mode=rw", uri=True, isolation_level=None)
             try:
@@ -165,6 +186,18 @@ def vacuum(url: str) -> tuple[int, int]:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"Cannot vacuum {database}: {error}") from error
         return before, _file_bytes(database.path)
+
+
+def _count_anew(database: Database) -> None:
+    engine = writer_engine(database)
+    try:
+        with engine.begin() as connection:
+            if migrate.current(connection) == migrate.head():
+                count_anew(connection)
+    except SQLAlchemyError as error:
+        raise explained(error, "vacuum", str(database)) from error
+    finally:
+        engine.dispose()
 
 
 def _file_bytes(path: str) -> int:

@@ -26,7 +26,7 @@ def test_stats_say_which_database_it_is_and_what_is_in_it(state: str) -> None:
     out = shown(None, "db", "stats", "--state-dir", state)
     assert f"{state}/workerctl.db" in out
     assert [line.split() for line in out.splitlines() if line.startswith(("worker_logs", "web"))] == [
-        ["worker_logs", "3"], ["web", "3"],
+        ["worker_logs", "3"], ["web", "3", "0"],
     ]  # fmt: skip
     document = json.loads(shown(None, "db", "stats", "--state-dir", state, "-o", "json"))
     assert (document["tables"]["worker_logs"], document["logs"]) == (3, {"web": 3})

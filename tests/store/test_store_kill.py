@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from controller.store import Store, locate, open_store
+from controller.store import Store, locate, open_store, tending
 from controller.store.engine import writer_engine
 from controller.store.errors import StoreTakenError
 from tests.store.store_builders import QUICK, stored_lines, until
@@ -50,6 +50,7 @@ def check(target: str) -> None:
     assert operation is not None
     assert operation.detail == str(COUNT)
     assert store.close()
+    assert tending.check(target) == []
 
 
 def opened(target: str) -> Store:

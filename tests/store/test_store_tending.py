@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from controller.store import Store, StoreError, migrate, open_store, tending
+from controller.store import Keep, Policy, Store, StoreError, migrate, open_store, tending
 from controller.store.errors import StoreTakenError
 from controller.store.tables import metadata
 from tests.store.store_builders import QUICK, line, log_batch, stored_lines
@@ -30,6 +31,9 @@ def test_stats_tell_what_is_in_it_also_beside_a_writer(store: Store, target: str
     assert found.tables == {**dict.fromkeys(metadata.tables, 0), "worker_logs": 8, "log_cursors": 2, "log_totals": 2}
     assert list(found.logs.items()) == [("mail", 5), ("web", 3)]
     assert (found.oldest, found.newest) == (1000.0, 1004.0)
+    assert store.sweep_surplus(Policy(logs={"web": Keep(lines=0)})).lines == 3
+    found = tending.stats(target)
+    assert (found.logs, found.removed) == ({"mail": 5}, {"web": 3})
     assert found.bytes > 10_000
     assert (found.free_bytes is None) == target.startswith("postgresql")
 
@@ -38,6 +42,13 @@ def test_a_sound_one_has_no_findings(store: Store, target: str) -> None:
     fill(store, "web", 3)
     assert tending.check(target) == []
     assert tending.revisions(target) == (migrate.head(), migrate.head())
+
+
+def test_rows_that_somebody_deleted_by_hand_are_a_finding(store: Store, path: str) -> None:
+    fill(store, "web", 3)
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("DELETE FROM worker_logs WHERE id = 2")
+    assert tending.check(path) == ["log_totals says that web has 3 lines of 3 bytes, but there are 2 of 2"]
 
 
 def test_a_damaged_file_has_findings_or_cannot_be_read(store: Store, path: str) -> None:
