@@ -1,4 +1,4 @@
-"""Options of the fault campaign. They stand here because options must be known before tests/campaign is collected.
+"""What takes long is first. And options of the fault campaign, which must be known before tests/campaign is collected.
 
 The seed is drawn once, by the process that starts xdist's workers.
 """
@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--all-syscalls", action="store_true", help="crash at every system call, not at a sample")
     group.addoption("--minutes", type=float, default=30, help="how long a soak lasts (tests/soak)")
     group.addoption("--soak-samples", default="", metavar="FILE", help="write all samples of a soak there, as JSON")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, in the random order that all have: at the end no processor waits for the other."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -374,6 +374,7 @@ async def test_an_order_whose_answer_was_lost_is_given_again_after_a_second_look
     assert view["run_number"] == 2
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 async def test_a_thousand_slots_in_one_request_all_run(inside: Inside) -> None:
     watcher = await inside.begin()

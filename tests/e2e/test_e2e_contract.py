@@ -37,6 +37,7 @@ def finite(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path(SCHEMATHESIS).exists(), reason="schemathesis is not installed")
 def test_no_generated_request_finds_an_answer_that_is_not_declared(site: Installation) -> None:
     site.add("web")

@@ -28,6 +28,12 @@ from tests.store.store_server import PASSWORD, Server
 
 pytestmark = pytest.mark.e2e
 
+
+@pytest.fixture(scope="module")
+def empty_database() -> None:
+    """The program makes its database itself."""
+
+
 LINES = ("--lines=1000000", "--every=20")
 
 

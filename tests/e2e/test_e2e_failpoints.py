@@ -170,6 +170,7 @@ def test_a_kill_in_a_write_loses_nothing_that_was_acknowledged(site: Installatio
     assert life.was_killed(name), "no step of this life reached it"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hit", [2, 3])
 def test_agents_that_die_between_record_and_journal_again_and_again_lose_no_start_and_no_end(
     site: Installation, hit: int

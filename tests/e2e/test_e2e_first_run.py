@@ -12,6 +12,11 @@ from tests.e2e.e2e_processes import eventually, process
 pytestmark = pytest.mark.e2e
 
 
+@pytest.fixture(scope="module")
+def empty_database() -> None:
+    """The program makes its database itself."""
+
+
 @pytest.fixture
 def five(site: Installation) -> Installation:
     """Five running workers; the third is named in words of another language."""

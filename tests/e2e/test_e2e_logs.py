@@ -137,6 +137,7 @@ def test_a_full_disk_neither_stops_a_worker_nor_goes_unsaid(mounted: Mounted) ->
     until_stored(mounted.state, run_of(mounted, "later"), MIB)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_short_runs_at_full_speed_are_packed_and_removed_and_each_byte_is_accounted_for(
     site: Installation,

@@ -22,6 +22,12 @@ from tests.e2e.e2e_processes import eventually, processes_of
 
 pytestmark = pytest.mark.e2e
 
+
+@pytest.fixture(scope="module")
+def empty_database() -> None:
+    """The program makes its database itself."""
+
+
 Places = Callable[[Installation], list[Path]]
 
 

@@ -84,6 +84,7 @@ def test_the_agent_is_written_for_python_3_9() -> None:
         ast.parse(path.read_text(), feature_version=(3, 9))
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 def test_mypy_strict_has_nothing_to_say() -> None:
     result = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False)
