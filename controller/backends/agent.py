@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from controller.agent import protocol
@@ -348,21 +347,10 @@ class AgentBackend:
             del floors[next(iter(floors))]
 
     def _sampled(self, figures: Mapping[str, SlotFigures], listener: Listener) -> None:
-        changed: dict[str, ObservedInstance] = {}
-        told: list[str] = []
-        for slot, found in figures.items():
-            known = self._instances.get(slot)
-            if known is None:
-                continue
-            run, used = found.used or (None, None)
-            seconds = used if run == known.run else known.cpu_seconds
-            now = replace(known, cpu_percent=found.cpu_percent, memory_bytes=found.memory_bytes, cpu_seconds=seconds)
-            if now != known:
-                told.append(slot)
-            if now != known or seconds != known.cpu_seconds:
-                changed[slot] = now
-        if changed:
+        pairs = [(known, one.on(known)) for slot, one in figures.items() if (known := self._instances.get(slot))]
+        if changed := {now.instance: now for known, now in pairs if now is not known}:
             self._instances.edit().update(changed)
+        told = [now.instance for known, now in pairs if now != known]
         if told:
             listener.sampled(self.host, sorted(told))
         listener.metered(self.host, {slot: found.used for slot, found in figures.items() if found.used is not None})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from signal import Signals
 from typing import Any, Literal, TypeVar
 
@@ -90,6 +90,15 @@ class SlotFigures:
     cpu_percent: float | None
     memory_bytes: int | None
     used: tuple[str, float] | None = None
+
+    def on(self, known: ObservedInstance) -> ObservedInstance:
+        """The instance with these figures, itself where they are its own; CPU seconds count for its live run only."""
+        run, seconds = self.used or (None, None)
+        seconds = seconds if run == known.run else known.cpu_seconds
+        told = (self.cpu_percent, self.memory_bytes, seconds)
+        if told == (known.cpu_percent, known.memory_bytes, known.cpu_seconds):
+            return known
+        return replace(known, cpu_percent=self.cpu_percent, memory_bytes=self.memory_bytes, cpu_seconds=seconds)
 
 
 def read_figures(push: Mapping[str, Any]) -> dict[str, SlotFigures]:

@@ -3,8 +3,8 @@
 Run by hand, never as a test: `python -m tests.bench.bench_api [--count N] [--only PHASE,...] [--sleepers N]`. The real
 program with real processes (`sleep`); for the last phases ten thousand specs that ask for no process, and five thousand
 that are scraped. In each phase: the longest callback of the event loop by the CPU time of its own thread (which other
-programs do not change) and by the wall, how late the loop came to what was due, and how busy the process was. Promised: a list takes less than 20 ms
-of the server, and no callback more than 50 ms.
+programs do not change) and by the wall, how late the loop came to what was due, and how busy the process was. Promised:
+a list takes less than 20 ms of the server, and no callback more than 50 ms.
 
 What it starts lives in one folder under /tmp and ends with it.
 """
