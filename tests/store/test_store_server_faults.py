@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller.store import Limits, Settings, Store, StoreUnavailable, open_store
-from controller.store.records import EventRows, Heads, Stored
+from controller.store.records import EventRows, Heads, Stored, WorkerRecord, WorkerRecords
 from tests.store.store_builders import Told, event, journal, line, log_batch, operation, stored_lines, until
 from tests.store.store_proxy import Proxy
 from tests.store.store_server import ROLE, SHARED, Server, emptied
@@ -181,6 +181,17 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(far: Store, proxy: Proxy)
     assert (max(one.log_id for one in heard), max(one.event_seq for one in heard)) == (5, 10)
     fill(far, 5, 5)
     assert_whole(far, 10)
+
+
+def test_records_of_workers_in_a_commit_whose_answer_is_lost_are_not_repeated_either(far: Store, proxy: Proxy) -> None:
+    job = WorkerRecord(at=1.0, kind="task", level="info", text="job without a number")
+    start = journal([1], type="started", worker_id="web", instance="web/0")
+    proxy.lose_answer_to(b"COMMIT")
+    told = Told()
+    for batch in (WorkerRecords(run="r1", slot="web/0", records=[job]), start):
+        assert far.writer.submit(batch, told)
+    told.all(2)
+    assert sorted(texts(far)) == ["job without a number", "started: event 1"]
 
 
 @pytest.mark.e2e  # several limits of seconds, one after the other
