@@ -96,6 +96,7 @@ _LOG_PARAMETERS = (
     query("since", _MOMENT, "From then on."),
     query("until", _MOMENT, "Up to then."),
     flag("download", "All that matches, as a file: plain text, or NDJSON by `Accept`."),
+    query("format", {"type": "string", "enum": ["text", "ndjson"]}, "Of a download, where `Accept` cannot be set."),
     _FOLLOW,
     _LAST_EVENT,
 )

@@ -40,7 +40,7 @@ DOWNLOAD_PAGE = 2_000
 MAX_WORDS = 8
 _KNOWN = (
     "tail", "limit", "after", "before", "stream", "run", "since", "until", "grep", "case", "invert", "level", "kind",
-    "parsed", "follow", "download",
+    "parsed", "follow", "download", "format",
 )  # fmt: skip
 
 
@@ -136,7 +136,9 @@ async def _answer(question: _Question, name: str) -> web.StreamResponse:
         for parameter in ("tail", "limit", "before"):
             if query.text(parameter) is not None:
                 query.refuse(parameter, f"a download is everything that matches; leave out download or {parameter}")
-        notation = question.notation([PLAIN, NDJSON])
+        # A link of a page cannot set Accept.
+        chosen = query.word("format", ("text", "ndjson"))
+        notation = question.notation({"text": [PLAIN], "ndjson": [NDJSON]}.get(chosen or "", [PLAIN, NDJSON]))
         if is_get:
             file_name = f"{name}.{'log' if notation == PLAIN else 'ndjson'}"
             return await download(call, _NOTATIONS[notation](), _Past(question).read, file_name)

@@ -295,6 +295,17 @@ async def test_a_download_is_all_that_matches_page_by_page(
     assert [query.limit for query in asked] == [0, 2000, 2000, 2000]
 
 
+async def test_a_link_chooses_the_format_of_a_download(site: Site) -> None:
+    site.ports.say(line("one"))
+    browser = "text/html,*/*;q=0.8"
+
+    text = await site.get(f"{PATH}?download=1&format=text", Accept=browser)
+    assert (text.media_type.partition(";")[0], text.body) == ("text/plain", b"one\n")
+    lines = await site.get(f"{PATH}?download=1&format=ndjson", Accept=browser)
+    assert (lines.media_type, json.loads(lines.body)["text"]) == ("application/x-ndjson", "one")
+    assert (await site.get(f"{PATH}?download=1&format=html")).status == 400
+
+
 @pytest.mark.parametrize("query", ["download=1&tail=5", "download=1&before=5", "follow=1&download=1"])
 async def test_a_download_has_no_bounds_but_its_conditions(site: Site, query: str) -> None:
     assert (await site.get(f"{PATH}?{query}")).status == 400
