@@ -183,12 +183,12 @@ def test_a_sample_is_taken_every_ten_seconds_and_forgotten_with_its_worker() -> 
     assert samples.of(worker("web"), 0) == [1.0]
 
 
-def past(**series: list[float | None]) -> dict[str, Any]:
-    """Samples of `metrics-history`, the last of which is of three seconds ago."""
+def past(now: float = NOW, **series: list[float | None]) -> dict[str, Any]:
+    """Samples of `metrics-history`, the last of which is of three seconds before."""
     length = max(map(len, series.values()))
     return {
-        "worker_id": None, "until": rfc3339(NOW), "step_s": 10,
-        "times": [NOW - 3 - 10 * place for place in range(length - 1, -1, -1)],
+        "worker_id": None, "until": rfc3339(now), "step_s": 10,
+        "times": [now - 3 - 10 * place for place in range(length - 1, -1, -1)],
         "series": [
             {"worker_id": name, "instance": None, "metric": "cpu_percent", "values": values}
             for name, values in series.items()
