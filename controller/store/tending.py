@@ -175,16 +175,16 @@ def vacuum(url: str) -> tuple[int, int]:
         raise StoreError(f"Cannot vacuum {database}: a server does so by itself (autovacuum)")
     with _sole(database):
         before = _file_bytes(database.path)
-        _count_anew(database)
         try:
+            _count_anew(database)
             connection = sqlite3.connect(f"file:{database.path}?mode=rw", uri=True, isolation_level=None)
             try:
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             finally:
                 connection.close()
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"Cannot vacuum {database}: {error}") from error
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            raise explained(error, "vacuum", str(database)) from error
         return before, _file_bytes(database.path)
 
 
@@ -194,8 +194,6 @@ def _count_anew(database: Database) -> None:
         with engine.begin() as connection:
             if migrate.current(connection) == migrate.head():
                 count_anew(connection)
-    except SQLAlchemyError as error:
-        raise explained(error, "vacuum", str(database)) from error
     finally:
         engine.dispose()
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from controller.store import Keep, Policy, Store, Swept, migrate, open_store
-from controller.store.chores import ROW_BYTES
+from controller.store.chores import ROW_BYTES, TrimLogs
 from controller.store.engine import locate, prepare, writer_engine
 from controller.store.log_rows import counted
-from controller.store.records import Line, LogTotal
+from controller.store.records import Line, LogTotal, Stored
 from controller.store.retention import DAY_S, log_limits
 from controller.store.tables import worker_logs
 from tests.store.store_builders import QUICK, Told, line, log_batch, stored_lines
@@ -148,6 +148,12 @@ def test_slices_are_bounded_in_rows_and_in_time_and_what_comes_in_goes_between_t
     assert swept.lines >= 2000
     assert len({lines for lines in seen if 100 < lines < 2000}) >= 2
     agree(store)
+
+
+def test_a_worker_without_lines_has_none_to_delete(store: Store) -> None:
+    told = Told()
+    assert store.writer.submit(TrimLogs(worker_id="web", keep_lines=0, before=NOW, limit=10), told)
+    assert told.one() == Stored(rows=0)
 
 
 def test_totals_of_workers_without_lines_are_forgotten_by_and_by(store: Store) -> None:

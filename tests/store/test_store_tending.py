@@ -49,6 +49,11 @@ def test_rows_that_somebody_deleted_by_hand_are_a_finding(store: Store, path: st
     with closing(sqlite3.connect(path)) as other, other:
         other.execute("DELETE FROM worker_logs WHERE id = 2")
     assert tending.check(path) == ["log_totals says that web has 3 lines of 3 bytes, but there are 2 of 2"]
+    store.close()
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("DELETE FROM worker_logs")
+    tending.vacuum(path)
+    assert (tending.check(path), tending.stats(path).logs) == ([], {})
 
 
 def test_a_damaged_file_has_findings_or_cannot_be_read(store: Store, path: str) -> None:
@@ -99,6 +104,12 @@ def test_a_copy_replaces_nothing(store: Store, path: str, tmp_path: Path) -> Non
     assert there.read_text() == "mine"
     with pytest.raises(StoreError, match="Cannot copy"):
         tending.backup(path, tmp_path / "no" / "such.db")
+
+
+def test_what_is_no_database_is_not_vacuumed(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreError, match=r"Cannot vacuum the database .*a\.db"):
+        tending.vacuum(str(tmp_path / "a.db"))
 
 
 def test_a_vacuum_makes_the_file_smaller_and_keeps_what_is_in_it(store: Store, path: str) -> None:
