@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.conftest import pytest_runtest_makereport, site
+from tests.e2e.conftest import empty_database, pytest_runtest_makereport, site
 from tests.web.web_browser import browser
 
-__all__ = ["pytest_runtest_makereport", "site"]
+__all__ = ["empty_database", "pytest_runtest_makereport", "site"]
 
 
 @pytest.fixture(scope="session")

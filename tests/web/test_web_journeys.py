@@ -21,6 +21,7 @@ def test_from_an_empty_page_to_a_worker_a_crash_understood_and_mended(site: Inst
         # The first page says what to write; what it says works as it stands.
         opened.open("/")
         expect(title).to_have_text("No workers yet")
+        opened.keep("first-run")
         site.write("hello.yaml", page.get_by_label("hello.yaml").inner_text())
         expect(title).to_have_text("The one worker is well")
 
@@ -40,7 +41,7 @@ def test_from_an_empty_page_to_a_worker_a_crash_understood_and_mended(site: Inst
         page.get_by_label("workerctl, to the overview").click()
         expect(title).to_have_text("1 of 2 workers needs attention")
         expect(page.get_by_text("<img src=x onerror=alert(1)>\u2039U+202E\u203agnp.exe")).to_be_visible()
-        page.get_by_role("link", name="falls", exact=True).click()
+        page.get_by_role("link", name="falls", exact=True).first.click()
         expect(page.get_by_label("Why, and what next")).to_contain_text("exited with code 3")
         expect(page.get_by_label("Why, and what next")).to_contain_text("workerctl logs falls")
 
@@ -58,6 +59,7 @@ def test_from_an_empty_page_to_a_worker_a_crash_understood_and_mended(site: Inst
         expect(dialog.get_by_label("Text to copy")).to_have_text("workerctl restart falls --reason 'to see'")
         dialog.get_by_role("button", name="Restart").click()
         expect(page.locator(".toast", has_text="falls restarted")).to_be_visible()
+        opened.keep("restarted")
         assert site.pids("falls")["falls/0"] != pid
 
         # What was stopped by mistake is taken back.
@@ -79,6 +81,7 @@ def test_a_page_outlives_the_controller_and_says_how_old_it_is(site: Installatio
         site.kill("controller")
         expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
         expect(page.get_by_role("alert")).to_contain_text("old. The controller cannot be reached")
+        opened.keep("stale")
         site.serve()
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
         expect(page.get_by_role("alert")).to_have_count(0)
@@ -98,11 +101,13 @@ def test_a_token_is_typed_once_and_a_viewer_sees_no_dead_buttons(site: Installat
         assert opened.breaches() == []
         page.get_by_label("Token", exact=True).fill("wctl_00000000_" + "x" * 43)
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("alert")).to_contain_text("this token does not exist, or was revoked")
+        expect(page.get_by_role("alert")).to_contain_text("This token does not exist, or was revoked.")
+        opened.keep("login")
         page.get_by_label("Token", exact=True).fill(token)
         page.get_by_role("button", name="Log in").click()
         expect(page.locator("h1").first).to_contain_text("canary")
         expect(page.get_by_text("read only")).to_be_visible()
+        opened.keep("read-only")
         expect(page.get_by_role("button", name="Restart")).to_have_count(0)
 
         # The session is the browser's: also after a reload. No script can read it.

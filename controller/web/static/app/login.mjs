@@ -4,6 +4,7 @@ import {logIn} from "./session.mjs";
 import {connect} from "./stream.mjs";
 import {Notice} from "./parts/notice.mjs";
 import {Snippet} from "./parts/copy.mjs";
+import {sentence} from "./parts/why.mjs";
 
 export function Login() {
   const [token, setToken] = useState("");
@@ -20,8 +21,8 @@ export function Login() {
   };
   return html`<main class="login" id="main">
     <form class="login-card stack" onSubmit=${submit}>
-      <header><h1>workerctl</h1><p class="muted">This controller lets in who has a token.</p></header>
-      ${fault && html`<${Notice} tone="bad" title=${fault} />`}
+      <header><h1>workerctl</h1><p class="muted">Log in with a token of this controller.</p></header>
+      ${fault && html`<${Notice} tone="bad" title=${sentence(fault)} />`}
       <label class="field"><span>Token</span>
         <input id="token" name="token" type="password" autocomplete="current-password" spellcheck=${false} required placeholder="wctl_\u2026"
           value=${token} onInput=${(/** @type {any} */ event) => setToken(event.target.value)} /></label>

@@ -34,6 +34,9 @@ function fitting(pattern, path) {
   const [expected, given] = [pattern.split("/"), path.replace(/(.)\/$/, "$1").split("/")];
   if (expected.length !== given.length) return null;
   /** @type {Record<string, string>} */
+/** Whether a path is a screen: what is not there is offered nowhere. @param {string} path */
+export const exists = (path) => match(path).screen !== NOT_FOUND;
+
   const params = {};
   for (let index = 0; index < expected.length; index += 1) {
     if (expected[index].startsWith(":")) params[expected[index].slice(1)] = decodeURIComponent(given[index]);

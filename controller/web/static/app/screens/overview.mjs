@@ -4,6 +4,7 @@ import {bytes, count, percent, plural} from "../format.mjs";
 import {byUrgency, failing, plan, workerOf} from "../store.mjs";
 import {STATUSES} from "../status.mjs";
 import {oneLine} from "../text.mjs";
+import {exists} from "../screens.mjs";
 import {mayAct} from "../session.mjs";
 import {Status, StatusShape} from "../parts/badge.mjs";
 import {Snippet} from "../parts/copy.mjs";
@@ -109,5 +110,5 @@ function FirstRun() {
       <li><h2>See it run</h2><p>It appears here by itself. Or ask the command line.</p><${Snippet} name="Ask" text="workerctl get" /></li>
       <li><h2>Change it</h2><p>Edit the file: the change is planned, shown with its cause, and done. Whatever crashes is started again.</p><${Snippet} name="Its log" text="workerctl logs hello -f" /></li>
     </ol>
-    ${mayAct.value && html`<p class="muted">Without touching files: <a href="/configuration/new">write a spec here</a>, or <code>POST /api/v1/worker-configs</code>.</p>`}`;
+    ${mayAct.value && html`<p class="muted">Without touching files: ${exists("/configuration/new") && html`<a href="/configuration/new">write a spec here</a>, or `}<code>POST /api/v1/worker-configs</code>.</p>`}`;
 }

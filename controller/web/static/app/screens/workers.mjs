@@ -3,6 +3,7 @@ import {html, useMemo, useState} from "../html.mjs";
 import {figuresOf} from "../figures.mjs";
 import {bytes, count, duration, percent, plural} from "../format.mjs";
 import {setQuery, withQuery} from "../router.mjs";
+import {exists} from "../screens.mjs";
 import {mayAct} from "../session.mjs";
 import {nextRetry, rank, shortly, STATUSES, upFor} from "../status.mjs";
 import {byUrgency} from "../store.mjs";
@@ -37,7 +38,7 @@ export default function Workers() {
   const sort = sortOf();
   const columns = useMemo(() => columnsOf(), []);
   const onSort = (/** @type {string} */ by) => setQuery({sort: by === sort.by && !sort.down ? `-${by}` : by === "status" ? null : by});
-  return html`<${PageHead} title="Workers" actions=${html`<${SavedViews} screen="workers" />${mayAct.value && html`<a class="button primary" href="/configuration/new">New worker</a>`}`} />
+  return html`<${PageHead} title="Workers" actions=${html`<${SavedViews} screen="workers" />${mayAct.value && exists("/configuration/new") && html`<a class="button primary" href="/configuration/new">New worker</a>`}`} />
     <div class="filters">
       <${FilterText} label="Filter workers" placeholder="Name, id or label" />
       <${FilterChoices} name="status" label="Status" options=${choices(all)} />
@@ -141,7 +142,7 @@ function Figure({worker, of}) {
   const values = figures?.[of] ?? [];
   const most = Math.max(...values.map((one) => one ?? 0), of === "cpu" ? 5 : 1);
   const top = of === "cpu" ? percent(most) : bytes(most);
-  return html`<span class="figure">${values.length > 1 && html`<${Spark} values=${values} most=${of === "cpu" ? Math.max(most, 25) : most * 1.15} label=${`Last 10 minutes: at most ${top}`} />`}<span class="figure-value">${value}</span></span>`;
+  return html`<span class="figure">${values.length > 1 && html`<${Spark} values=${values} most=${of === "cpu" ? Math.max(most, 25) : most * 1.5} label=${`Last 10 minutes: at most ${top}`} />`}<span class="figure-value">${value}</span></span>`;
 }
 
 /** @param {{hasAny: boolean}} props */
