@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from controller.api.ports import Changes, Topic
@@ -12,6 +12,7 @@ from controller.desk.parts import Parts
 from controller.outlets.forward import Forwarder, Spool
 from controller.outlets.senders import sender_for
 from controller.outlets.targets import Target, parse_target
+from controller.store import Store
 from controller.store.records import StoredLine
 
 
@@ -43,12 +44,36 @@ def forwarders(targets: Sequence[Target], parts: Parts, changes: Changes, state_
 
 
 def _spool(parts: Parts, changes: Changes) -> Spool:
-    store, bell = parts.store, changes.subscribe(Topic.LOGS)
+    stored, bell = StoredLines(parts.store, parts.clock.now), changes.subscribe(Topic.LOGS)
+    return Spool(head=stored.head, after=stored.after, news=bell.wait, now=parts.clock.now)
 
-    async def head() -> int:
-        return (await store.ask(store.reader.heads)).log_id
 
-    async def after(line: int, limit: int) -> Sequence[StoredLine]:
-        return await store.ask(lambda: store.reader.log_feed(after_id=line, limit=limit))
+class StoredLines:
+    """The database as one target reads it. What retention removes before it was read is a record, told once."""
 
-    return Spool(head=head, after=after, news=bell.wait, now=parts.clock.now)
+    def __init__(self, store: Store, now: Callable[[], float]) -> None:
+        self._store, self._now = store, now
+        self._told = 0
+
+    async def head(self) -> int:
+        """The newest number."""
+        return (await self._store.ask(self._store.reader.heads)).log_id
+
+    async def after(self, line: int, limit: int) -> Sequence[StoredLine]:
+        """The first lines behind `line`."""
+        reader = self._store.reader
+        found = await self._store.ask(lambda: reader.log_feed(after_id=line, limit=limit))
+        if found and found[0].id == line + 1:
+            return found
+        removed = max((one.removed_to for one in await self._store.ask(reader.log_totals)), default=0)
+        if removed <= max(line, self._told):
+            return found
+        self._told = removed
+        return [self._gap(removed), *found]
+
+    def _gap(self, removed: int) -> StoredLine:
+        text = f"lines up to number {removed} were removed from the database (retain_...) before they were forwarded"
+        return StoredLine(
+            id=0, worker_id="workerctl", instance="workerctl", run="", stream="stderr", kind="gap", seq=0,
+            byte_offset=0, at=self._now(), approximate=True, level="warning", text=text, partial=False,
+        )  # fmt: skip

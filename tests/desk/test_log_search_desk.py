@@ -10,6 +10,7 @@ import pytest
 
 from controller.api.log_query import LogQuery
 from controller.api.ports import Removed
+from controller.desk.forwarding import StoredLines
 from controller.desk.log_search import FIRST, Lines, find_lines, meant_runs
 from controller.desk.shelf import Shelf
 from controller.store import Keep, Policy, Store, open_store
@@ -110,3 +111,17 @@ async def test_what_was_removed_of_a_worker_is_known_also_when_nothing_of_it_is_
     assert (batch.entries, batch.start) == ((), None)
     assert await shelf.logs(LogQuery(worker_id="db", limit=10)) is None
     assert await shelf.removed(("db",)) is None
+
+
+async def test_who_sends_lines_on_is_told_once_of_those_that_were_removed_before(store: Store) -> None:
+    spool = StoredLines(store, lambda: 5000.0)
+    assert [one.id for one in await spool.after(0, 2)] == [1, 2]
+    assert store.sweep_surplus(Policy(logs={"web": Keep(lines=2000)})).lines == 500
+    gap, first, second = await spool.after(2, 2)
+    assert (gap.id, gap.kind, gap.at, first.id, second.id) == (0, "gap", 5000.0, 501, 502)
+    assert gap.text.startswith("lines up to number 500 were removed from the database")
+    assert [one.id for one in await spool.after(2, 2)] == [501, 502]
+    assert await spool.after(await spool.head(), 2) == ()
+    assert store.sweep_surplus(Policy(logs={"web": Keep(lines=0)})).lines == 2000
+    assert [one.kind for one in await spool.after(502, 2)] == ["gap"]
+    assert await spool.after(502, 2) == ()
