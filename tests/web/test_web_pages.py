@@ -126,7 +126,7 @@ def test_no_module_makes_markup_of_text_or_code_of_it() -> None:
 
 def test_what_a_module_imports_is_there() -> None:
     for path in STATIC.rglob("*.mjs"):
-        for name in re.findall(r'(?:from|import)\s*\(?\s*"([^"]+)"', path.read_text()):
+        for name in re.findall(r'\b(?:from|import)\s*\(?\s*"([^"\s]+)"', path.read_text()):
             assert name.startswith("."), f"{path}: {name}"
             assert (path.parent / name).resolve().is_file(), f"{path}: {name}"
 
