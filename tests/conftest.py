@@ -1,4 +1,5 @@
-"""What takes long is first. And options of the fault campaign, which must be known before tests/campaign is collected.
+"""What takes long is first, and no example has a time limit: machines are loaded. And options of the fault campaign,
+which must be known before tests/campaign is collected.
 
 The seed is drawn once, by the process that starts xdist's workers.
 """
@@ -9,9 +10,13 @@ import os
 import secrets
 
 import pytest
+from hypothesis import settings
 
 CI_FAULTS = 24
 SEED = "WORKERCTL_CAMPAIGN_SEED"
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

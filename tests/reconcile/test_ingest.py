@@ -327,7 +327,7 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 RUNS = itertools.count()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=5), seed=st.integers(0, 9))
 def test_a_history_of_deaths_and_broken_reads_stores_the_file_exactly(
     one_store: Store, steps: list[tuple[str, bytes]], sizes: list[int], seed: int

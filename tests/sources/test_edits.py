@@ -40,7 +40,7 @@ def is_subsequence(part: list[str], whole: list[str]) -> bool:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_change_of_any_text_is_what_was_wanted(seed: int) -> None:
     random, data, text, _ = texts(seed)
     assert same(read(text.encode()), data)
@@ -53,7 +53,7 @@ def test_any_change_of_any_text_is_what_was_wanted(seed: int) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_changed_scalar_changes_one_place_of_the_text(seed: int) -> None:
     _, data, text, _ = texts(seed)
     content = text.replace(": w", ": &w w", 1).encode() if seed % 2 else text.encode()
@@ -64,7 +64,7 @@ def test_a_changed_scalar_changes_one_place_of_the_text(seed: int) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_added_leaves_every_line_and_what_is_cut_adds_none(seed: int) -> None:
     random, data, text, comments = texts(seed)
     if text.lstrip().startswith(("{", "#")) and "{" in text.splitlines()[0]:

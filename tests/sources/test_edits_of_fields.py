@@ -272,7 +272,7 @@ def common(one: bytes, other: bytes) -> int:
     return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(files(), st.sampled_from(["stopped", "a: b", True, 7, None]))
 def test_any_edit_changes_one_value_and_no_other_byte(content: bytes, value: Scalar) -> None:
     assume(not parse(content, "f.yaml").problems)

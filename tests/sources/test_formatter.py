@@ -146,7 +146,7 @@ def spaced(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["\n", "\r\n"])).join(lines)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spaced())
 def test_any_document_stays_the_same_and_formatting_twice_is_formatting_once(text: str) -> None:
     before = parse(text.encode(), "f")

@@ -123,7 +123,7 @@ CHUNKS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4)), max_size=30)
 
 
 @given(CHUNKS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_is_sent_in_whatever_order_lines_are_whole_and_single(chunks: list[tuple[int, int]]) -> None:
     """A model of the reader that sends anything at all, against the verdict alone."""
     stored: list[int] = []
@@ -140,7 +140,7 @@ def test_whatever_is_sent_in_whatever_order_lines_are_whole_and_single(chunks: l
 
 
 @given(CHUNKS)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_database_agrees_with_the_verdict(store: Store, chunks: list[tuple[int, int]]) -> None:
     run = f"r{store.reader.heads().log_id}-{len(chunks)}-{hash(tuple(chunks))}"
     told = Told()

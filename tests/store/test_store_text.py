@@ -30,7 +30,7 @@ def test_only_what_databases_refuse_is_escaped(text: str, stored: str) -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_text_becomes_storable_and_stays_so(text: str) -> None:
     stored = storable(text)
     stored.encode("utf-8")
@@ -66,7 +66,7 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(_TEXTS, _VALUES, max_size=3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_json_never_fails_and_holds_only_storable_text(value: Mapping[str, Any]) -> None:
     text = to_json(value)
     assert "\x00" not in text
