@@ -13,11 +13,12 @@ so the event's cursor decides for both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from controller.core.log_kinds import kind_of_event, text_of_event
 from controller.store.backlog import Dropped
@@ -25,6 +26,7 @@ from controller.store.dialect import upsert
 from controller.store.log_rows import insert_lines
 from controller.store.opening import GENERATION
 from controller.store.records import (
+    TOLD,
     Conflict,
     Event,
     EventRows,
@@ -45,6 +47,9 @@ Facts = EventRows | Dropped | WorkerRecords
 
 OWN = "(controller)"
 """The host under which the cursor of the controller's own events stands; no host is called so."""
+
+MOST_SOURCES = 64
+"""So many sources of a run, which number what they tell, are remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,7 @@ def store_facts(
         connection.execute(statement, [_event_cursor_row(cursor) for cursor in found.moved.values()])
     if found.moved_numbers:
         connection.execute(upsert(connection.dialect.name, log_cursors), list(found.moved_numbers.values()))
+        _forget_sources(connection, found.numbers)
     return outcomes, bool(found.log_rows)
 
 
@@ -182,6 +188,16 @@ def _log_cursors(
     runs = sorted({batch.run for batch in batches})
     query = select(table.run, table.stream, table.byte_offset, table.seq).where(table.run.in_(runs))
     return {(row.run, row.stream): (row.byte_offset, row.seq) for row in connection.execute(query)}
+
+
+def _forget_sources(connection: Connection, numbers: Mapping[tuple[str, str], object]) -> None:
+    """Of a run that names ever new sources, those that told nothing for longest go: each is a row, read each time."""
+    counts = Counter(run for run, stream in numbers if stream.startswith(TOLD))
+    table = log_cursors.c
+    for run in (run for run, count in counts.items() if count > MOST_SOURCES):
+        own = (table.run == run, table.stream.startswith(TOLD))
+        newest = select(table.stream).where(*own).order_by(table.updated_at.desc(), table.stream).limit(MOST_SOURCES)
+        connection.execute(delete(log_cursors).where(*own, table.stream.not_in(newest)))
 
 
 def _line_rows(batch: LogBatch, seq: int) -> Iterator[tuple[Any, ...]]:

@@ -78,15 +78,15 @@ class Reader:
     def log_slice(self, wanted: LogFilter, place: Place, limit: int) -> LogSlice:
         """The lines that match among the next ones from `place` on, oldest first; see log_search.
 
-        At most `limit`, MAX_LINES, and about `max_characters` of text: fewer are then those nearest to where the slice
-        begins, and its edge is where to go on without a hole.
+        At most `limit`, MAX_LINES, and about `max_characters` of text and data: fewer are then those nearest to where
+        the slice begins, and its edge is where to go on without a hole.
         """
         with self._reading() as connection:
             reach = reach_of(connection, wanted, place)
             query = matching(connection.dialect.name, wanted, reach, _bounded(limit, MAX_LINES))
             with _piecewise(connection, query) as rows:
-                found = list(_within_size(rows, self._max_characters))
-            if found and (len(found) >= limit or sum(len(one.text) for one in found) >= self._max_characters):
+                found, is_full = _within_size(rows, self._max_characters)
+            if found and (is_full or len(found) >= limit):
                 edge: int | None = found[-1].id
             elif found or reach.is_last:
                 edge = None if reach.is_last else reach.far
@@ -113,7 +113,7 @@ class Reader:
         query = found.order_by(table.id).limit(_bounded(limit, MAX_LINES))
         with self._reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(query)
-            return tuple(_within_size(rows, self._max_characters))
+            return tuple(_within_size(rows, self._max_characters)[0])
 
     def log_cursors(self, runs: Iterable[str]) -> dict[tuple[str, str], LogCursor]:
         """How far the files of `runs` are stored, by run and stream. A file of which nothing is stored is absent."""
@@ -238,13 +238,16 @@ def _piecewise(connection: Connection, query: Select[Any]) -> CursorResult[Any]:
     return connection.execution_options(yield_per=1000).execute(query)
 
 
-def _within_size(rows: Iterable[Row[Any]], left: int) -> Iterator[StoredLine]:
+def _within_size(rows: Iterable[Row[Any]], most: int) -> tuple[list[StoredLine], bool]:
+    """The lines until their texts and data are as large, and whether they are."""
+    found: list[StoredLine] = []
     for row in rows:
         line = StoredLine(**row._asdict())
-        yield line if line.data is None else replace(line, data=from_json(row.data))
-        left -= len(line.text)
-        if left <= 0:
-            return
+        found.append(line if row.data is None else replace(line, data=from_json(row.data)))
+        most -= len(row.text) + len(row.data or "")
+        if most <= 0:
+            return found, True
+    return found, False
 
 
 def _bounded(limit: int, most: int) -> int:

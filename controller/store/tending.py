@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store import migrate
@@ -48,13 +48,19 @@ class Stats:
 
 
 def stats(url: str) -> Stats:
-    """Look at all of it. Counting reads every table once. Raises StoreError."""
+    """Look at all of it, as far as it is there: an older schema has fewer tables. Counting reads every table once.
+
+    Raises StoreError.
+    """
     database = locate(url)
     with _reading(database) as connection:
-        tables = {name: _count(connection, name) for name in metadata.tables}
+        there = set(inspect(connection).get_table_names())
+        tables = {name: _count(connection, name) for name in metadata.tables if name in there}
         has = log_totals.c
-        totals = connection.execute(select(log_totals).order_by(has.lines.desc(), has.worker_id)).all()
-        oldest, newest = connection.execute(select(func.min(worker_logs.c.at), func.max(worker_logs.c.at))).one()
+        by_lines = select(log_totals).order_by(has.lines.desc(), has.worker_id)
+        totals = connection.execute(by_lines).all() if log_totals.name in there else []
+        span = select(func.min(worker_logs.c.at), func.max(worker_logs.c.at))
+        oldest, newest = connection.execute(span).one() if worker_logs.name in there else (None, None)
         size, free = _sizes(connection, database)
         schema = migrate.current(connection) or "empty"
     return Stats(

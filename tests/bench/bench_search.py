@@ -31,7 +31,7 @@ BEGIN = 1_700_000_000.0
 RATES = {"payment declined": 200, "connection reset by peer": 5_000, "disk quota exceeded": 500_000}
 """Words, and in how many lines they stand once."""
 NEVER = "no line holds this"
-ROW = "INSERT INTO worker_logs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+ROW = "INSERT INTO worker_logs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 INDEX_LINES = 500_000
 
 
@@ -43,7 +43,7 @@ def rows(lines: int) -> Iterator[tuple[object, ...]]:
         level, text = _text(chance, number)
         yield (
             number, WORKERS[worker], f"{WORKERS[worker]}/0", f"r{number // 1_000_000}", "stdout", "line", number,
-            number * 120, BEGIN + number * 0.05, 0, level, text, 0,
+            number * 120, BEGIN + number * 0.05, 0, level, text, 0, None,
         )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def fill_server(url: str, lines: int) -> None:
     with psycopg.connect(url) as database:
         with database.cursor().copy("COPY worker_logs FROM STDIN") as copy:
             for row in rows(lines):
-                copy.write_row((*row[:9], bool(row[9]), *row[10:12], bool(row[12])))
+                copy.write_row((*row[:9], bool(row[9]), *row[10:12], bool(row[12]), row[13]))
         database.execute("ANALYZE worker_logs")
 
 

@@ -38,6 +38,16 @@ def test_stats_tell_what_is_in_it_also_beside_a_writer(store: Store, target: str
     assert (found.free_bytes is None) == target.startswith("postgresql")
 
 
+def test_stats_of_an_older_schema_tell_what_is_there(store: Store, path: str) -> None:
+    fill(store, "web", 3)
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE log_totals")
+        database.commit()
+    found = tending.stats(path)
+    assert (found.tables["worker_logs"], "log_totals" in found.tables, found.logs) == (3, False, {})
+
+
 def test_a_sound_one_has_no_findings(store: Store, target: str) -> None:
     fill(store, "web", 3)
     assert tending.check(target) == []

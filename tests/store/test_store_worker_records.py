@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.store import Store
+from controller.store import Reader, Store
+from controller.store.engine import locate, reader_engine
+from controller.store.ingest import MOST_SOURCES
 from controller.store.log_search import LogFilter, Place
 from controller.store.records import (
     EventRows,
@@ -160,3 +162,21 @@ def test_who_follows_is_told_of_records(store: Store) -> None:
 def test_records_count_among_the_lines_that_are_limited(store: Store) -> None:
     submit(store, log_batch(0, 2), of_agent(1), told(1, 2))
     assert {one.worker_id: one.lines for one in store.reader.log_totals()} == {"web": 5}
+
+
+def test_of_ever_new_sources_the_last_ones_are_remembered(store: Store) -> None:
+    """Each is a row: a worker that names its sources by pid would make them without end."""
+    submit(store, *(told(1, source=f"p{number}") for number in range(MOST_SOURCES)))
+    submit(store, told(2, source="p0"))
+    submit(store, told(1, source="new"))
+    assert len(store.reader.log_cursors(["r1"])) == MOST_SOURCES
+    assert submit(store, told(2, source="p0"), told(1, source="new")) == [Replayed(), Replayed()]
+
+
+def test_data_counts_for_the_size_of_an_answer(store: Store, target: str) -> None:
+    record = WorkerRecord(at=5.0, kind="task", level="info", text="done", data={"note": "x" * 100})
+    submit(store, WorkerRecords(run="r1", slot="web/0", records=[record] * 10))
+    reader = Reader(reader_engine(locate(target), 1), max_characters=250)
+    part = reader.log_slice(ALL, Place(), 100)
+    assert (len(part.lines), part.edge) == (3, part.lines[0].id)
+    reader.close()
