@@ -100,7 +100,7 @@ def test_a_server_that_goes_and_comes_back_costs_no_worker_and_no_line(
 
     def stored(worker_id: str = "web") -> list[str]:
         with server.connect(database) as connection:
-            query = "SELECT text FROM worker_logs WHERE worker_id = %s ORDER BY id"
+            query = "SELECT text FROM worker_logs WHERE worker_id = %s AND kind = 'line' ORDER BY id"
             return [text for (text,) in connection.execute(query, (worker_id,))]
 
     site.add("web", *LINES)
@@ -163,7 +163,8 @@ def test_a_damaged_file_is_set_aside_under_a_running_controller_and_told_of(site
 
     def stored() -> list[str]:
         with closing(sqlite3.connect(path, timeout=20)) as connection:
-            return [text for (text,) in connection.execute("SELECT text FROM worker_logs ORDER BY id")]
+            query = "SELECT text FROM worker_logs WHERE kind = 'line' ORDER BY id"
+            return [text for (text,) in connection.execute(query)]
 
     def harm() -> list[str]:
         """Damage it, until that shows: a page that is written in the same moment would mend it."""

@@ -20,7 +20,8 @@ def stored(site: Installation, worker_id: str) -> list[Row]:
     """(run, stream, seq, text, partial) of a worker's rows, in the order of their ids; gaps are rows too."""
     connection = sqlite3.connect(f"file:{site.state}/workerctl.db?mode=ro", uri=True, timeout=20)
     try:
-        query = "SELECT run, stream, seq, text, partial FROM worker_logs WHERE worker_id = ? ORDER BY id"
+        columns, printed = "run, stream, seq, text, partial", "kind IN ('line', 'gap')"
+        query = f"SELECT {columns} FROM worker_logs WHERE worker_id = ? AND {printed} ORDER BY id"
         return list(connection.execute(query, (worker_id,)))
     finally:
         connection.close()

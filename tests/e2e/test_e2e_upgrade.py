@@ -69,7 +69,8 @@ def change_to(site: Installation, program: list[str]) -> None:
 def numbered(site: Installation, name: str) -> tuple[list[str], int]:
     """What the database has of a worker's output, in its order, and how many lines the worker has written."""
     with contextlib.closing(sqlite3.connect(site.state / "workerctl.db")) as database:
-        rows = database.execute("SELECT kind, text FROM worker_logs WHERE worker_id = ? ORDER BY id", (name,))
+        query = "SELECT kind, text FROM worker_logs WHERE worker_id = ? AND kind IN ('line', 'gap') ORDER BY id"
+        rows = database.execute(query, (name,))
         stored = [text[:13] if kind == "line" else f"{kind}: {text}" for kind, text in rows]
     said = re.findall(r" wrote (\d+) ", (site.slots / f"{name}-0.journal").read_text())
     return stored, int(said[-1])
