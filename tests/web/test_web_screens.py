@@ -13,8 +13,20 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.e2e_installation import Installation
 from tests.web.web_browser import NARROW, WIDE, Tab, tab
 
-pytestmark = pytest.mark.e2e
-SCREENS = {"overview": "/", "workers": "/workers", "worker": "/workers/falls", "not-found": "/nowhere"}
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+SCREENS = {
+    "overview": "/",
+    "workers": "/workers",
+    "worker": "/workers/falls",
+    "worker-logs": "/workers/falls/logs",
+    "worker-metrics": "/workers/canary/metrics",
+    "worker-events": "/workers/falls/events",
+    "plan": "/plan",
+    "logs": "/logs",
+    "events": "/events",
+    "batches": "/batches",
+    "not-found": "/nowhere",
+}
 """By a name for the screenshot."""
 
 

@@ -43,7 +43,7 @@ export const timeWidth = (how, hasDays) => (how === "none" ? 0 : how === "relati
 const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/g;
 
 /** How many columns a text takes, about. @param {string} text */
-export const columnsOf = (text) => text.length + (/[^\u0000-\u10ff]/.test(text) ? (text.match(WIDE)?.length ?? 0) : 0);
+export const columnsOf = (text) => text.length + (text.includes("\t") ? 3 * (text.split("\t").length - 1) : 0) + (/[^\u0000-\u10ff]/.test(text) ? (text.match(WIDE)?.length ?? 0) : 0);
 
 /** Where rows are: all of one height, or of as many as their text is folded into. In rows; the view multiplies. */
 export class Tops {

@@ -7,6 +7,7 @@ import {LogLines, lineOf} from "./log-lines.mjs";
 const FIRST = 1000;
 const PAGE = 2000;
 const AROUND = 400;
+const ENOUGH = 60;
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
 export class LogSource {
@@ -80,12 +81,18 @@ export class LogSource {
       }
       this.state = "ready";
       this.watch();
+      this.searchOn(until);
     } catch (error) {
       if (until.aborted) return;
       this.state = "error";
       this.error = error;
     }
     this.tell();
+  }
+
+  /** A search whose time was over goes on by itself until there is something to look at. @param {AbortSignal} until */
+  async searchOn(until) {
+    while (this.stoppedEarly && this.lines.length < ENOUGH && !until.aborted && !this.error) await this.loadOlder();
   }
 
   /** @param {Record<string, any>} place @param {AbortSignal} until */

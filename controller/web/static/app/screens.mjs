@@ -15,6 +15,11 @@ export const SCREENS = [
   {path: "/workers", title: "Workers", icon: "workers", key: "w", load: () => import("./screens/workers.mjs")},
   {path: "/workers/:id", title: "Worker", load: () => import("./screens/worker.mjs")},
   {path: "/workers/:id/:tab", title: "Worker", load: () => import("./screens/worker.mjs")},
+  {path: "/plan", title: "Plan", icon: "plan", key: "p", load: () => import("./screens/plan.mjs")},
+  {path: "/logs", title: "Logs", icon: "logs", key: "l", load: () => import("./screens/logs.mjs")},
+  {path: "/events", title: "Events", icon: "events", key: "e", load: () => import("./screens/events.mjs")},
+  {path: "/batches", title: "Batches", icon: "batches", key: "b", load: () => import("./screens/batches.mjs")},
+  {path: "/batches/:id", title: "Batch", load: () => import("./screens/batch.mjs")},
 ];
 
 /** What has no row. */
@@ -29,14 +34,14 @@ export function match(path) {
   return {screen: NOT_FOUND, params: {}};
 }
 
+/** Whether a path is a screen: what is not there is offered nowhere. @param {string} path */
+export const exists = (path) => match(path).screen !== NOT_FOUND;
+
 /** @param {string} pattern @param {string} path @returns {Record<string, string>|null} */
 function fitting(pattern, path) {
   const [expected, given] = [pattern.split("/"), path.replace(/(.)\/$/, "$1").split("/")];
   if (expected.length !== given.length) return null;
   /** @type {Record<string, string>} */
-/** Whether a path is a screen: what is not there is offered nowhere. @param {string} path */
-export const exists = (path) => match(path).screen !== NOT_FOUND;
-
   const params = {};
   for (let index = 0; index < expected.length; index += 1) {
     if (expected[index].startsWith(":")) params[expected[index].slice(1)] = decodeURIComponent(given[index]);

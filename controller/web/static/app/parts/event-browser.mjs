@@ -39,10 +39,12 @@ export function EventBrowser({workerId}) {
         aria-pressed=${param("view") === id} onClick=${() => setQuery({view: id})}>${label}</button>`)}</div>
     </div>
     <${ActiveFilters} names=${names}>${told.events && plural(events.length, "event")}${connection.value === "live" && html` <span class="live-mark">live</span>`}
-      ${hidden > 0 && html` <a href=${withQuery({audit: "1"})}>and ${count(hidden)} of the audit</a>`}${param("audit") === "1" && html` <a href=${withQuery({audit: null})}>without the audit</a>`}<//>
+      ${hidden > 0 && html` <a href=${withQuery({audit: "1"})}>and ${count(hidden)} of the audit</a>`}${param("audit") === "1" && html` <a
+        href=${withQuery({audit: null})}>without the audit</a>`}<//>
     <${ErrorNotice} error=${told.error} retry=${told.again} />
     <div class="card event-card">
-      ${told.events === null ? html`<div class="pad"><${Loading} rows=${8} /></div>` : events.length ? html`<${Shown} events=${events} showsWorker=${!workerId} />` : html`<${Nothing} names=${names} worker=${worker} />`}
+      ${told.events === null ? html`<div class="pad"><${Loading} rows=${8} /></div>` : events.length ? html`<${Shown} events=${events}
+        showsWorker=${!workerId} />` : html`<${Nothing} names=${names} worker=${worker} />`}
       ${told.hasMore && html`<p class="event-more"><button class="button" disabled=${told.isPaging} onClick=${told.older}>${told.isPaging ? "Loading\u2026" : "Load older"}</button></p>`}
       ${!told.hasMore && events.length > 0 && html`<p class="event-more muted">This is the first one that is kept.</p>`}
     </div>
@@ -79,5 +81,6 @@ function Nothing({names, worker}) {
     const none = Object.fromEntries(names.map((name) => [name, null]));
     return html`<${Empty} title="No event matches" actions=${html`<a class="button" href=${withQuery(none)}>Clear filters</a>`}>Those that come will appear here by themselves.<//>`;
   }
-  return html`<${Empty} title="Nothing happened yet">Starts, ends, changes of specs, and what people ask for are told here as they happen${worker ? "" : ", each with who did it and why"}.<//>`;
+  return html`<${Empty} title="Nothing happened yet">Starts, ends, changes of specs, and what people ask for are
+    told here as they happen${worker ? "" : ", each with who did it and why"}.<//>`;
 }

@@ -43,7 +43,7 @@ function byDay(rows, eventOf) {
 /** @param {{events: any[], showsWorker: boolean}} props the newest first */
 export function Compact({events, showsWorker}) {
   return html`${byDay(folded(events), (one) => one.event).map(({day, rows}) => html`<section key=${day} class="event-day">
-    <h3>${day}</h3>
+    <h2>${day}</h2>
     <ol class="events long">${rows.map((one) => html`<${Folded} key=${one.events[one.events.length - 1].seq} one=${one} showsWorker=${showsWorker} />`)}</ol>
   </section>`)}`;
 }
@@ -52,13 +52,14 @@ export function Compact({events, showsWorker}) {
 function Folded({one, showsWorker}) {
   const [isOpen, setOpen] = useState(false);
   const event = one.event;
-  const first = one.events[one.events.length - 1];
+  const within = (Date.parse(event.at) - Date.parse(one.events[one.events.length - 1].at)) / 1000;
   return html`<li class=${`event e-${tone(event)}`}>
     <span class="event-dot" aria-hidden="true"></span>
     <div class="event-text"><strong>${words(event.type)}</strong> <${Whose} event=${event} showsWorker=${showsWorker} />
       ${event.message && html`<span class="event-message">${oneLine(event.message, 240)}</span>`} <${RunLog} event=${event} />
       ${one.count > 1 && html`<button class="event-times" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>
-        ${count(one.count)} times${one.events.length > 1 && html`<span class="muted"> within ${duration((Date.parse(event.at) - Date.parse(first.at)) / 1000)}</span>`}<${Icon} name="down" size=${12} /></button>`}
+        ${count(one.count)} times${within >= 1 && html`<span class="muted"> within ${duration(within)}</span>`}<${Icon}
+          name="down" size=${12} /></button>`}
       ${isOpen && html`<ol class="event-each">${one.events.map((/** @type {any} */ each) => html`<li key=${each.seq}><${Clock} at=${each.at} />
         <span>${oneLine(each.message, 240)}</span> <${RunLog} event=${each} /></li>`)}</ol>`}
     </div>
@@ -73,7 +74,7 @@ const Clock = ({at}) => html`<time class="clock" datetime=${at} title=${absolute
 /** @param {{events: any[], showsWorker: boolean}} props the newest first */
 export function Timeline({events, showsWorker}) {
   return html`${byDay(events, (one) => one).map(({day, rows}) => html`<section key=${day} class="event-day">
-    <h3>${day}</h3>
+    <h2>${day}</h2>
     <ol class="timeline">${rows.map((event, index) => html`<${Moment} key=${event.seq} event=${event} before=${rows[index + 1]} showsWorker=${showsWorker} />`)}</ol>
   </section>`)}`;
 }

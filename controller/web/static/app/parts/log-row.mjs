@@ -44,7 +44,7 @@ function drawn({line, look, isChosen, isCurrent, minute}) {
     <a class="log-time" href=${withQuery({at: line.id})} aria-label=${look.times === "none" ? "This line" : undefined} title=${`${new Date(line.ms).toISOString()}${line.approximate ? ", about" : ""}`}
       >${look.times === "none" ? "\u203a" : timeOf(line.ms, minute, look.times).padEnd(timeWidth(look.times, look.hasDays))}</a>
     ${look.source !== "none" && html`<span class="log-who">${whose(line, look).padEnd(look.sourceWidth)}</span>`}
-    <span class="log-mark">${word.padEnd(MARK)}</span><span class="log-text">${line.kind === "gap" ? html`<span class="log-gap">${visible(line.text)}</span>` : textOf(line, look)}${fieldsOf(line)}</span>
+    <span class="log-mark">${word.padEnd(MARK)}</span><span class="log-text">${line.kind === "gap" ? html`<span class="log-gap">${visible(line.text)}</span>` : textOf(line, look)}${fieldsOf(line).map(([name, value]) => html`<span key=${name} class="log-field"> ${visible(name)}=${visible(value)}</span>`)}</span>
   </div>`;
 }
 
@@ -64,17 +64,15 @@ function textOf(line, look) {
     : one.names ? html`<span key=${index} class=${one.names}>${one.text}</span>` : one.text)}${isLong && html`<span class="log-rest"> \u2026 ${line.text.length - MOST_SHOWN} more characters</span>`}`;
 }
 
-/** Of a line of JSON: what stands beside its message. @param {import("../log-lines.mjs").Line} line */
+const LEVELS = new Set(["level", "lvl", "severity", "levelname", "@l"]);
+const MOST_FIELDS = 12;
+
+/** Of a line of JSON: what stands beside its message; its level has a word already. @param {import("../log-lines.mjs").Line} line @returns {[string, string][]} */
 function fieldsOf(line) {
-  if (line.kind !== "line" || !line.data || typeof line.data !== "object") return null;
-  return Object.entries(line.data).slice(0, 12).map(([name, value]) => html`<span key=${name} class="log-field"> ${visible(name)}=${visible(typeof value === "string" ? value : JSON.stringify(value)).slice(0, 200)}</span>`);
+  if (line.kind !== "line" || !line.data || typeof line.data !== "object") return [];
+  const fields = Object.entries(line.data).filter(([name]) => !(line.level && LEVELS.has(name))).slice(0, MOST_FIELDS);
+  return fields.map(([name, value]) => [name, (typeof value === "string" ? value : JSON.stringify(value)).slice(0, 200)]);
 }
 
-/** As it is searched. @param {import("../log-lines.mjs").Line} line */
-export const searched = (line) => plain(line.text);
-
-/** As it is copied and folded: with its fields. @param {import("../log-lines.mjs").Line} line */
-export function written(line) {
-  const fields = line.kind === "line" && line.data ? Object.entries(line.data).slice(0, 12).map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`.slice(0, 202)).join("") : "";
-  return plain(line.text) + fields;
-}
+/** As it is searched, copied and folded: with its fields. @param {import("../log-lines.mjs").Line} line */
+export const written = (line) => plain(line.text) + fieldsOf(line).map(([name, value]) => ` ${name}=${value}`).join("");

@@ -11,13 +11,13 @@ const MARGIN = 12;
 const EDGE_PX = 400;
 const NARROW_PX = 620;
 
-/** What a view can be told. @typedef {{toEnd: () => void, toId: (id: number) => boolean, isFollowing: () => boolean}} Hand */
+/** What a view can be told. @typedef {{toEnd: () => void, stay: () => void, toId: (id: number) => boolean, isFollowing: () => boolean}} Hand */
 
 /**
  * @param {{source: import("../log-source.mjs").LogSource, pattern: RegExp|null, whose: "none"|"instance"|"worker", chosen: number|null,
- *   current: number|null, label: string, hand: {current: Hand|null}, onFollow?: (isFollowing: boolean) => void}} props
+ *   current: number|null, label: string, hand: {current: Hand|null}, onFollow?: (isFollowing: boolean) => void, toEnd: () => void}} props
  */
-export function LogView({source, pattern, whose, chosen, current, label, hand, onFollow}) {
+export function LogView({source, pattern, whose, chosen, current, label, hand, onFollow, toEnd}) {
   const box = useRef(/** @type {any} */ (null));
   const at = useRef({isFollowing: true, key: 0, offset: 0, seen: 0, top: 0, target: /** @type {number|null} */ (null), isPlaced: false});
   const [frame, setFrame] = useState({top: 0, height: 600, width: 900, letter: 7.5});
@@ -61,6 +61,7 @@ export function LogView({source, pattern, whose, chosen, current, label, hand, o
   };
   hand.current = {
     isFollowing: () => at.current.isFollowing,
+    stay: () => follow(false),
     toEnd: () => {
       if (source.isAtEnd) {
         at.current.target = null;
@@ -133,7 +134,7 @@ export function LogView({source, pattern, whose, chosen, current, label, hand, o
       <span class="log-probe" aria-hidden="true">${"0".repeat(100)}</span>
       <div class="log-space" style=${{height: `${tops.height * high}px`}}><div class="log-rows" style=${{transform: `translateY(${tops.top(first) * high}px)`}}>${rows}</div></div>
     </div>
-    ${!isFollowing && source.state === "ready" && source.query.until === undefined && html`<button class="log-more" onClick=${() => hand.current?.toEnd()}>
+    ${!isFollowing && source.state === "ready" && source.query.until === undefined && html`<button class="log-more" onClick=${toEnd}>
       ${source.isAtEnd ? (fresh > 0 ? `Paused, ${plural(fresh, "new line")}` : "Paused") : "To the newest"}<${Icon} name="down" size=${14} /></button>`}
   </div>`;
 }
