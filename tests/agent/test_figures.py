@@ -95,7 +95,8 @@ def test_children_that_came_and_went_between_two_sweeps_count(burning: subproces
     assert percent is not None
     assert first is not None
     assert second is not None
-    assert (first >= 0.14, second - first >= 0.14, percent >= 14.0) == (True, True, True)
+    # The kernel tells whole ticks of user and of system time: some of 0.15 s may be missing.
+    assert (first >= 0.1, second - first >= 0.1, percent >= 10.0) == (True, True, True)
 
 
 def test_a_control_group_is_believed_before_the_sum_over_processes(
