@@ -54,6 +54,8 @@ class Life:
 
     def __init__(self, site: Installation, armed: str) -> None:
         self.site = site
+        if armed.endswith("_migrate"):
+            (site.state / "workerctl.db").unlink()  # a database that is new: its schema is made by the migrations
         self.environment = {"WORKERCTL_FAIL": f"{armed}=kill@once", "WORKERCTL_FAIL_LOG": str(site.root / "hits")}
 
     def serve(self) -> None:
