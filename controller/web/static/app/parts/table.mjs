@@ -151,7 +151,7 @@ function useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose,
     requestAnimationFrame(() => {
       const row = body.current?.querySelector(`[data-index="${to}"]`);
       if (row) row.scrollIntoView({block: "nearest"});
-      else scrollTo(0, scrollY + body.current.getBoundingClientRect().top + to * high - innerHeight / 2);
+      else if (body.current) scrollTo(0, scrollY + body.current.getBoundingClientRect().top + to * high - innerHeight / 2);
     });
   };
   const row = () => at.current.rows[at.current.current];
