@@ -186,7 +186,9 @@ def test_wherever_they_are_kept_sessions_are_few_and_hold_no_secret(kind: str, t
     assert book.proved([begun[-1][1].partition(";")[0]]) == begun[-1][0]
     for path in tmp_path.rglob("*.json"):
         assert (path.stat().st_mode & 0o777) == 0o600
-        assert not [header for _, header in begun if header.partition(";")[0].rpartition("_")[2] in path.read_text()]
+        secrets = [header.partition(";")[0].partition("=")[2].split("_", 2)[2] for _, header in begun]
+        assert [len(secret) for secret in secrets] == [43] * len(begun)
+        assert not [secret for secret in secrets if secret in path.read_text()]
 
     now[0] += LIFETIME_S
     last, _ = book.begin(token, secure=False)
