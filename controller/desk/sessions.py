@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from controller.api.sessions import ID, Session, superfluous
-from controller.reconcile.state import sync_directory, write_durably
+from controller.reconcile.state import read_small, remove_durably, write_durably
 
 FOLDER = "sessions"
-_MOST_BYTES = 4096
 
 
 class SessionFiles:
@@ -48,8 +47,7 @@ class SessionFiles:
         """See Sessions."""
         path = self._path(session_id)
         if ID.fullmatch(session_id) and path.exists():
-            path.unlink(missing_ok=True)
-            sync_directory(self._folder)
+            remove_durably(path)
 
     def _all(self) -> list[Session]:
         names = [name.removesuffix(".json") for name in os.listdir(self._folder) if name.endswith(".json")]
@@ -61,11 +59,7 @@ class SessionFiles:
 
 def _read(path: Path, session_id: str) -> Session:
     """Raises OSError, ValueError, TypeError or KeyError where it is no session of this id."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        values: dict[str, Any] = json.loads(os.read(fd, _MOST_BYTES))
-    finally:
-        os.close(fd)
+    values: dict[str, Any] = json.loads(read_small(path))
     texts = [values[key] for key in ("id", "token", "sha256")]
     if values["id"] != session_id or not all(isinstance(text, str) for text in texts) or len(values["sha256"]) != 64:
         raise ValueError("no session")

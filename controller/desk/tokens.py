@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from controller.api.tokens import ID, Token, TokenRole, mint
-from controller.reconcile.state import sync_directory, write_durably
+from controller.reconcile.state import read_small, remove_durably, write_durably
 
 FOLDER = "tokens"
 BOOTSTRAP_FILE = "bootstrap-token"
 BOOTSTRAP_NAME = "bootstrap"
 _USE_NOTED_S = 60.0
-_MOST_BYTES = 4096
 
 
 class TokenError(Exception):
@@ -95,8 +94,7 @@ class TokenFiles:
         if not ID.fullmatch(token_id) or not path.exists():
             return False
         try:
-            path.unlink(missing_ok=True)
-            sync_directory(self._folder)
+            remove_durably(path)
         except OSError as error:
             raise TokenError(f"Cannot remove {path}: {error.strerror or error}") from None
         return True
@@ -128,11 +126,7 @@ class TokenFiles:
 
 def _read(path: Path, token_id: str) -> Token:
     """Raises OSError, ValueError, TypeError or KeyError where it is no token of this id."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        values: dict[str, Any] = json.loads(os.read(fd, _MOST_BYTES))
-    finally:
-        os.close(fd)
+    values: dict[str, Any] = json.loads(read_small(path))
     texts = [values[key] for key in ("id", "name", "sha256")]
     is_ours = values["id"] == token_id and values["role"] in {"viewer", "operator", "admin"}
     if not is_ours or not all(isinstance(text, str) for text in texts) or len(values["sha256"]) != 64:

@@ -36,6 +36,9 @@ class StateError(Exception):
     """The state directory cannot be used; the message says why and what to do."""
 
 
+_SMALL_BYTES = 4096
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace `path` as a whole, mode 0600: after a crash it holds the old content or the new one."""
     temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -50,6 +53,24 @@ def write_durably(path: Path, content: bytes) -> None:
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
+    sync_directory(path.parent)
+
+
+def read_small(path: Path) -> bytes:
+    """The content of a small file of ours. No link is followed, and nothing that stands there is waited for.
+
+    Raises OSError.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _SMALL_BYTES)
+    finally:
+        os.close(fd)
+
+
+def remove_durably(path: Path) -> None:
+    """It is gone for good when this returns; gone already is fine. Raises OSError."""
+    path.unlink(missing_ok=True)
     sync_directory(path.parent)
 
 
