@@ -164,9 +164,10 @@ def _larger(column: ColumnElement[Any], value: float) -> ColumnElement[Any]:
 
 
 def forget_totals(connection: Connection, before: float, limit: int) -> int:
-    """Forget what was removed of workers that have no lines since `before`."""
+    """Forget what was removed of workers that have no lines since `before`, and those of which somebody took all."""
     table = log_totals.c
-    gone = select(table.worker_id).where(table.lines == 0, table.removed_at < before).limit(limit)
+    is_old = or_(table.removed_at < before, table.removed_at.is_(None))
+    gone = select(table.worker_id).where(table.lines == 0, is_old).limit(limit)
     return connection.execute(delete(log_totals).where(table.worker_id.in_(gone))).rowcount
 
 

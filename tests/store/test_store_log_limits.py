@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
-from controller.store import Keep, Policy, Store, Swept, migrate, open_store
+from controller.store import Keep, Policy, Store, Swept, migrate, open_store, tending
 from controller.store.chores import ROW_BYTES, TrimLogs
 from controller.store.engine import locate, prepare, writer_engine
 from controller.store.log_rows import counted
@@ -228,3 +231,15 @@ def test_limits_add_up_to_the_budget_and_never_raise_a_workers_own(
     for total, limit in zip(all_totals, own, strict=False):
         given_limit = limits[total.worker_id].lines
         assert limit is None or (given_limit is not None and given_limit <= limit)
+
+
+def test_totals_of_a_worker_whose_lines_somebody_deleted_are_forgotten(store: Store, path: str) -> None:
+    fill(store, "gone", [line(0)])
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DELETE FROM worker_logs")
+        database.commit()
+    tending.vacuum(path)
+    again = open_store(path)
+    assert again.sweep(Policy(), time.time()).totals == 1
+    again.close()
