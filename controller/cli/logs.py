@@ -37,6 +37,7 @@ from controller.cli.human import parse_duration, rfc3339
 from controller.cli.log_lines import Printer
 from controller.cli.names import worker_names
 from controller.cli.terminal import terminal
+from controller.core.log_kinds import KINDS
 
 DEFAULT_LINES = 100
 MAX_LINES = 10_000  # what the API gives at once
@@ -55,7 +56,6 @@ def _parse_moment(_ctx: click.Context, _parameter: click.Parameter, value: str |
         raise click.BadParameter(f'"{value}": expected a duration (10m, 2h) or a time (2025-01-31T12:00)') from None
 
 
-KINDS = ("line", "gap", "lifecycle", "task", "error")  # as core.log_kinds has them
 WITH_EVENTS = ("line", "gap", "lifecycle", "error")
 
 
