@@ -1,6 +1,8 @@
 // The one table of screens. A screen is a file in screens/ and a row here: navigation, chords, the palette, titles and
 // loading follow from it. pages.py has the same paths.
 
+import {WORKER_TABS} from "./worker-tabs.mjs";
+
 /**
  * @typedef {object} Screen
  * @property {string} path parts with a colon are given to the component as `params`
@@ -34,8 +36,11 @@ export function match(path) {
   return {screen: NOT_FOUND, params: {}};
 }
 
-/** Whether a path is a screen: what is not there is offered nowhere. @param {string} path */
-export const exists = (path) => match(path).screen !== NOT_FOUND;
+/** Whether a path is a screen, and its tab one: what is not there is offered nowhere. @param {string} path */
+export function exists(path) {
+  const {screen, params} = match(path);
+  return screen !== NOT_FOUND && WORKER_TABS.some((one) => one.id === (params.tab ?? ""));
+}
 
 /** @param {string} pattern @param {string} path @returns {Record<string, string>|null} */
 function fitting(pattern, path) {

@@ -1,5 +1,6 @@
 // Actions on workers: the buttons of a worker's page, and the menu of a row. Nobody who may not act sees any of it.
 import {html, useEffect, useId, useRef, useState} from "../html.mjs";
+import {exists} from "../screens.mjs";
 import {mayAct} from "../session.mjs";
 import {isSuspended} from "../status.mjs";
 import {confirmAction} from "./confirm.mjs";
@@ -86,5 +87,5 @@ function placeBeside(list, button) {
 export function WorkerMenu({worker}) {
   const to = `/workers/${worker.worker_id}`;
   const acts = mayAct.value ? sensible(worker).map((action) => ({label: `${LABELS[action]}\u2026`, icon: ICONS[action], run: () => confirmAction(action, [worker])})) : [];
-  return html`<${Menu} label=${`Actions of ${worker.worker_id}`} items=${[...acts, {label: "Logs", icon: "logs", href: `${to}/logs`}, {label: "Events", icon: "events", href: `${to}/events`}, {label: "Spec", icon: "configuration", href: `${to}/spec`}]} />`;
+  return html`<${Menu} label=${`Actions of ${worker.worker_id}`} items=${[...acts, {label: "Logs", icon: "logs", href: `${to}/logs`}, {label: "Events", icon: "events", href: `${to}/events`}, ...(exists(`${to}/spec`) ? [{label: "Spec", icon: "configuration", href: `${to}/spec`}] : [])]} />`;
 }

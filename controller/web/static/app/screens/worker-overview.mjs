@@ -1,6 +1,7 @@
 // How one worker is: why and what next in a sentence, its instances, its conditions, where it comes from.
 import {html} from "../html.mjs";
 import {bytes, count, duration, exitWords, percent} from "../format.mjs";
+import {exists} from "../screens.mjs";
 import {oneLine, visible} from "../text.mjs";
 import {now} from "../time.mjs";
 import {Status, Tag} from "../parts/badge.mjs";
@@ -88,11 +89,13 @@ function tone(one) {
 function About({item, status}) {
   const file = item.source.file && [item.source.file, item.source.line].filter(Boolean).join(":");
   const depends = Object.entries(item.depends_on);
+  const spec = file && html`<code>${visible(file)}</code>`;
+  const to = `/workers/${item.worker_id}/spec`;
   return html`<${Card} title="About">
     ${status?.description && html`<p class="description"><bdi>${visible(status.description)}</bdi></p>`}
     <${Facts} items=${[
       ["Asked for", item.desired_state ?? "unknown"],
-      ["Spec", file ? html`<a href=${`/workers/${item.worker_id}/spec`}><code>${visible(file)}</code></a>` : "\u2013"],
+      ["Spec", spec ? exists(to) ? html`<a href=${to}>${spec}</a>` : spec : "\u2013"],
       ["Revision", item.revision ? html`<code>${item.revision}</code><${CopyButton} text=${item.revision} label="Copy the revision" mark />` : "\u2013"],
       item.source.commit && ["Commit", html`<code>${item.source.commit.slice(0, 10)}</code>`],
       ["Runs on", item.deployment_type ?? "\u2013"],
