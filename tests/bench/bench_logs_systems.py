@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ class Tools:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class System:
+class System(ABC):
     """One way to keep output. `start` returns when all writers wait for their word."""
 
     name: ClassVar[str]
@@ -123,16 +124,17 @@ class System:
         self.folder = Path(tempfile.mkdtemp(prefix="bs-", dir="/tmp"))
 
     @classmethod
+    @abstractmethod
     def version(cls, tools: Tools) -> str:
         """Raises NotInstalledError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Everything but the writing."""
 
+    @abstractmethod
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far, by process."""
-        raise NotImplementedError
 
     def kept_bytes(self) -> int:
         """How much of the output has arrived where it is kept, or is recorded as left out there."""
