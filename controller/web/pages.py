@@ -63,7 +63,7 @@ _SCREENS = re.compile(
     rf"|/configuration(?:/(?:new|{_NAME}))?|/plan|/logs|/events|/batches(?:/[0-9a-f]{{1,64}})?|/settings"
     r"|/docs(?:/[a-z0-9-]{1,64})?|/api|/login"
 )
-"""The paths of screens, also of those without a row in app/screens.mjs so far. The page says of each whether it is one."""
+"""The paths of screens, also of those without a row in app/screens.mjs so far. The page itself says so of those."""
 _NEVER = re.compile(r"/(?:api/|static/|metrics|healthz|readyz)")
 """Paths of programs: there is a page at none of them."""
 _START = "app/main.mjs"
