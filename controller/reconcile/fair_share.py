@@ -6,13 +6,14 @@ who prints less than that is not limited: a few that flood share what the quiet 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from controller.core.shares import fair_most
 
 FORGET_S = 2.0
-"""A file that had no lines for so long asks for nothing."""
+"""A file that was read to its end, and had no more lines for so long, asks for nothing."""
 
 
 @dataclass
@@ -25,13 +26,20 @@ class FairShare:
     budget: int
     _demands: dict[Hashable, tuple[float, int]] = field(default_factory=dict)
 
-    def ask(self, file: Hashable, demand: int, now: float) -> None:
-        """What a file prints in a second, or would have stored of it."""
-        self._demands[file] = now, demand
+    def ask(self, file: Hashable, demand: int, now: float, *, waits: bool = False) -> None:
+        """What a file prints in a second, or would have stored of it. `waits`: there is more of it to be read.
+
+        Such a file asks until its turn comes again, however long a round takes: what makes rounds long are many of them.
+        """
+        self._demands[file] = math.inf if waits else now, demand
+
+    def leave(self, file: Hashable) -> None:
+        """Nobody reads it any more."""
+        self._demands.pop(file, None)
 
     def most(self, now: float) -> int | None:
         """The most that each may store in a second; None while there is enough for all."""
-        for file in [file for file, (at, _) in self._demands.items() if not 0 <= now - at <= FORGET_S]:
+        for file in [file for file, (at, _) in self._demands.items() if at < math.inf and not 0 <= now - at <= FORGET_S]:
             del self._demands[file]
         demands = [demand for _, demand in self._demands.values()]
         return fair_most(demands, self.budget) if sum(demands) > self.budget else None

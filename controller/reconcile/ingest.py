@@ -140,6 +140,7 @@ class LogIngest:
             except Gone as error:
                 await self._record_gone(file, str(error))
             except Unavailable:
+                self.share.leave(file.key)
                 # A new connection lists all files anew. Where there is one still, the host had another reason.
                 if self.backends[file.host].view().reachable:
                     self._want_later(file, self.retry_s)
@@ -164,6 +165,7 @@ class LogIngest:
     def _forget(self, file: _File) -> None:
         if self._files.get(file.key) is file:
             del self._files[file.key]
+            self.share.leave(file.key)
         self._unasked.pop(file.key, None)
 
     async def _read_once(self, file: _File) -> bool:
@@ -187,7 +189,8 @@ class LogIngest:
             if file.offset != found.end:
                 return True  # The database knows better where we are.
             file.pace = found.pace
-            self.share.ask(file.key, min(found.pace.demand, self.store_rate(known.instance)), self.now())
+            demand = min(found.pace.demand, self.store_rate(known.instance))
+            self.share.ask(file.key, demand, self.now(), waits=found.end < chunk.size)
             self._mark(file.host, file.key, found.end)
         if chunk.ended and found.end == chunk.size:
             self._finish(file, found.end)

@@ -35,3 +35,12 @@ def test_a_file_that_prints_no_more_asks_for_nothing() -> None:
     assert share.most(1000.0 + FORGET_S / 2) == 50
     share.ask("b", 90, 1000.0 + FORGET_S)
     assert share.most(1000.1 + FORGET_S) is None
+
+
+def test_a_file_with_more_to_read_asks_until_its_turn_comes_or_nobody_reads_it() -> None:
+    share = FairShare(100)
+    share.ask("a", 90, 1000.0, waits=True)
+    share.ask("b", 90, 1000.0, waits=True)
+    assert share.most(1000.0 + 100 * FORGET_S) == 50, "a round that takes long is when the budget is needed most"
+    share.leave("b")
+    assert share.most(1000.0 + 100 * FORGET_S) is None
