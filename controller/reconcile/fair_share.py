@@ -29,7 +29,7 @@ class FairShare:
     def ask(self, file: Hashable, demand: int, now: float, *, waits: bool = False) -> None:
         """What a file prints in a second, or would have stored of it. `waits`: there is more of it to be read.
 
-        Such a file asks until its turn comes again, however long a round takes: what makes rounds long are many of them.
+        Such a file asks until its turn comes again, however long a round takes: many of them make rounds long.
         """
         self._demands[file] = math.inf if waits else now, demand
 
@@ -39,7 +39,8 @@ class FairShare:
 
     def most(self, now: float) -> int | None:
         """The most that each may store in a second; None while there is enough for all."""
-        for file in [file for file, (at, _) in self._demands.items() if at < math.inf and not 0 <= now - at <= FORGET_S]:
+        silent = [file for file, (at, _) in self._demands.items() if at != math.inf and not 0 <= now - at <= FORGET_S]
+        for file in silent:
             del self._demands[file]
         demands = [demand for _, demand in self._demands.values()]
         return fair_most(demands, self.budget) if sum(demands) > self.budget else None
