@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel
 
 from controller.api.responses import JSON
-from controller.api.shapes import TEXT, Schema
+from controller.api.shapes import COUNT, TEXT, Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +69,10 @@ def flag(name: str, description: str) -> Parameter:
 def number(name: str, low: int, high: int, description: str) -> Parameter:
     """A whole number."""
     return query(name, {"type": "integer", "minimum": low, "maximum": high}, description)
+
+
+FOLLOW = flag("follow", "Keep the answer open and send what is new: NDJSON, or server-sent events by `Accept`.")
+AFTER = query("after", COUNT, "Go on after this cursor.")
+LAST_EVENT = Parameter(
+    name="Last-Event-ID", schema=TEXT, description="The id of the last event seen: resumes a stream.", place="header"
+)

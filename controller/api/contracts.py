@@ -15,9 +15,22 @@ from pydantic import BaseModel
 
 from controller.api.actions import ActionBody, ReconcileBody, ResumeBody
 from controller.api.batches import BATCH_SCHEMA
-from controller.api.contract import Answer, Body, Contract, Parameter, flag, json_of, number, query
+from controller.api.contract import (
+    AFTER,
+    FOLLOW,
+    LAST_EVENT,
+    Answer,
+    Body,
+    Contract,
+    Parameter,
+    flag,
+    json_of,
+    number,
+    query,
+)
 from controller.api.heartbeat import HeartbeatBody
 from controller.api.history import METRICS, STEPS
+from controller.api.log_contracts import LOG_CONTRACTS
 from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
@@ -25,33 +38,21 @@ from controller.api.session import SessionBody
 from controller.api.shapes import (
     ANYTHING,
     COUNT,
-    FLAG,
     STATUS,
     TEXT,
-    TIME,
     WORKER_ID,
     Schema,
-    listed,
     named,
-    or_null,
     page_of,
-    record,
 )  # fmt: skip
-from controller.core.log_kinds import KINDS
 
 MERGE_PATCH = "application/merge-patch+json"
 
 
-_MOMENT: Schema = {"type": "string", "description": "RFC 3339 with an offset, or seconds since 1970."}
 _LABEL = query("label", TEXT, "`key=value`, or `key`: whether it is there.", repeated=True)
 _Q = query("q", TEXT, "Part of an id, a name or a label, whatever the case.")
 _LIMIT = number("limit", 1, 1000, "How many at most.")
 _CURSOR = query("cursor", TEXT, "`next_cursor` of the page before.")
-_FOLLOW = flag("follow", "Keep the answer open and send what is new: NDJSON, or server-sent events by `Accept`.")
-_AFTER = query("after", COUNT, "Go on after this cursor.")
-_LAST_EVENT = Parameter(
-    name="Last-Event-ID", schema=TEXT, description="The id of the last event seen: resumes a stream.", place="header"
-)
 _WAIT = query("wait_s", {"type": "number", "minimum": 0, "maximum": 600}, "Wait this long for the end; 200 or 504.")
 _IF_MATCH = Parameter(name="If-Match", schema=TEXT, description="The ETag of what you have seen.", place="header")
 _IF_NONE_MATCH = Parameter(name="If-None-Match", schema=TEXT, description="`*`, or an ETag.", place="header")
@@ -70,36 +71,6 @@ _NEW_SPEC: Schema = {
 _WRITTEN: Schema = {"anyOf": [named("WorkerConfig"), named("ConfigPreview")]}
 _WORKERS: Schema = {"anyOf": [page_of("Worker"), page_of("WorkerFields")]}
 _SORTS = [sign + name for name in SORTABLE for sign in ("", "-")]
-_LOG_PAGE: Schema = record(
-    items=listed(named("LogLine")),
-    next_cursor=TEXT,
-    prev_cursor=or_null(TEXT),
-    stopped_early=FLAG,
-    removed=or_null(record(lines=COUNT, until=TIME)),
-)
-_LOG_ANSWERS = {200: json_of("Lines; `next_cursor` is where to go on.", _LOG_PAGE, NDJSON, PLAIN, EVENTS)}
-_LOG_PARAMETERS = (
-    number("tail", 0, 10_000, "The newest lines."),
-    number("limit", 1, 10_000, "With `after`: how many at most."),
-    _AFTER,
-    query("before", COUNT, "The newest lines before this cursor (`prev_cursor`)."),
-    query("stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this one."),
-    query("run", TEXT, "Only this run: its id, or `current` or `previous`."),
-    query("grep", TEXT, "Lines that hold this text, as it is. Repeated: all of them.", repeated=True),
-    query("case", {"type": "string", "enum": ["ignore", "exact"]}, "Whether `grep` takes either case."),
-    flag("invert", "Lines that hold none of the texts of `grep`."),
-    query("level", TEXT, "Lines of these levels.", repeated=True),
-    query(
-        "kind", {"type": "string", "enum": list(KINDS)}, "Records of these kinds; `line`, `gap` else.", repeated=True
-    ),
-    flag("parsed", "A line that is a JSON object has its message for `text`, and the other fields in `data`."),
-    query("since", _MOMENT, "From then on."),
-    query("until", _MOMENT, "Up to then."),
-    flag("download", "All that matches, as a file: plain text, or NDJSON by `Accept`."),
-    query("format", {"type": "string", "enum": ["text", "ndjson"]}, "Of a download, where `Accept` cannot be set."),
-    _FOLLOW,
-    _LAST_EVENT,
-)
 
 
 def _act(summary: str, body: type[BaseModel] = ActionBody) -> Contract:
@@ -137,6 +108,7 @@ def _probe(summary: str) -> Contract:
 
 CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
     {
+        **LOG_CONTRACTS,
         ("GET", "/healthz"): _probe("Whether the controller's loop ticks."),
         ("GET", "/readyz"): _probe("Whether the controller does its work."),
         ("GET", "/metrics"): Contract(
@@ -215,7 +187,7 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
                 query("fields", TEXT, "Only these fields, with commas between, and `worker_id`."),
                 _LIMIT,
                 _CURSOR,
-                _FOLLOW,
+                FOLLOW,
             ),
             answers={200: json_of("A page of workers.", _WORKERS, NDJSON, EVENTS)},
             problems=(400, 406, 503),
@@ -227,22 +199,6 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             summary="One worker with everything.",
             answers={200: json_of("The worker.", named("WorkerStatus"))},
             problems=(400, 404, 503),
-        ),
-        ("GET", "/api/v1/workers/{id}/logs"): Contract(
-            summary="Log lines, also of a worker that is gone.",
-            parameters=(query("instance", TEXT, "`NAME/N`, or N."), *_LOG_PARAMETERS),
-            answers=_LOG_ANSWERS,
-            problems=(400, 404, 406, 503),
-        ),
-        ("GET", "/api/v1/logs"): Contract(
-            summary="Log lines of several workers, or of all, in the order of their storing.",
-            parameters=(
-                query("worker", WORKER_ID, "Only of these.", repeated=True),
-                query("selector", TEXT, "Only of those with these labels: `key=value` or `key`, commas between."),
-                *_LOG_PARAMETERS,
-            ),
-            answers=_LOG_ANSWERS,
-            problems=(400, 404, 406, 503),
         ),
         ("GET", "/api/v1/workers/{id}/health"): Contract(
             summary="Whether a worker is well, in words.",
@@ -306,14 +262,14 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("GET", "/api/v1/events"): Contract(
             summary="What happened, oldest first.",
             parameters=(
-                _AFTER,
+                AFTER,
                 query("before", COUNT, "The newest before this `seq`."),
                 query("worker_id", TEXT, "Of this worker."),
                 query("type", TEXT, "Only these.", repeated=True),
                 query("actor", TEXT, "Only what these did: `agent`, `controller`, a person.", repeated=True),
                 number("limit", 0, 1000, "How many at most."),
-                _FOLLOW,
-                _LAST_EVENT,
+                FOLLOW,
+                LAST_EVENT,
             ),
             answers={200: json_of("Events; `next_cursor` is where to go on.", page_of("Event"), NDJSON, EVENTS)},
             problems=(400, 406, 503),
@@ -325,7 +281,7 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
                 query("worker", TEXT, "Only this worker; several may be named.", repeated=True),
                 query("label", TEXT, "Only workers with this label, `key` or `key=value`.", repeated=True),
                 query("after", TEXT, "The id of the last event seen, where the header cannot be sent."),
-                _LAST_EVENT,
+                LAST_EVENT,
             ),
             answers={200: Answer(description="The stream.", content={EVENTS: TEXT})},
             problems=(400, 404, 406, 503),

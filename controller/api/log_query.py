@@ -1,9 +1,10 @@
-"""What a request asks of stored log lines: a value of the port `Records`."""
+"""What a request asks of stored log lines: values of the port `Records`, and the part of it that counts them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from controller.core.log_kinds import PRINTED
 
@@ -33,3 +34,22 @@ class LogQuery:
     invert: bool = False
     levels: tuple[str, ...] = ()
     kinds: tuple[str, ...] = PRINTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanWish:
+    """Into which spans of time: at most `most`, of `step` seconds at least (None: of a second).
+
+    `before`: only lines before this one; None: all that there are now.
+    """
+
+    most: int
+    step: int | None = None
+    before: int | None = None
+
+
+class LogCounting(Protocol):
+    """Counts of log lines. May raise StoreUnavailable."""
+
+    async def log_counts(self, query: LogQuery, wish: SpanWish) -> Mapping[str, Any]:
+        """How many of those that `query` asks for, whatever its `limit`, by time and level; ready for JSON."""

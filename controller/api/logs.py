@@ -20,7 +20,7 @@ from aiohttp import web
 
 from controller.api.call import Call
 from controller.api.chosen import MOST
-from controller.api.log_query import LogQuery
+from controller.api.log_query import LogQuery, SpanWish
 from controller.api.ports import Batch, Document, Removed, Topic
 from controller.api.problem import unknown_worker
 from controller.api.query import Query, negotiate
@@ -48,12 +48,17 @@ async def show_logs(call: Call) -> web.StreamResponse:
     """`GET /api/v1/workers/{id}/logs`."""
     query = Query(call.request, *_KNOWN, "instance")
     name = call.params["id"]
-    return await _answer(_Question(call, query, {"worker_id": name, "ordinal": query.ordinal("instance", name)}), name)
+    return await _answer(Question(call, query, {"worker_id": name, "ordinal": query.ordinal("instance", name)}), name)
 
 
 async def search_logs(call: Call) -> web.StreamResponse:
     """`GET /api/v1/logs?worker=&selector=`: of several workers, or of all."""
     query = Query(call.request, *_KNOWN, "worker", "selector")
+    return await _answer(await question_of_all(query, call), "logs")
+
+
+async def question_of_all(query: Query, call: Call) -> Question:
+    """Of the workers that `worker` and `selector` name; 404 where there is none of a name."""
     names = tuple(dict.fromkeys(name for name in query.many("worker") if name))
     if len(names) > MOST:
         query.refuse("worker", f"expected at most {MOST} of them")
@@ -61,10 +66,10 @@ async def search_logs(call: Call) -> web.StreamResponse:
         if await call.ports.records.logs(LogQuery(worker_id=name, limit=0)) is None:
             raise unknown_worker(name)
     labels = tuple(part.strip() for text in query.many("selector") for part in text.split(",") if part.strip())
-    return await _answer(_Question(call, query, {"workers": names or None}, labels), "logs")
+    return Question(call, query, {"workers": names or None}, labels)
 
 
-class _Question:
+class Question:
     """What one request asks, and of whom."""
 
     def __init__(self, call: Call, query: Query, whose: dict[str, Any], labels: tuple[str, ...] = ()) -> None:
@@ -72,6 +77,11 @@ class _Question:
         self.wanted = _wanted(call, query, whose)
         self._names, self._labels = self.wanted.workers, labels
         self._is_parsed = query.flag("parsed")
+
+    async def counts(self, wish: SpanWish) -> Document:
+        """How many lines it is about."""
+        wanted = replace(self.wanted, workers=self._workers())
+        return await self.call.ports.records.log_counts(wanted, replace(wish, before=wanted.before))
 
     @property
     def one(self) -> str | None:
@@ -122,7 +132,7 @@ def _parsed(item: Document) -> Document:
     return {**item, "text": found[0], "data": found[1]}
 
 
-async def _answer(question: _Question, name: str) -> web.StreamResponse:
+async def _answer(question: Question, name: str) -> web.StreamResponse:
     call, query = question.call, question.query
     is_get = call.request.method == "GET"
     if query.flag("follow"):
@@ -207,7 +217,7 @@ def _words(query: Query, name: str) -> tuple[str, ...]:
 class _Tail:
     """Where one follower of a log stands."""
 
-    def __init__(self, question: _Question) -> None:
+    def __init__(self, question: Question) -> None:
         self._question = question
         self._more: dict[str, Any] = {}
 
@@ -221,7 +231,7 @@ class _Tail:
 class _Past:
     """Where one download stands: it ends with the newest line that there was when it began."""
 
-    def __init__(self, question: _Question) -> None:
+    def __init__(self, question: Question) -> None:
         self._question = question
         self._after = question.wanted.after or 0
         self._last: int | None = None

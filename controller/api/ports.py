@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from controller.api.log_query import LogQuery
+from controller.api.log_query import LogCounting, LogQuery
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
 from controller.core.heartbeats import Beat, OwnRecord
 from controller.core.plan import Plan
@@ -192,7 +192,7 @@ class Snapshots(Protocol):
         """How the controller is."""
 
 
-class Records(Protocol):
+class Records(LogCounting, Protocol):
     """What is read elsewhere (threads, the store). Every method may raise StoreUnavailable."""
 
     async def status(self, worker_id: str) -> Document | None:

@@ -41,7 +41,7 @@ async def find_lines(
     """The lines that `query` asks for; `runs` are those that its `run` means. `ask` puts one question to `reader`."""
     if query.limit == 0:
         return Lines(lines=(), edge=None)
-    wanted, forward = _filter(query, runs), query.after is not None
+    wanted, forward = filter_of(query, runs), query.after is not None
     until = time.monotonic() + patience_s
     found: list[StoredLine] = []
     edge, size = (query.after if forward else query.before), max(FIRST, query.limit)
@@ -74,7 +74,8 @@ def meant_runs(
     return tuple(found)
 
 
-def _filter(query: LogQuery, runs: tuple[str, ...] | None) -> LogFilter:
+def filter_of(query: LogQuery, runs: tuple[str, ...] | None) -> LogFilter:
+    """The same for the store; `runs` are those that its `run` means."""
     return LogFilter(
         workers=query.workers if query.worker_id is None else (query.worker_id,),
         instance=None if query.ordinal is None else f"{query.worker_id}/{query.ordinal}",

@@ -1,7 +1,7 @@
 """Where databases differ in their SQL, the difference stands here, built from SQLAlchemy's own constructs.
 
-Called by apply, ingest, log_rows, migrate and log_search. A third database would be a new case in each function of
-this file and of engine.
+Called by apply, ingest, log_rows, migrate, log_search and log_counts. A third database would be a new case in each
+function of this file and of engine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Dialect, Executable, Table, func, insert, literal, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Table,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -108,6 +121,11 @@ def holds(dialect: str, column: Column[str], word: str, *, ignore_case: bool) ->
     if is_server:
         return column.regexp_match("".join(_either_case(character, r"\{}") for character in word))
     return column.op("GLOB", is_comparison=True)("*" + "".join(_either_case(one, "[{}]") for one in word) + "*")
+
+
+def whole(dialect: str, figure: ColumnElement[Any]) -> ColumnElement[int]:
+    """The whole number below a positive figure: a server rounds where it casts."""
+    return cast(func.floor(figure) if dialect == "postgresql" else figure, BigInteger)
 
 
 def _either_case(character: str, escaped: str) -> str:

@@ -1,6 +1,6 @@
 """Log lines found by what they say: of one, several or all workers, backwards from the newest or forwards.
 
-Called by queries.Reader, which gives each slice a transaction of its own.
+Called by queries.Reader, which gives each slice a transaction of its own, and by log_counts.
 
 Plain scan, in slices, with every condition in the database's hands: no index on words. Rows are walked in the order of
 their numbers through the index of the one worker or instance that is asked for (a few: through each of theirs), and
@@ -122,8 +122,23 @@ def reach_of(connection: Connection, wanted: LogFilter, place: Place) -> Reach:
 
 def matching(dialect: str, wanted: LogFilter, reach: Reach, limit: int) -> Select[Any]:
     """The lines that match within a slice, in the order in which they are walked."""
-    found = select(worker_logs).where(_covered(wanted, reach), *_conditions(wanted), *_words(dialect, wanted))
+    found = select(worker_logs).where(*conditions(dialect, wanted, reach))
     return found.order_by(_LINES.id if reach.forward else _LINES.id.desc()).limit(limit)
+
+
+def conditions(dialect: str, wanted: LogFilter, reach: Reach) -> list[ColumnElement[bool]]:
+    """What a line within a slice has to hold to match."""
+    return [_covered(wanted, reach), *_conditions(wanted), *_words(dialect, wanted)]
+
+
+def ends(connection: Connection, wanted: LogFilter) -> tuple[float, float] | None:
+    """When the first and the last of the lines that would be walked through were printed; None: there are none."""
+    found: list[float] = []
+    for key in _keys(wanted):
+        for order in (_LINES.id, _LINES.id.desc()):
+            at = connection.scalar(select(_LINES.at).where(key).order_by(order).limit(1))
+            found += [] if at is None else [at]
+    return (min(found), max(found)) if found else None
 
 
 def next_in_time(connection: Connection, wanted: LogFilter, reach: Reach) -> int | None:

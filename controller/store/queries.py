@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.core.log_kinds import PRINTED
 from controller.store.errors import explained
 from controller.store.history import HistoryQuery, Span, span_of, spans_of
-from controller.store.log_search import LogFilter, Place, matching, next_in_time, reach_of
+from controller.store.log_counts import CountSlice, counting
+from controller.store.log_search import LogFilter, Place, ends, matching, next_in_time, reach_of
 from controller.store.records import (
     ConfigRow,
     Heads,
@@ -93,6 +94,25 @@ class Reader:
             else:
                 edge = next_in_time(connection, wanted, reach)
         return LogSlice(lines=tuple(found if reach.forward else found[::-1]), edge=edge)
+
+    def log_counts(self, wanted: LogFilter, before: int | None, step: int, size: int) -> CountSlice:
+        """How many of the `size` lines before `before` match, by spans of `step` seconds and by level."""
+        with self._reading() as connection:
+            reach = reach_of(connection, wanted, Place(before=before, size=size))
+            rows = connection.execute(counting(connection.dialect.name, wanted, reach, step))
+            counts = {(int(row.span), row.level): (row.lines, row.first) for row in rows}
+            if counts or reach.is_last:
+                edge = None if reach.is_last else reach.far
+            else:
+                edge = next_in_time(connection, wanted, reach)
+            far = worker_logs.c.id == reach.low
+            back_to = None if reach.is_last else connection.scalar(select(worker_logs.c.at).where(far))
+        return CountSlice(counts=counts, edge=edge, back_to=back_to)
+
+    def log_ends(self, wanted: LogFilter) -> tuple[float, float] | None:
+        """When the first and the last line of these workers were stored, whatever else is asked of them."""
+        with self._reading() as connection:
+            return ends(connection, wanted)
 
     def latest_runs(self, worker_id: str | None = None) -> dict[str, tuple[str, ...]]:
         """The runs of which something was stored and is remembered, by instance (of one worker), the newest first."""
@@ -171,6 +191,16 @@ class Reader:
         )
         return self._all(found.order_by(table.seq.desc()).limit(_bounded(limit, MAX_ROWS)), _event)[::-1]
 
+    def events_of(
+        self, worker_id: str, *, types: Sequence[str], before_seq: int | None = None, limit: int = 100
+    ) -> tuple[StoredEvent, ...]:
+        """Events of one worker, of these types, oldest first: the newest `limit` of them (before `before_seq`)."""
+        table = events.c
+        found = select(events).where(table.worker_id == worker_id, table.type.in_(types))
+        if before_seq is not None:
+            found = found.where(table.seq < before_seq)
+        return self._all(found.order_by(table.seq.desc()).limit(_bounded(limit, MAX_ROWS)), _event)[::-1]
+
     def event_cursor(self, host: str) -> JournalCursor | None:
         """How far the journal of the agent on `host` is stored; None when nothing is."""
         found = self._all(select(event_cursors).where(event_cursors.c.host == host), _journal_cursor)
@@ -209,6 +239,15 @@ class Reader:
         if not with_deleted:
             query = query.where(worker_configs.c.deleted_at.is_(None))
         return self._all(query, _config)
+
+    def gone_configs(self, *, before: float | None = None, limit: int = 100) -> tuple[ConfigRow, ...]:
+        """Specs that are gone (earlier than `before`), those that went last first, at most MAX_ROWS."""
+        table = worker_configs.c
+        query = select(worker_configs).where(table.deleted_at.is_not(None))
+        if before is not None:
+            query = query.where(table.deleted_at < before)
+        newest = query.order_by(table.deleted_at.desc(), table.worker_id)
+        return self._all(newest.limit(_bounded(limit, MAX_ROWS)), _config)
 
     def worker_runtime(self, *, worker_id: str | None = None) -> tuple[RuntimeRow, ...]:
         """The last known status of all instances (of one worker), by worker and ordinal."""

@@ -14,6 +14,7 @@ from controller.api import (
     health,
     heartbeat,
     history,
+    log_histogram,
     logs,
     metrics,
     plan,
@@ -56,6 +57,7 @@ operator POST /api/v1/batches/{id}/retry
 viewer   GET  /api/v1/operations/{id}
 viewer   GET  /api/v1/metrics-history
 viewer   GET  /api/v1/logs
+viewer   GET  /api/v1/logs/histogram
 viewer   GET  /api/v1/events
 viewer   GET  /api/v1/stream
 viewer   GET  /api/v1/plan
@@ -82,6 +84,7 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
             health,
             heartbeat,
             history,
+            log_histogram,
             logs,
             metrics,
             plan,

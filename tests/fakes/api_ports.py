@@ -37,6 +37,7 @@ from controller.api.responses import encode
 from controller.core.authorship import SpecUnknown, SpecWish
 from controller.core.heartbeats import Beat, OwnRecord
 from controller.core.plan import Plan
+from tests.fakes.api_log_counts import FakeLogCounts
 
 Json = dict[str, Any]
 
@@ -210,7 +211,7 @@ def healthy(**more: Any) -> Health:
     return Health(**{**values, **more})
 
 
-class FakePorts:
+class FakePorts(FakeLogCounts):
     """See the header."""
 
     def __init__(self, *workers: Json) -> None:

@@ -140,3 +140,31 @@ def test_the_runs_of_an_instance_come_newest_first(filled: Store) -> None:
         "web/0": ("web0-new", "web0-old"), "web/1": ("web1-new", "web1-old"),
     }  # fmt: skip
     assert filled.reader.latest_runs("w") == {}
+
+
+def test_lines_are_counted_by_time_and_level_in_slices_without_a_hole(filled: Store) -> None:
+    def counted(step: int, size: int, **wanted: Any) -> list[dict[tuple[int, str | None], tuple[int, int]]]:
+        asked, slices, before = LogFilter(**{"workers": None, **wanted}), [], None
+        while True:
+            part = filled.reader.log_counts(asked, before, step, size)
+            slices.append(dict(part.counts))
+            if part.edge is None:
+                return slices
+            before = part.edge
+
+    # Times are 1001 to 1060: whole spans of 25 seconds since the epoch begin at 1000, 1025, 1050.
+    assert counted(25, 1000) == [
+        {(40, None): (23, 1), (40, "error"): (1, 20), (41, None): (24, 25), (41, "error"): (1, 40),
+         (42, None): (10, 50), (42, "error"): (1, 60)}
+    ]  # fmt: skip
+    newest, older, rest, *_ = counted(25, 25)
+    assert newest == {(41, None): (13, 36), (41, "error"): (1, 40), (42, None): (10, 50), (42, "error"): (1, 60)}
+    assert older == {(40, None): (13, 11), (40, "error"): (1, 20), (41, None): (11, 25)}
+    assert rest == {(40, None): (10, 1)}
+    assert counted(100, 1000, levels=("error",), workers=("web", "db")) == [{(10, "error"): (2, 40)}]
+    assert counted(100, 1000, grep=("NEEDLE",), ignore_case=True, until=1030.0) == [
+        {(10, None): (2, 10), (10, "error"): (1, 20)}
+    ]
+    assert counted(1, 1000, grep=("nowhere",)) == [{}]
+    assert filled.reader.log_ends(LogFilter(workers=("db", "mail"))) == (1001.0, 1059.0)
+    assert filled.reader.log_ends(LogFilter(workers=("nobody",))) is None
