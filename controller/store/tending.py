@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -151,8 +152,13 @@ def backup(url: str, target: Path) -> int:
     return target.stat().st_size
 
 
+def _uri(path: str, mode: str) -> str:
+    """A file that is there, never one that is begun. Of a path as it is, `?` and `#` would end the name."""
+    return f"file:{quote(path)}?mode={mode}"
+
+
 def _copy(path: str, target: Path) -> None:
-    source = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    source = sqlite3.connect(_uri(path, "ro"), uri=True)
     copy = sqlite3.connect(target)
     try:
         # In one go: copying in pieces begins anew whenever somebody writes between two of them.
@@ -183,7 +189,7 @@ def vacuum(url: str) -> tuple[int, int]:
         before = _file_bytes(database.path)
         try:
             _count_anew(database)
-            connection = sqlite3.connect(f"file:{database.path}?mode=rw", uri=True, isolation_level=None)
+            connection = sqlite3.connect(_uri(database.path, "rw"), uri=True, isolation_level=None)
             try:
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

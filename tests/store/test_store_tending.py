@@ -116,6 +116,18 @@ def test_a_copy_replaces_nothing(store: Store, path: str, tmp_path: Path) -> Non
         tending.backup(path, tmp_path / "no" / "such.db")
 
 
+def test_a_path_may_have_signs_that_mean_something_in_a_url(tmp_path: Path) -> None:
+    path = str(tmp_path / "what?#100%25.db")
+    store = open_store(path, settings=QUICK)
+    fill(store, "web", 3)
+    copy = tmp_path / "copy.db"
+    tending.backup(path, copy)
+    store.close()
+    tending.vacuum(path)
+    assert [tending.stats(str(one)).logs for one in (copy, path)] == [{"web": 3}, {"web": 3}]
+    assert not (tmp_path / "what").exists()
+
+
 def test_what_is_no_database_is_not_vacuumed(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_bytes(b"no database" * 1000)
     with pytest.raises(StoreError, match=r"Cannot vacuum the database .*a\.db"):
