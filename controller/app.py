@@ -34,6 +34,7 @@ from controller.desk.forwarding import TargetError, forwarders, targets_of
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
 from controller.desk.history import HistoryDesk
 from controller.desk.parts import Parts
+from controller.desk.server import ServerDesk
 from controller.desk.specs import SpecDesk
 from controller.desk.tokens import TokenError
 from controller.desk.workers import Desk
@@ -159,7 +160,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     batches = BatchDesk(parts, desk, BatchFiles(state.path))
     ports = Ports(
         snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats,
-        batches=batches, figures=figures, history=history,
+        batches=batches, figures=figures, history=history, server=ServerDesk(settings, store, clock.now()),
     )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)

@@ -12,6 +12,7 @@ from controller.api.connection import Connection
 from controller.api.followers import Followers
 from controller.api.ports import Ports
 from controller.api.sessions import SessionBook
+from controller.api.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Call:
     followers: Followers
     principal: Principal
     sessions: SessionBook
+    tokens: Tokens
     request_id: str
     params: Mapping[str, str]
     content: bytes | None = None

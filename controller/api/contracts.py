@@ -33,6 +33,7 @@ from controller.api.history import METRICS, STEPS
 from controller.api.log_contracts import LOG_CONTRACTS
 from controller.api.metrics import OPENMETRICS
 from controller.api.order import SORTABLE
+from controller.api.own_contracts import OWN_CONTRACTS
 from controller.api.responses import EVENTS, JSON, NDJSON, PLAIN
 from controller.api.session import SessionBody
 from controller.api.shapes import (
@@ -108,6 +109,7 @@ def _probe(summary: str) -> Contract:
 
 CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
     {
+        **OWN_CONTRACTS,
         **LOG_CONTRACTS,
         ("GET", "/healthz"): _probe("Whether the controller's loop ticks."),
         ("GET", "/readyz"): _probe("Whether the controller does its work."),

@@ -128,6 +128,7 @@ class Dispatcher:
             followers=self._followers,
             principal=visit.principal,
             sessions=self._door.sessions,
+            tokens=self._door.tokens,
             request_id=visit.request_id,
             params=found.params if found is not None else {},
         )

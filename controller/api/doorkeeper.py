@@ -76,6 +76,7 @@ class Doorkeeper:
         self._writes = Throttle(burst=limits.write_burst, per_s=limits.writes_per_s)
         self._warnings = Throttle(burst=1, per_s=1 / _WARNED_S)
         self.keep = access.audit
+        self.tokens = access.tokens
         self.sessions = SessionBook(access.sessions, access.now)
 
     def principal(self, authorization: Sequence[str], cookies: Sequence[str], peer: Peer) -> Principal:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from controller.api.contract import Answer, Contract, Parameter
 from controller.api.contracts import CONTRACTS, schema_of
+from controller.api.replays import WITHOUT
 from controller.api.responses import PROBLEM
 from controller.api.shapes import SHAPES, named
 
@@ -38,6 +39,7 @@ _WORDS = {
     429: "Too many requests.",
     503: "Not now.",
     504: "Still under way.",
+    507: "The disk is full, or cannot be written.",
 }
 
 
@@ -68,7 +70,7 @@ def document(table: Iterable[Row]) -> dict[str, Any]:
         contract = CONTRACTS[route.method, route.path]
         found = _operation(contract, route.path, route.role)
         found["operationId"] = route.handler.__name__
-        if route.method == "POST" and route.role != "worker":
+        if route.method == "POST" and route.role != "worker" and route.path not in WITHOUT:
             found["parameters"].append(_IDEMPOTENCY)
         paths.setdefault(route.path, {})[route.method.lower()] = found
     return {

@@ -378,6 +378,13 @@ class Figures(Protocol):
         """The answer to a scrape, in OpenMetrics: of `items`, the workers, and of the controller."""
 
 
+class Server(Protocol):
+    """What this controller is."""
+
+    def about(self) -> Document:
+        """Version, place, settings that people look for. No secrets."""
+
+
 class Changes(Protocol):
     """What wakes followers."""
 
@@ -398,3 +405,4 @@ class Ports:
     batches: Batches
     figures: Figures
     history: History
+    server: Server

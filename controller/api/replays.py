@@ -5,6 +5,8 @@ the same key. Called by dispatch.py for every POST of somebody known that has on
 goes on) is kept and answered anew; a refusal changed nothing, so it is not kept and the request may succeed later. A
 key belongs to who sent it, and to one request: method, target and body.
 
+What holds a secret (WITHOUT) is never kept: it is shown once, and sent again it meets what it made.
+
 Kept in memory, the newest, for a day. A restart of the controller forgets: what is sent again then may be done again,
 where it is not an edit that is already there or a name that is taken.
 """
@@ -26,6 +28,8 @@ from controller.api.problem import ApiProblem
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEPT_S = 86_400.0
+WITHOUT = frozenset({"/api/v1/session", "/api/v1/tokens"})
+"""POSTs whose answer holds a secret."""
 _KEY = re.compile(r"[!-~]{1,128}")
 _UNDER_WAY = 504
 
@@ -51,7 +55,7 @@ class Replays:
     async def answer(self, call: Call, handler: Handler) -> web.StreamResponse:
         """The handler's answer, or the one that it gave before. Raises ApiProblem."""
         keys = call.request.headers.getall(HEADER, [])
-        if not keys:
+        if not keys or call.path in WITHOUT:
             return await handler(call)
         if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
             detail = f"expected one {HEADER} of 1 to 128 printable ASCII characters"

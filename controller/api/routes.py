@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controller.api import (
+    access,
     actions,
     batches,
     configs,
+    docs,
     events,
     health,
     heartbeat,
@@ -26,6 +28,7 @@ from controller.api import (
     logs,
     metrics,
     plan,
+    server_info,
     session,
     stream,
     worker_health,
@@ -108,6 +111,15 @@ TABLE: tuple[Route, ...] = (
     _route("POST", "/api/v1/session", session.open_session, "viewer"),
     _route("DELETE", "/api/v1/session", session.close_session, "viewer"),
     _route("GET", "/api/v1/whoami", session.show_whoami, "viewer"),
+    _route("GET", "/api/v1/sessions", access.list_sessions, "viewer"),
+    _route("DELETE", "/api/v1/sessions/{id}", access.end_session, "viewer"),
+    _route("GET", "/api/v1/tokens", access.list_tokens, "admin"),
+    _route("POST", "/api/v1/tokens", access.create_token, "admin"),
+    _route("DELETE", "/api/v1/tokens/{id}", access.revoke_token, "admin"),
+    _route("GET", "/api/v1/server", server_info.show_server, "viewer"),
+    _route("GET", "/api/v1/docs", docs.list_topics, "viewer"),
+    _route("GET", "/api/v1/docs/{topic}", docs.show_topic, "viewer"),
+    _route("GET", "/api/v1/explain", docs.show_fields, "viewer"),
     _route("GET", "/api/v1/openapi.json", show_openapi, "viewer"),
 )
 

@@ -35,12 +35,13 @@ _MOST_COOKIES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What is kept of a session. Times in seconds since the epoch."""
+    """What is kept of a session. Times in seconds since the epoch; nobody noted when the first ones began."""
 
     session_id: str
     token_id: str
     digest: str
     expires_at: float
+    begun_at: float | None = None
 
 
 class Sessions(Protocol):
@@ -51,6 +52,9 @@ class Sessions(Protocol):
 
     def find(self, session_id: str) -> Session | None:
         """The session as it stands now, or None."""
+
+    def all(self) -> list[Session]:
+        """All that are kept, also those that are over, in any order."""
 
     def end(self, session_id: str) -> None:
         """Forget it. Idempotent. Raises OSError."""
@@ -72,6 +76,10 @@ class MemorySessions:
         """See Sessions."""
         return self._kept.get(session_id)
 
+    def all(self) -> list[Session]:
+        """See Sessions."""
+        return list(self._kept.values())
+
     def end(self, session_id: str) -> None:
         """See Sessions."""
         self._kept.pop(session_id, None)
@@ -88,7 +96,7 @@ class SessionBook:
         now, session_id, secret = self._now(), secrets.token_hex(8), secrets.token_urlsafe(32)
         expires_at = now + LIFETIME_S if token.expires_at is None else min(now + LIFETIME_S, token.expires_at)
         session = Session(
-            session_id=session_id, token_id=token.token_id, digest=_digest(secret), expires_at=expires_at
+            session_id=session_id, token_id=token.token_id, digest=_digest(secret), expires_at=expires_at, begun_at=now
         )  # fmt: skip
         self._sessions.keep(session, now)
         return session, set_cookie(f"wcs_{session_id}_{secret}", int(expires_at - now), secure=secure)
@@ -109,6 +117,11 @@ class SessionBook:
     def goes_on(self, session: Session) -> bool:
         """Whether it was not ended and its time is not over."""
         return self._sessions.find(session.session_id) == session and self._now() < session.expires_at
+
+    def open(self) -> list[Session]:
+        """All whose time is not over, the oldest first. Their tokens may be gone."""
+        now = self._now()
+        return sorted((one for one in self._sessions.all() if now < one.expires_at), key=_by_age)
 
     def end(self, session: Session) -> None:
         """End it, wherever it is open. Raises OSError."""

@@ -50,14 +50,35 @@ class Presented:
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A token, and when it was last used."""
+
+    token: Token
+    last_used_at: float | None
+
+
+class TokenError(Exception):
+    """The tokens cannot be read or written. The message is for people."""
+
+
 class Tokens(Protocol):
-    """Where tokens are kept."""
+    """Where tokens are kept. Synchronous: small local files at most."""
 
     def find(self, token_id: str) -> Token | None:
         """The token as it stands now, or None. Never cached: a revoked token is gone at once. Reads a file."""
 
     def used(self, token_id: str) -> None:
         """Note that it was used. Cheap, and coarse."""
+
+    def all(self) -> list[Listed]:
+        """All of them, the oldest first."""
+
+    def create(self, name: str, role: TokenRole, lifetime_s: float | None = None) -> tuple[Token, str]:
+        """A new token and its text. Durable when this returns. Raises TokenError."""
+
+    def revoke(self, token_id: str) -> bool:
+        """Remove it, for good when this returns; False where there is none. Raises TokenError."""
 
 
 class NoTokens:
@@ -69,6 +90,18 @@ class NoTokens:
 
     def used(self, token_id: str) -> None:
         """Nothing."""
+
+    def all(self) -> list[Listed]:
+        """None."""
+        return []
+
+    def create(self, name: str, role: TokenRole, lifetime_s: float | None = None) -> tuple[Token, str]:  # noqa: ARG002 - as Tokens has it
+        """It cannot be."""
+        raise TokenError("Cannot make a token: this server keeps none")
+
+    def revoke(self, token_id: str) -> bool:  # noqa: ARG002 - as Tokens has it
+        """There is none."""
+        return False
 
 
 def mint(name: str, role: TokenRole, now: float, lifetime_s: float | None = None) -> tuple[Token, str]:

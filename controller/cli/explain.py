@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from controller.cli.common import echo_json, echo_lines, examples, output_option
 from controller.cli.errors import CliError, Exit
-from controller.cli.field_examples import example_of
 from controller.cli.table import Cell, Column, pairs, render
 from controller.cli.terminal import Terminal, terminal
+from controller.core.field_examples import example_of
 
 if TYPE_CHECKING:
     from controller.core.fields import Field
@@ -59,6 +59,8 @@ def explain(field: str | None, recursive: bool, output: str) -> None:
         hints = [f"did you mean {' or '.join(near)}?"] if near else ["`workerctl explain` lists all fields"]
         raise CliError(f'there is no field "{field}"', Exit.USAGE, hints=hints)
     if output == "json":
+        from controller.core.field_documents import document  # noqa: PLC0415 - with the models
+
         echo_json(document(found, recursive=recursive))
     else:
         echo_lines(lines(found, terminal(), recursive=recursive))
@@ -68,35 +70,6 @@ def _reserved_above(path: str, spec: Field) -> Field | None:
     """The field not yet supported that `path` lies in: what it will hold is not known yet."""
     reserved = (field for field in spec.below() if field.comes_with)
     return next((field for field in reserved if path.startswith(f"{field.path}.")), None)
-
-
-def document(field: Field, *, recursive: bool) -> dict[str, Any]:
-    """A field for programs. Without `recursive` the fields of a group's groups are names only."""
-    facts: dict[str, Any] = {
-        "path": field.path,
-        "type": field.type,
-        "required": field.required,
-        "default": field.default or None,
-        "constraints": list(field.constraints),
-        "description": field.description,
-        "effect": field.effect or None,
-        "example": example_of(field.path) or None,
-        "supported": not field.comes_with,
-        "comes_with": field.comes_with or None,
-    }
-    if field.fields:
-        facts["fields"] = [
-            document(one, recursive=recursive) if recursive or not one.fields else document_of_group(one)
-            for one in field.fields
-        ]
-    return facts
-
-
-def document_of_group(group: Field) -> dict[str, Any]:
-    """A group with the names of its fields."""
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
-    return {**document(replace(group, fields=()), recursive=False), "fields": [one.path for one in group.fields]}
 
 
 def lines(field: Field, screen: Terminal, *, recursive: bool) -> list[str]:
@@ -132,12 +105,9 @@ def _plans(field: Field) -> str:
 
 
 def _change(field: Field) -> str:
-    from controller.core.schema import change_words  # noqa: PLC0415 - brings pydantic
+    from controller.core.field_documents import change_of  # noqa: PLC0415 - brings pydantic
 
-    if not field.effect:
-        return "differs by field"
-    first = next((below.path for below in field.below() if not below.fields), field.path)
-    return f"{_EFFECTS[field.effect]}: {change_words(first)}"
+    return f"{_EFFECTS[field.effect]}: {change_of(field)}" if field.effect else "differs by field"
 
 
 def _table(group: Field, screen: Terminal, *, recursive: bool) -> list[str]:

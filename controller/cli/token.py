@@ -24,7 +24,8 @@ from controller.cli.table import Cell, Column, render
 from controller.cli.terminal import Terminal, terminal
 
 if TYPE_CHECKING:
-    from controller.desk.tokens import Listed, TokenFiles
+    from controller.api.tokens import Listed
+    from controller.desk.tokens import TokenFiles
 
 _LONGEST_S = 10 * 365 * 86_400
 _COLUMNS = (

@@ -27,11 +27,11 @@ class SessionFiles:
     def keep(self, session: Session, now: float) -> None:
         """See Sessions."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        for old in superfluous(self._all(), session.token_id, now):
+        for old in superfluous(self.all(), session.token_id, now):
             self.end(old.session_id)
         document = {
             "id": session.session_id, "token": session.token_id, "sha256": session.digest,
-            "expires_at": session.expires_at,
+            "expires_at": session.expires_at, "begun_at": session.begun_at,
         }  # fmt: skip
         write_durably(self._path(session.session_id), json.dumps(document).encode() + b"\n")
 
@@ -49,8 +49,11 @@ class SessionFiles:
         if ID.fullmatch(session_id) and path.exists():
             remove_durably(path)
 
-    def _all(self) -> list[Session]:
-        names = [name.removesuffix(".json") for name in os.listdir(self._folder) if name.endswith(".json")]
+    def all(self) -> list[Session]:
+        """See Sessions."""
+        names: list[str] = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            names = [name.removesuffix(".json") for name in os.listdir(self._folder) if name.endswith(".json")]
         return [session for session in map(self.find, sorted(names)) if session is not None]
 
     def _path(self, session_id: str) -> Path:
@@ -63,7 +66,8 @@ def _read(path: Path, session_id: str) -> Session:
     texts = [values[key] for key in ("id", "token", "sha256")]
     if values["id"] != session_id or not all(isinstance(text, str) for text in texts) or len(values["sha256"]) != 64:
         raise ValueError("no session")
+    begun_at = values.get("begun_at")
     return Session(
         session_id=session_id, token_id=values["token"], digest=values["sha256"],
-        expires_at=float(values["expires_at"]),
+        expires_at=float(values["expires_at"]), begun_at=None if begun_at is None else float(begun_at),
     )  # fmt: skip

@@ -16,11 +16,10 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.api.tokens import ID, Token, TokenRole, mint
+from controller.api.tokens import ID, Listed, Token, TokenError, TokenRole, mint
 from controller.reconcile.state import read_small, remove_durably, write_durably
 
 FOLDER = "tokens"
@@ -28,17 +27,7 @@ BOOTSTRAP_FILE = "bootstrap-token"
 BOOTSTRAP_NAME = "bootstrap"
 _USE_NOTED_S = 60.0
 
-
-class TokenError(Exception):
-    """The tokens cannot be read or written. The message is for people."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A token, and when it was last used."""
-
-    token: Token
-    last_used_at: float | None
+__all__ = ["TokenError", "TokenFiles"]
 
 
 class TokenFiles:
@@ -67,7 +56,7 @@ class TokenFiles:
             os.utime(self._path(token_id), (now, now), follow_symlinks=False)
 
     def all(self) -> list[Listed]:
-        """All tokens, the oldest first. Files that are none are passed over."""
+        """See Tokens. Files that are none are passed over."""
         found = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for name in os.listdir(self._folder):
@@ -77,7 +66,7 @@ class TokenFiles:
         return sorted(found, key=lambda one: (one.token.created_at, one.token.token_id))
 
     def create(self, name: str, role: TokenRole, lifetime_s: float | None = None) -> tuple[Token, str]:
-        """A new token and its text. Durable when this returns. Raises TokenError."""
+        """See Tokens."""
         token, text = mint(name, role, self._now(), lifetime_s)
         path = self._path(token.token_id)
         try:
@@ -89,7 +78,7 @@ class TokenFiles:
         return token, text
 
     def revoke(self, token_id: str) -> bool:
-        """Remove it, for good when this returns; False where there is none. Raises TokenError."""
+        """See Tokens."""
         path = self._path(token_id)
         if not ID.fullmatch(token_id) or not path.exists():
             return False

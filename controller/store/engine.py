@@ -67,7 +67,12 @@ class Database:
     answer_timeout_s: float = ANSWER_TIMEOUT_S
 
     def __str__(self) -> str:
-        return f"the database {self.path or postgres.shown(self.url)}"
+        return f"the database {self.shown}"
+
+    @property
+    def shown(self) -> str:
+        """The file's path, or the server's URL without passwords."""
+        return self.path or postgres.shown(self.url)
 
 
 def locate(target: str | None, environ: Mapping[str, str] | None = None) -> Database:

@@ -7,9 +7,11 @@ import inspect
 import pytest
 
 from controller.api import (
+    access,
     actions,
     batches,
     configs,
+    docs,
     events,
     health,
     heartbeat,
@@ -19,6 +21,7 @@ from controller.api import (
     metrics,
     plan,
     routes,
+    server_info,
     session,
     stream,
     worker_health,
@@ -65,6 +68,15 @@ operator POST /api/v1/reconcile
 viewer   POST /api/v1/session
 viewer   DELETE /api/v1/session
 viewer   GET  /api/v1/whoami
+viewer   GET  /api/v1/sessions
+viewer   DELETE /api/v1/sessions/{id}
+admin    GET  /api/v1/tokens
+admin    POST /api/v1/tokens
+admin    DELETE /api/v1/tokens/{id}
+viewer   GET  /api/v1/server
+viewer   GET  /api/v1/docs
+viewer   GET  /api/v1/docs/{topic}
+viewer   GET  /api/v1/explain
 viewer   GET  /api/v1/openapi.json
 """
 
@@ -77,9 +89,11 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
     handlers = [
         function
         for module in (
+            access,
             actions,
             batches,
             configs,
+            docs,
             events,
             health,
             heartbeat,
@@ -89,6 +103,7 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
             metrics,
             plan,
             routes,
+            server_info,
             session,
             stream,
             worker_health,
@@ -106,8 +121,10 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
 
 def test_only_the_probes_are_public_and_nothing_with_an_effect_is_for_viewers() -> None:
     assert [route.path for route in TABLE if route.role == "public"] == ["/healthz", "/readyz"]
-    own = "/api/v1/session"  # a login and a logout are of one's own session alone
-    assert {route.role for route in TABLE if route.method != "GET" and route.path != own} == {"operator", "worker"}
+    own = {"/api/v1/session", "/api/v1/sessions/{id}"}  # a login and a logout are of one's own token's sessions alone
+    roles = {route.role for route in TABLE if route.method != "GET" and route.path not in own}
+    assert roles == {"operator", "worker", "admin"}
+    assert {route.path for route in TABLE if route.role == "admin"} == {"/api/v1/tokens", "/api/v1/tokens/{id}"}
 
 
 async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
@@ -117,10 +134,10 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
             continue  # test_api_configs.py, test_api_heartbeat.py
         if "batch" in route.path:
             continue  # test_api_batches.py
-        if route.path in {"/api/v1/stream", "/api/v1/session"}:
-            continue  # test_api_stream.py: it has no end; test_api_sessions.py
+        if route.path == "/api/v1/stream" or "/session" in route.path or "/tokens" in route.path:
+            continue  # test_api_stream.py: it has no end; test_api_sessions.py, test_api_access.py
         path = route.path.replace("workers/{id}", "workers/web").replace("operations/{id}", "operations/op1")
-        path += "?worker=web" if "history" in path else ""
+        path = path.replace("{topic}", "specs") + ("?worker=web" if "history" in path else "")
         assert (await site.ask(route.method, path)).status in {200, 202}, route
 
 

@@ -14,7 +14,7 @@ from controller.api.connection import Limits, Peer
 from controller.api.doorkeeper import Access, Write
 from controller.api.routes import TABLE, Route
 from controller.api.throttle import MOST, Throttle
-from controller.api.tokens import Token, TokenRole, is_proved, mint, read
+from controller.api.tokens import Listed, Token, TokenError, TokenRole, is_proved, mint, read
 from tests.api.api_site import FAST, Follower, Site, problem, request, told, until
 from tests.api.conftest import OpenSite
 from tests.fakes.api_ports import worker
@@ -30,15 +30,27 @@ class FakeTokens:
         self.now = 1000.0
         self.kept: dict[str, Token] = {}
         self.uses: list[str] = []
+        self.trouble = ""
         self.text = {role: self.add(role) for role in get_args(TokenRole)}
 
     def add(self, role: TokenRole, lifetime_s: float | None = None) -> str:
-        token, text = mint(f"a-{role}", role, self.now, lifetime_s)
-        self.kept[token.token_id] = token
-        return text
+        return self.create(f"a-{role}", role, lifetime_s)[1]
 
-    def revoke(self, text: str) -> None:
-        del self.kept[text.split("_")[1]]
+    def create(self, name: str, role: TokenRole, lifetime_s: float | None = None) -> tuple[Token, str]:
+        if self.trouble:
+            raise TokenError(self.trouble)
+        token, text = mint(name, role, self.now, lifetime_s)
+        self.kept[token.token_id] = token
+        return token, text
+
+    def all(self) -> list[Listed]:
+        return [Listed(token=token, last_used_at=None) for token in self.kept.values()]
+
+    def revoke(self, token_id: str) -> bool:
+        """By its id, or its text."""
+        if self.trouble:
+            raise TokenError(self.trouble)
+        return self.kept.pop(token_id.split("_")[1] if "_" in token_id else token_id, None) is not None
 
     def find(self, token_id: str) -> Token | None:
         return self.kept.get(token_id)

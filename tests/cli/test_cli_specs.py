@@ -137,6 +137,7 @@ def test_an_explanation_is_a_document_for_programs() -> None:
         "constraints": ["0 to 1000"],
         "description": "How many instances.",
         "effect": "none",
+        "change": "a change adds or removes instances at the end; the others are not touched",
         "example": "replicas: 3",
         "supported": True,
         "comes_with": None,

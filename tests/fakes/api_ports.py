@@ -211,6 +211,18 @@ def healthy(**more: Any) -> Health:
     return Health(**{**values, **more})
 
 
+def about(**more: Any) -> Json:
+    """What a server says of itself."""
+    values = {
+        "version": "1.0", "python": "3.11.2", "host": "box", "user": "ann", "pid": 7,
+        "started_at": "2026-01-31T12:00:00.000Z", "listen": "127.0.0.1:3000", "is_encrypted": False, "auth": "peer",
+        "specs": "/srv/specs", "state_dir": "/srv/state", "writes": "file", "on_exit": "stop",
+        "database": {"kind": "sqlite", "at": "/srv/state/workerctl.db"},
+        "retain": {"days": None, "lines": None, "bytes": 4096}, "forward": 0,
+    }  # fmt: skip
+    return {**values, **more}
+
+
 class FakePorts(FakeLogCounts):
     """See the header."""
 
@@ -245,7 +257,7 @@ class FakePorts(FakeLogCounts):
         self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
         self.ports = Ports(
             snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self,
-            figures=self, history=self,
+            figures=self, history=self, server=self,
         )  # fmt: skip
 
     async def history(self, wish: HistoryWish) -> Json | None:
@@ -253,6 +265,10 @@ class FakePorts(FakeLogCounts):
         self._check()
         self.history_wishes.append(wish)
         return self.drawn if wish.worker_id is None or wish.worker_id in self.items else None
+
+    def about(self) -> Json:
+        """See ports.Server."""
+        return about()
 
     async def exposition(self, items: Sequence[Mapping[str, Any]]) -> bytes:
         """See ports.Figures."""
