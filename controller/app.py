@@ -40,6 +40,7 @@ from controller.desk.tokens import TokenError
 from controller.desk.workers import Desk
 from controller.log import configure
 from controller.outlets.forward import Forwarder
+from controller.outlets.tally_file import TallyFile
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.ingest import LogIngest
@@ -152,7 +153,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     observer = Observer(backends=backends, queue=queue, keeper=archive, log_grew=ingest.grew, changed=desk.changed)
     specs.tell_scans(lambda: _specs_read(specs, desk, loop))
     specs.tell_trouble(loop.cannot_read)
-    figures = FigureDesk(parts, ingest, desk.health)
+    figures = FigureDesk(parts, ingest, desk.health, memory=TallyFile(state.path / "tally.json"))
     observer.on_metered = figures.meter.tally.metered
     history = HistoryDesk(parts, desk.is_known)
     loop.publish_to(lambda turn: _published(turn, desk, specs, figures), desk.carried)

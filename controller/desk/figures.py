@@ -14,6 +14,7 @@ from controller.api.ports import Document, Health
 from controller.desk.parts import Parts
 from controller.outlets.forward import Forwarder
 from controller.outlets.metrics import Facts, Meter, Sheet
+from controller.outlets.tally_file import TallyFile
 from controller.reconcile.ingest import LogIngest
 from controller.reconcile.loop import Turn
 
@@ -24,7 +25,10 @@ _VERSION = version("workerctl")
 
 @dataclass
 class FigureDesk:
-    """Implements ports.Figures. `guests`: how many streams and connections the API has open."""
+    """Implements ports.Figures. `guests`: how many streams and connections the API has open.
+
+    `memory`: where the totals of restarts are kept for the next controller.
+    """
 
     parts: Parts
     ingest: LogIngest
@@ -32,7 +36,14 @@ class FigureDesk:
     guests: Callable[[], tuple[int, int]] = lambda: (0, 0)
     forwarders: Sequence[Forwarder] = ()
     meter: Meter = field(default_factory=Meter)
+    memory: TallyFile | None = None
+    _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     _process: psutil.Process = field(default_factory=psutil.Process)
+
+    def __post_init__(self) -> None:
+        """Go on from what the controller before has counted."""
+        if self.memory is not None:
+            self.memory.restore(self.meter.tally)
 
     def turned(self, turn: Turn) -> None:
         """Count a turn of the loop."""
@@ -40,12 +51,16 @@ class FigureDesk:
 
     async def exposition(self, items: Sequence[Document]) -> bytes:
         """See ports.Figures. Items are not changed once they are made, so others may run meanwhile."""
-        self.meter.tally.forget_others({item["worker_id"] for item in items})
+        if self.health().first_turn:  # Before that, not all workers need be among the items.
+            self.meter.tally.forget_others({item["worker_id"] for item in items})
         sheet = Sheet(self.meter)
         await asyncio.sleep(0)
         for start in range(0, len(items), SLICE):
             sheet.add(items[start : start + SLICE])
             await asyncio.sleep(0)
+        if self.memory is not None:
+            async with self._keeping:
+                await asyncio.to_thread(self.memory.keep, self.meter.tally.kept())
         return sheet.text(self._facts()).encode("utf-8", "backslashreplace")
 
     def _facts(self) -> Facts:

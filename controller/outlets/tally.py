@@ -6,17 +6,20 @@ the instances that are there would fall with every instance that goes, and with 
 here is what each instance has counted since it was last heard of, and what goes takes nothing with it.
 
 CPU seconds begin with this controller: what a run had used before a host first told of it here is not known to be new.
-Restarts begin with what the slots have counted: those that happened while no controller was there are told, too.
+Restarts go on from what the controller before had counted (tally_file.py keeps it), or begin with what the slots have:
+those that happened while no controller was there are told, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Slot = tuple[str, str]
 """Host and instance: a slot that moves is two, each with a count of its own."""
+Kept = Mapping[str, tuple[int, Sequence[tuple[str, str, int]]]]
+"""Restarts by worker: the total, and what its slots (host, instance) had counted by then."""
 
 
 @dataclass
@@ -58,6 +61,19 @@ class Tally:
             since = count - before if count >= before else count
             self._restarts[worker_id] = self._restarts.get(worker_id, 0) + since
         return self._restarts.get(worker_id)
+
+    def kept(self) -> Kept:
+        """What another one has to know of restarts to go on from here."""
+        slots: dict[str, list[tuple[str, str, int]]] = {name: [] for name in sorted(self._restarts)}
+        for (host, instance), count in sorted(self._counts.items()):
+            slots[instance.rpartition("/")[0]].append((host, instance, count))
+        return {name: (self._restarts[name], own) for name, own in slots.items()}
+
+    def restore(self, kept: Kept) -> None:
+        """Go on from there."""
+        for name, (total, slots) in kept.items():
+            self._restarts[name] = total
+            self._counts.update({(host, instance): count for host, instance, count in slots})
 
     def forget_others(self, worker_ids: Collection[str]) -> None:
         """These are all the workers there are; one that comes again begins anew."""
