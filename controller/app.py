@@ -34,6 +34,7 @@ from controller.desk.forwarding import TargetError, forwarders, targets_of
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
 from controller.desk.history import HistoryDesk
 from controller.desk.parts import Parts
+from controller.desk.past import PastDesk
 from controller.desk.server import ServerDesk
 from controller.desk.specs import SpecDesk
 from controller.desk.tokens import TokenError
@@ -162,6 +163,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     ports = Ports(
         snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats,
         batches=batches, figures=figures, history=history, server=ServerDesk(settings, store, clock.now()),
+        past=PastDesk(parts, source, os.environ, desk.is_known),
     )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)

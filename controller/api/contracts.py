@@ -153,6 +153,23 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
             },
             problems=(400, 404),
         ),
+        ("GET", "/api/v1/worker-configs/{id}/history"): Contract(
+            summary="What became of a spec, the newest first; also of a worker that is gone.",
+            parameters=(number("limit", 1, 100, "How many at most."), _CURSOR),
+            answers={200: json_of("A page of revisions.", page_of("SpecRevision"))},
+            problems=(400, 404, 503),
+        ),
+        ("GET", "/api/v1/worker-configs/{id}/text"): Contract(
+            summary="The file that a spec stands in, secrets hidden, and where each of its fields comes from.",
+            answers={200: json_of("The text.", named("SpecText"))},
+            problems=(400, 404),
+        ),
+        ("GET", "/api/v1/gone-workers"): Contract(
+            summary="Workers whose specs are gone, those that went last first.",
+            parameters=(_LIMIT, _CURSOR),
+            answers={200: json_of("A page of them.", page_of("GoneWorker"))},
+            problems=(400, 503),
+        ),
         ("PUT", "/api/v1/worker-configs/{id}"): Contract(
             summary="Replace a spec.",
             parameters=(_DRY_RUN, _REWRITE, _IF_MATCH, _IF_NONE_MATCH),

@@ -12,7 +12,7 @@ import time
 from aiohttp import web
 
 from controller.api.call import Call
-from controller.api.ports import HistoryWish
+from controller.api.past_ports import HistoryWish
 from controller.api.problem import unknown_worker
 from controller.api.query import Query
 from controller.api.responses import json_response

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from controller.api.log_query import LogCounting, LogQuery
+from controller.api.past_ports import History, Past
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
 from controller.core.heartbeats import Beat, OwnRecord
 from controller.core.plan import Plan
@@ -347,30 +348,6 @@ class Batches(Protocol):
         """Begin a new one, of those that failed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryWish:
-    """Which figures over time. Times in seconds since the epoch. `step`: 10, 60 or 600 seconds, None chooses.
-
-    `by_instance`: a series for each instance, else their sum. `metrics` are columns of samples. Without a `worker_id`
-    the sums of each worker.
-    """
-
-    worker_id: str | None
-    since: float
-    until: float
-    metrics: tuple[str, ...]
-    step: int | None = None
-    instance: str | None = None
-    by_instance: bool = False
-
-
-class History(Protocol):
-    """Figures over time, from the store."""
-
-    async def history(self, wish: HistoryWish) -> Document | None:
-        """Series that can be drawn; None for a worker of which nothing is known. May raise StoreUnavailable."""
-
-
 class Figures(Protocol):
     """What the program measures of itself."""
 
@@ -406,3 +383,4 @@ class Ports:
     figures: Figures
     history: History
     server: Server
+    past: Past

@@ -13,7 +13,7 @@ from typing import Any
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.problems import Problem, Source
 from controller.core.redaction import redacted
-from controller.core.spec import WorkerSpec
+from controller.core.spec import WorkerSpec, explicit_fields
 from controller.core.views import problem_view, source_view
 
 Item = dict[str, Any]
@@ -22,6 +22,12 @@ Item = dict[str, Any]
 def shown_spec(spec: WorkerSpec) -> Item:
     """All fields as plain data, secrets hidden."""
     shown: Item = _shown("", spec.model_dump(mode="json"))
+    return shown
+
+
+def shown_fields(spec: WorkerSpec) -> Item:
+    """Only what somebody set (with Defaults merged), secrets hidden."""
+    shown: Item = _shown("", explicit_fields(spec))
     return shown
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from controller.api.ports import Document, HistoryWish, StoreUnavailable
+from controller.api.past_ports import HistoryWish
+from controller.api.ports import Document, StoreUnavailable
 from controller.core.heartbeats import Beat, Told
 from controller.core.observed import ObservedInstance
 from controller.core.views import rfc3339

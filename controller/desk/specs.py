@@ -122,7 +122,8 @@ class SpecDesk:
             self._archive.keep_own(
                 Event(
                     at=self._clock.now(), type=f"spec_{_PAST[wish.action]}", worker_id=wish.worker_id, actor=wish.actor,
-                    message=f"{outcome.file} written by {wish.actor}", data={"request_id": wish.request_id},
+                    message=f"{outcome.file} written by {wish.actor}",
+                    data={"request_id": wish.request_id, "etag": outcome.etag},
                 )
             )  # fmt: skip
             await self._be_read()

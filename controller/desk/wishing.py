@@ -64,14 +64,16 @@ def operation_for(wish: ActionWish, number: int, now: float) -> Operation:
     )  # fmt: skip
 
 
-def requested(wish: ActionWish, operation: Operation) -> Event:
-    """Who asked for what, and why."""
+def requested(wish: ActionWish, operation: Operation, etag: str = "") -> Event:
+    """Who asked for what, and why. `etag`: of the file that was written for it."""
     how = "" if wish.graceful or wish.action == "start" else " at once"
     because = f": {wish.reason}" if wish.reason else ""
     return Event(
         at=operation.created_at, type=f"{wish.action}_requested", worker_id=wish.worker_id, actor=wish.actor,
         cause=wish.reason, message=f"{wish.action}{how} asked for by {wish.actor}{because}",
-        data={"operation_id": operation.operation_id, "request_id": wish.request_id},
+        data={
+            "operation_id": operation.operation_id, "request_id": wish.request_id, **({"etag": etag} if etag else {}),
+        },
     )  # fmt: skip
 
 

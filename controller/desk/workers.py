@@ -34,6 +34,9 @@ from controller.store.records import Event
 LATE_S = 75.0
 """The loop turns at least every 30 s; later than this it does not tick."""
 
+_NOTHING = (0, "")
+"""Of a wish for which no file was asked: no scan to wait for, no ETag of what was written."""
+
 log = logging.getLogger("workerctl.loop")
 
 
@@ -266,12 +269,13 @@ class Desk(Shelf):
         if refused := wishing.refusal_of(wish, picture):
             return refused
         now = self._clock.now()
-        number, ticket, is_edited = 0, 0, False  # the number of the intent, where one is made
+        number, written, is_edited = 0, _NOTHING, False  # the number of the intent, where one is made
         if wish.action != "restart" and wish.for_ms is None:
             edited = await self._write_state(wish)
             if isinstance(edited, Refused):
                 return edited
-            is_edited, ticket = edited, self._specs.ticket()  # Before anything is awaited: the next scan is the one.
+            # Before anything is awaited: the next scan is the one.
+            is_edited, written = bool(edited), (self._specs.ticket(), edited)
             failpoint("controller.after_spec_write")
         try:
             if wish.action != "restart":
@@ -283,7 +287,7 @@ class Desk(Shelf):
                 number = await self._record(wish, now, wishing.served(picture))
         except OSError as error:
             return Refused(code="state_unwritable", message=f"cannot write to the state directory: {error.strerror}")
-        operation = self._enter(wish, number, now, ticket)
+        operation = self._enter(wish, number, now, written)
         self._loop.queue.add([wish.worker_id])
         return Accepted(operation=operation.document())
 
@@ -332,24 +336,24 @@ class Desk(Shelf):
         await asyncio.to_thread(self._wishes.wish, intent)
         return number
 
-    def _enter(self, wish: ActionWish, number: int, now: float, ticket: int = 0) -> Operation:
-        operation = wishing.operation_for(wish, number, now)
+    def _enter(self, wish: ActionWish, number: int, now: float, written: tuple[int, str] = _NOTHING) -> Operation:
+        operation, (ticket, etag) = wishing.operation_for(wish, number, now), written
         if ticket:
             self._tickets[operation.operation_id] = ticket
         for changed in (*self._operations.add(operation), operation):
             self._archive.keep_operation(changed)
-        self._archive.keep_own(wishing.requested(wish, operation))
+        self._archive.keep_own(wishing.requested(wish, operation, etag))
         return operation
 
-    async def _write_state(self, wish: ActionWish) -> Refused | bool:
-        """Have the person's file ask for the state; whether it had to be edited. What the file says now counts.
+    async def _write_state(self, wish: ActionWish) -> Refused | str:
+        """Have the person's file ask for the state; its ETag where it had to be edited. What the file says now counts.
 
         The accepted spec may be older than the file: an edit of a moment ago, a person's or ours, is not read yet.
         """
         outcome = await asyncio.to_thread(self._writer.write, wishing.state_wish(wish))
         if isinstance(outcome, SpecWritten):
             self._specs.look()
-            return outcome.is_changed
+            return outcome.etag if outcome.is_changed else ""
         return wishing.unwritten(outcome)
 
     async def reconcile(self, confirm: str | None, actor: str) -> Accepted | Refused:

@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from controller.core.config_views import shown_fields
 from controller.core.desired import Desired, DesiredWorker
 from controller.core.problems import Problem
 from controller.reconcile.archive import Archive
 from controller.reconcile.clock import Clock
 from controller.reconcile.threads import in_thread
+from controller.sources.writer import etag_of
 from controller.store.records import Event
 
 RESCAN_S = 30.0
@@ -30,6 +32,9 @@ DEBOUNCE_S = 0.05
 """Hints of one burst (an editor's save, a checkout) give one scan."""
 TOLD = 50
 """Of so many workers news are told at a time: some milliseconds, between which requests are answered."""
+
+MOST_TOLD = 16_384
+"""Characters of a spec that its history keeps; of a longer one it keeps that there was one."""
 
 log = logging.getLogger("workerctl.specs")
 
@@ -59,6 +64,9 @@ class Source(Protocol):
 
     def scan(self, now: float) -> Scanned:
         """Look at everything. Blocking."""
+
+    def content(self, path: str) -> bytes | None:
+        """What the file held when it last counted."""
 
     def confirm(self, digest: str) -> None:
         """Let the hold with this digest pass."""
@@ -247,7 +255,17 @@ class SpecFeed:
         log.info("spec accepted", extra={"fields": fields})
         source = worker.source
         data = {"file": source.file, "line": source.line, "commit": desired.commits.get(source.file)}
-        self._event("spec_accepted", worker.worker_id, f"{source} at revision {worker.revision}", data)
+        told = f"{source} at revision {worker.revision}"
+        self._event("spec_accepted", worker.worker_id, told, {**data, **self._told(worker)})
+
+    def _told(self, worker: DesiredWorker) -> dict[str, object]:
+        """What history tells of an accepted spec: itself, where it is not too long, and which file it was read from."""
+        spec, content = shown_fields(worker.spec), self.source.content(worker.source.file)
+        return {
+            "revision": worker.revision,
+            "etag": None if content is None else etag_of(content),
+            "spec": spec if len(repr(spec)) <= MOST_TOLD else None,
+        }
 
     def _tell_problems(self, before: tuple[Problem, ...], after: tuple[Problem, ...]) -> None:
         known = set(before)

@@ -115,13 +115,11 @@ class DirectorySource:
 
     def home(self, worker_id: str) -> Source | None:
         """Where the worker stands, as far as the last scan knows; of a broken one, where its first problem is."""
-        last = self._last
-        if last is None:
+        if self._last is None:
             return None
-        worker = last.workers.get(worker_id)
+        worker, broken = self._last.workers.get(worker_id), self._last.broken.get(worker_id)
         if worker is not None:
             return worker.source
-        broken = last.broken.get(worker_id)
         return Source(file=broken[0].file, line=broken[0].line or 1) if broken else None
 
     def problems_of(self, path: str) -> tuple[Problem, ...]:
@@ -140,8 +138,13 @@ class DirectorySource:
 
     def content(self, path: str) -> bytes | None:
         """What the file at `path` held when it last counted; None where there is no such file."""
-        file = self._snapshot.files.get(path) if self._snapshot is not None else None
+        file = self.files.get(path)
         return file.content if file is not None else None
+
+    @property
+    def files(self) -> Mapping[str, SpecFile]:
+        """All spec files as they last counted, by path."""
+        return {} if self._snapshot is None else self._snapshot.files
 
     def trial(self, path: str, content: bytes | None, now: float) -> Assembly | str:
         """What everything would be with this content at `path`, None for no file there. Nothing is changed.

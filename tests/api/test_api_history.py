@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.api.history import USUAL
-from controller.api.ports import HistoryWish
+from controller.api.past_ports import HistoryWish
 from tests.api.api_site import Site, told
 
 DRAWN = {

@@ -19,6 +19,7 @@ from controller.api import (
     log_histogram,
     logs,
     metrics,
+    past,
     plan,
     routes,
     server_info,
@@ -39,6 +40,9 @@ viewer   GET  /api/v1/worker-configs
 operator POST /api/v1/worker-configs
 viewer   GET  /api/v1/worker-configs/stats/summary
 viewer   GET  /api/v1/worker-configs/{id}
+viewer   GET  /api/v1/worker-configs/{id}/history
+viewer   GET  /api/v1/worker-configs/{id}/text
+viewer   GET  /api/v1/gone-workers
 operator PUT  /api/v1/worker-configs/{id}
 operator PATCH /api/v1/worker-configs/{id}
 operator DELETE /api/v1/worker-configs/{id}
@@ -101,6 +105,7 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
             log_histogram,
             logs,
             metrics,
+            past,
             plan,
             routes,
             server_info,

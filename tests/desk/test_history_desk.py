@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from controller.api.ports import HistoryWish, Sender
+from controller.api.past_ports import HistoryWish
+from controller.api.ports import Sender
 from controller.core.heartbeats import Beat
 from controller.core.observed import Status
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key

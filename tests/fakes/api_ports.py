@@ -13,6 +13,7 @@ from typing import Any
 
 from controller.api.changes import BellTower, EventBell
 from controller.api.log_query import LogQuery
+from controller.api.past_ports import HistoryWish
 from controller.api.ports import (
     Accepted,
     ActionWish,
@@ -23,7 +24,6 @@ from controller.api.ports import (
     Entry,
     EventQuery,
     Health,
-    HistoryWish,
     Ports,
     Refused,
     Removed,
@@ -244,6 +244,10 @@ class FakePorts(FakeLogCounts):
         }  # fmt: skip
         self.wishes: list[ActionWish | tuple[str | None, str]] = []
         self.queries: list[LogQuery | EventQuery] = []
+        self.past: dict[str, list[Json]] = {}
+        self.texts: dict[str, Json] = {}
+        self.gone: list[Json] = []
+        self.gone_asked: list[tuple[int, float | None]] = []
         self.tower = BellTower()
         self.specs: dict[str, Config] = {}
         self.spec_wishes: list[SpecWish] = []
@@ -257,8 +261,27 @@ class FakePorts(FakeLogCounts):
         self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
         self.ports = Ports(
             snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self,
-            figures=self, history=self, server=self,
+            figures=self, history=self, server=self, past=self,
         )  # fmt: skip
+
+    # --- the past ---------------------------------------------------------------------------------------------
+
+    async def revisions(self, worker_id: str, before: int | None, limit: int) -> Json | None:
+        """See ports.Past."""
+        self._check()
+        items = [one for one in self.past.get(worker_id, []) if before is None or one["seq"] < before]
+        more = str(items[limit - 1]["seq"]) if len(items) > limit else None
+        return {"items": items[:limit], "next_cursor": more} if worker_id in self.past else None
+
+    async def spec_text(self, worker_id: str) -> Json | None:
+        """See ports.Past."""
+        return self.texts.get(worker_id)
+
+    async def gone_workers(self, limit: int, before: float | None) -> Json:
+        """See ports.Past."""
+        self._check()
+        self.gone_asked.append((limit, before))
+        return {"items": self.gone[:limit], "next_cursor": None}
 
     async def history(self, wish: HistoryWish) -> Json | None:
         """See ports.History."""

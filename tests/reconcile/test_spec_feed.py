@@ -58,6 +58,10 @@ class Scene:
             raise ZeroDivisionError
         return self.source.scan(now)
 
+    def content(self, path: str) -> bytes | None:
+        found: bytes | None = self.source.content(path)
+        return found
+
     def confirm(self, digest: str) -> None:
         self.source.confirm(digest)
 
