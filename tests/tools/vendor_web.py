@@ -59,6 +59,7 @@ PACKAGES = (
         name="uplot", version="1.6.32", licence="MIT",
         files={"dist/uPlot.iife.min.js": "uplot.mjs", "dist/uPlot.min.css": "uplot.css"},
     ),
+    Package(name="marked", version="18.2.1", licence="MIT", files={"lib/marked.esm.js": "marked.mjs"}),
     Package(
         name="axe-core", version="4.14.1", licence="MPL-2.0", files={"axe.min.js": "axe.min.js"}, folder=TESTED,
     ),
