@@ -56,8 +56,12 @@ class StoredLines:
         self._told = 0
 
     async def head(self) -> int:
-        """The newest number."""
-        return (await self._store.ask(self._store.reader.heads)).log_id
+        """The newest number, also where retention has removed that line: what had it is no other database."""
+        return await self._store.ask(self._newest)
+
+    def _newest(self) -> int:
+        reader = self._store.reader
+        return max(reader.heads().log_id, *(one.removed_to for one in reader.log_totals()), 0)
 
     async def after(self, line: int, limit: int) -> Sequence[StoredLine]:
         """The first lines behind `line`."""

@@ -23,6 +23,8 @@ from controller.store.errors import StoreError
 from controller.store.records import StoredLine
 
 BATCH = 1000
+BATCH_BYTES = 1024 * 1024
+"""About; a line alone may be more. What is larger never gets over a slow way in time, or is above a target's rate."""
 MOST_BEHIND = 1_000_000
 """Lines; about a day of ten a second."""
 AGAIN_S = (1.0, 60.0)
@@ -80,7 +82,7 @@ class Forwarder:
                 except Exception as error:  # of a target, the database or ours: none may end the controller
                     failures += 1
                     self._tell(error)
-                    await asyncio.sleep(self._pause(failures, error))
+                    await asyncio.sleep(self.pause(failures, error))
         finally:
             await self.sender.close()
 
@@ -96,7 +98,7 @@ class Forwarder:
         if head - line > self.most_behind:
             passed = head - line - self.most_behind // 2
             first, line = [_gap(passed, self.target, self.spool.now())], line + passed
-        lines = [*first, *await self.spool.after(line, BATCH)]
+        lines = [*first, *_first_bytes(await self.spool.after(line, BATCH))]
         if not lines:
             if head > line:
                 self._note(head)  # records that are not forwarded, and nothing else
@@ -138,10 +140,12 @@ class Forwarder:
             self.target, error, self.again_s[1], exc_info=bug,
         )  # fmt: skip
 
-    def _pause(self, failures: int, error: Exception) -> float:
+    def pause(self, failures: int, error: Exception) -> float:
+        """Seconds to wait after so many failures in a row."""
         first, longest = self.again_s
         asked = error.retry_after_s if isinstance(error, Away) else None
-        pause = min(longest, asked if asked is not None else first * 2 ** min(failures - 1, 16))
+        # Who says "now" does not mean as often as it can be asked.
+        pause = min(longest, max(first, asked) if asked is not None else first * 2 ** min(failures - 1, 16))
         return pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that many controllers do not come back at once
 
     # --- the number of the last line that arrived ---
@@ -164,6 +168,16 @@ class Forwarder:
         temporary = self._file.with_suffix(".tmp")
         temporary.write_text(json.dumps({"target": str(self.target), "line": line}))
         temporary.replace(self._file)
+
+
+def _first_bytes(lines: Sequence[StoredLine]) -> Sequence[StoredLine]:
+    """As many of them as one batch takes, and one at least."""
+    left = BATCH_BYTES
+    for count, line in enumerate(lines):
+        left -= len(line.text)
+        if left < 0:
+            return lines[: max(count, 1)]
+    return lines
 
 
 def _gap(count: int, target: Target, now: float) -> StoredLine:

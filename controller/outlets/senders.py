@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import socket
 import ssl
 from collections.abc import Sequence
@@ -70,7 +71,7 @@ class _Http:
         try:
             # A redirect would send lines and token somewhere that nobody has named.
             async with self._session.post(
-                self._target.url, data=form(lines, self._host), headers=headers, allow_redirects=False
+                self._target.url, data=io.BytesIO(form(lines, self._host)), headers=headers, allow_redirects=False
             ) as answer:
                 said = (await answer.content.read(_ANSWER_SHOWN)).decode("utf-8", "replace").strip()
                 status, after = answer.status, answer.headers.get("Retry-After", "")

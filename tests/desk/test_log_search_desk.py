@@ -123,5 +123,6 @@ async def test_who_sends_lines_on_is_told_once_of_those_that_were_removed_before
     assert [one.id for one in await spool.after(2, 2)] == [501, 502]
     assert await spool.after(await spool.head(), 2) == ()
     assert store.sweep_surplus(Policy(logs={"web": Keep(lines=0)})).lines == 2000
+    assert await spool.head() == 2500
     assert [one.kind for one in await spool.after(502, 2)] == ["gap"]
     assert await spool.after(502, 2) == ()

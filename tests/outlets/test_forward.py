@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from controller.outlets.forward import Forwarder, Spool
+from controller.outlets.forward import BATCH_BYTES, Forwarder, Spool
 from controller.outlets.senders import Away, Refused, sender_for
 from controller.outlets.targets import parse_target
 from controller.store.errors import StoreError
@@ -88,7 +88,7 @@ class Loki:
 
     @asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator[None]:
-        app = web.Application()
+        app = web.Application(client_max_size=16 * 1024 * 1024)
         app.router.add_post("/loki/api/v1/push", self.take)
         runner = web.AppRunner(app)
         await runner.setup()
@@ -196,6 +196,29 @@ async def test_a_line_that_is_refused_costs_no_other_line(tmp_path: Path, caplog
     assert loki.texts == list("abcdefgh")
     assert one.progress.passed_over == 1
     assert [r.message for r in caplog.records] == [f"{one.target} refuses line 6: it answered 400: said"]
+
+
+async def test_a_batch_is_bounded_in_bytes_too_but_holds_a_line_at_least(tmp_path: Path) -> None:
+    loki, lines, sizes = Loki(), Lines(), list[int]()
+
+    def answer(texts: Sequence[str]) -> int:
+        sizes.append(sum(map(len, texts)))
+        return 204
+
+    loki.answer = answer
+    async with loki.listening(), running(forwarder(lines, loki.url, tmp_path)) as one:
+        await begun(lines, one)
+        lines.add(*["x" * 300_000] * 7, "y" * (BATCH_BYTES + 1), "z")
+        await until(lambda: len(loki.texts) == 9)
+    assert sizes == [900_000, 900_000, 300_000, BATCH_BYTES + 1, 1]
+
+
+async def test_a_target_that_says_at_once_is_not_asked_as_often_as_it_can_be(tmp_path: Path) -> None:
+    one = forwarder(Lines(), "loki+http://127.0.0.1:1", tmp_path)
+    one.again_s = (1.0, 60.0)
+    pauses = [one.pause(1, Away("429", seconds)) for seconds in (0.0, 30.0, 3600.0)]
+    assert [round(pause, -1) for pause in pauses[1:]] == [pytest.approx(30, abs=10), pytest.approx(60, abs=20)]
+    assert pauses[0] >= 0.8
 
 
 async def test_records_that_are_not_forwarded_leave_nothing_behind(tmp_path: Path) -> None:
