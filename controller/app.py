@@ -29,6 +29,7 @@ from controller.core.config_views import shown_spec
 from controller.desk.access import certificate_of, open_access, own_url
 from controller.desk.batch_files import BatchFiles
 from controller.desk.batches import BatchDesk
+from controller.desk.drafts import DraftDesk
 from controller.desk.figures import FigureDesk
 from controller.desk.forwarding import TargetError, forwarders, targets_of
 from controller.desk.heartbeats import HeartbeatDesk, heartbeat_key
@@ -163,7 +164,7 @@ def _assemble(settings: Settings, state: StateDir, store: Store) -> _Program:
     ports = Ports(
         snapshots=desk, records=desk, wishes=desk, configs=configs, changes=desk, heartbeats=heartbeats,
         batches=batches, figures=figures, history=history, server=ServerDesk(settings, store, clock.now()),
-        past=PastDesk(parts, source, os.environ, desk.is_known),
+        drafts=DraftDesk(parts, source, configs), past=PastDesk(parts, source, os.environ, desk.is_known),
     )  # fmt: skip
     access = open_access(settings, certificate_of(settings), archive, clock.now)
     api = ApiServer(ports, parse_listen(settings.listen), allowed_hosts=settings.allowed_host, access=access)

@@ -92,6 +92,14 @@ async def read_object(call: Call, *types: str) -> dict[str, Any]:
     return value
 
 
+async def read_text(call: Call) -> str:
+    """The request's body as text. Raises ApiProblem."""
+    try:
+        return (await read_content(call)).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ApiProblem(status=400, code="not_text", detail="the body is not UTF-8") from None
+
+
 def too_large(limit: int) -> ApiProblem:
     """413."""
     return ApiProblem(status=413, code="body_too_large", detail=f"a body may have {limit} bytes", close=True)

@@ -1,7 +1,8 @@
 """Specs: the list, one of them, and writing. Thin over the doors; what a write does to a file is not decided here.
 
 An etag is that of the file's bytes: two workers in one file share it. PUT replaces the whole spec and needs If-Match
-(or, to create, `If-None-Match: *`); PATCH and DELETE honour it. With `dry_run=1` nothing is written and the answer says
+(or, to create, `If-None-Match: *`), and takes YAML too: the document as a person wrote it, which is what the file will
+hold. PATCH and DELETE honour it. With `dry_run=1` nothing is written and the answer says
 what would be, with the plan that it brings.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Literal, NoReturn, assert_never
 
 from aiohttp import web
 
-from controller.api.body import read_object
+from controller.api.body import read_object, read_text
 from controller.api.call import Call
 from controller.api.plan import plan_document
 from controller.api.ports import ConfigWritten, Document
@@ -25,6 +26,7 @@ from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, Spec
 from controller.core.spec import is_worker_id
 
 MERGE_PATCH = "application/merge-patch+json"
+YAML = "application/yaml"
 MAX_PAGE = 1000
 _NAME_EXPECTED = "expected a name of a-z, 0-9 and '-', at most 63 characters"
 _ETAG = re.compile(r'\s*(?:(\*)|(?:W/)?("[\x21\x23-\x7e\x80-\xff]*"))\s*(?:,|$)')
@@ -109,7 +111,11 @@ async def replace_config(call: Call) -> web.StreamResponse:
             code="precondition_required",
             detail="PUT replaces the whole spec: send the ETag of what you have seen as If-Match, or use PATCH",
         )
-    body = await read_object(call, JSON)
+    body = dict[str, Any]()
+    if call.request.content_type == YAML:
+        options.text = await read_text(call)
+    else:
+        body = await read_object(call, JSON, YAML)
     if body.pop("worker_id", worker_id) != worker_id:
         _refuse_id("a worker keeps its name: expected that of the path, or none")
     if is_new and not is_worker_id(worker_id):
@@ -132,13 +138,14 @@ async def delete_config(call: Call) -> web.StreamResponse:
 
 
 class _Options:
-    """What the query and the headers of a write say."""
+    """What the query and the headers of a write say; `text`: its body, where that is YAML."""
 
     def __init__(self, call: Call) -> None:
         query = Query(call.request, "dry_run", "rewrite")
         self.dry_run = query.flag("dry_run")
         self.rewrite = query.flag("rewrite")
         self.if_match = _etags(call, "If-Match")
+        self.text: str | None = None
 
 
 async def _write(
@@ -150,6 +157,7 @@ async def _write(
         actor=call.principal.name,
         request_id=call.request_id,
         body=body,
+        text=options.text,
         if_match=options.if_match,
         rewrite=options.rewrite,
         dry_run=options.dry_run,

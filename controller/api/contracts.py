@@ -27,7 +27,8 @@ from controller.api.contract import (
     json_of,
     number,
     query,
-)
+)  # fmt: skip
+from controller.api.draft_contracts import DRAFT_CONTRACTS
 from controller.api.heartbeat import HeartbeatBody
 from controller.api.history import METRICS, STEPS
 from controller.api.log_contracts import LOG_CONTRACTS
@@ -48,6 +49,7 @@ from controller.api.shapes import (
 )  # fmt: skip
 
 MERGE_PATCH = "application/merge-patch+json"
+YAML = "application/yaml"
 
 
 _LABEL = query("label", TEXT, "`key=value`, or `key`: whether it is there.", repeated=True)
@@ -111,6 +113,7 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
     {
         **OWN_CONTRACTS,
         **LOG_CONTRACTS,
+        **DRAFT_CONTRACTS,
         ("GET", "/healthz"): _probe("Whether the controller's loop ticks."),
         ("GET", "/readyz"): _probe("Whether the controller does its work."),
         ("GET", "/metrics"): Contract(
@@ -173,7 +176,7 @@ CONTRACTS: Mapping[tuple[str, str], Contract] = MappingProxyType(
         ("PUT", "/api/v1/worker-configs/{id}"): Contract(
             summary="Replace a spec.",
             parameters=(_DRY_RUN, _REWRITE, _IF_MATCH, _IF_NONE_MATCH),
-            body=Body(schema=_SPEC),
+            body=Body(schema=_SPEC, types=(JSON, YAML)),
             answers={
                 200: json_of("Written, or what it would be.", _WRITTEN),
                 201: json_of("Created.", named("WorkerConfig")),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from controller.api.draft_ports import Drafts
 from controller.api.log_query import LogCounting, LogQuery
 from controller.api.past_ports import History, Past
 from controller.core.authorship import SpecInvalid, SpecRefused, SpecStale, SpecUnknown, SpecWish
@@ -384,3 +385,4 @@ class Ports:
     history: History
     server: Server
     past: Past
+    drafts: Drafts

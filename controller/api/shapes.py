@@ -255,6 +255,18 @@ SHAPES: Mapping[str, Schema] = MappingProxyType(
         "GoneWorker": record(
             worker_id=TEXT, name=TEXT, labels=LABELS, revision=TEXT, source=named("Source"), gone_at=TIME
         ),
+        "Draft": record(
+            text=TEXT,
+            document=or_null(ANYTHING),
+            problems=listed(named("Fault")),
+            rewritten=FLAG,
+            changed=FLAG,
+            config=or_null(named("WorkerConfig")),
+            plan=or_null(named("Plan")),
+            refusal=or_null(record(code=TEXT, message=TEXT, hint=or_null(TEXT))),
+            file=or_null(TEXT),
+            etag=or_null(TEXT),
+        ),
         "ConfigPreview": record(changed=FLAG, config=or_null(named("WorkerConfig")), plan=named("Plan")),
         "ConfigSummary": {"type": "object", "properties": {"total": COUNT}, "additionalProperties": True},
         "Operation": record(

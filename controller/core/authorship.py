@@ -15,7 +15,8 @@ class SpecWish:
     """One spec to be created, replaced, patched (JSON merge patch) or deleted; or `state`, to be running or stopped.
 
     `body` is the flat spec, or the patch; empty for a deletion. For `state` it is `{desired_state: running|stopped}`,
-    which is written only where the file does not ask for it already. `if_match`: etags of the file that the client has
+    which is written only where the file does not ask for it already. `text` in place of `body`, to create or replace:
+    the document as a person wrote it, in YAML, comments and all. `if_match`: etags of the file that the client has
     seen, `*` for any; None where it does not care. `rewrite`: where no small edit can say it, the document may be
     written anew, without its comments. `dry_run`: everything but the writing.
     """
@@ -25,6 +26,7 @@ class SpecWish:
     actor: str
     request_id: str = ""
     body: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
     if_match: frozenset[str] | None = None
     rewrite: bool = False
     dry_run: bool = False

@@ -17,6 +17,7 @@ from controller.core.spec import WorkerSpec, explicit_fields
 from controller.core.views import problem_view, source_view
 
 Item = dict[str, Any]
+MOST_FILE_PROBLEMS = 100
 
 
 def shown_spec(spec: WorkerSpec) -> Item:
@@ -85,8 +86,16 @@ def config_summary(desired: Desired) -> Item:
         "max_accounts": sum(spec.max_accounts or 0 for spec in specs),
         "labels": {key: dict(sorted(values.items())) for key, values in sorted(labels.items())},
         "problems": len(desired.problems),
+        "file_problems": [problem_view(one) for one in _of_no_worker(desired)][:MOST_FILE_PROBLEMS],
         "hold": desired.hold_reason or None,
     }
+
+
+def _of_no_worker(desired: Desired) -> list[Problem]:
+    """Problems of files of which nobody knows whom they define: no item of the list tells them."""
+    told = {one for worker in desired.workers.values() for one in worker.problems}
+    told |= {one for problems in desired.broken.values() for one in problems}
+    return [one for one in desired.problems if one not in told]
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

@@ -3,11 +3,13 @@
 Called for everything that the API writes into files that people own. Pure: bytes in, bytes out. An edit is cut by
 surgery.py and proved here: the result must parse to exactly what was wanted, in this document and in all others. What
 cannot be proved is refused; a file is never serialised anew, because comments, quoting, order and line ends are the
-person's. `renewed` is for who asks for it: the one document written anew, the others untouched.
+person's. `renewed` is for who asks for it: the one document written anew, the others untouched. `own_text` and
+`with_text` are for who edits the document's text itself.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,8 @@ from controller.sources.surgery import EditRefused, line_end_of, proposals, same
 from controller.sources.syntax import excerpt
 
 _MOST_QUOTED = 300
+_HEAD = re.compile(r"---[ \t]*(?:\r\n|\n|\r)")
+"""A line that begins a document and says nothing else."""
 
 
 def worker_data(content: bytes, worker_id: str) -> dict[str, Any]:
@@ -62,6 +66,29 @@ def without(content: bytes, worker_id: str) -> bytes | None:
     return result
 
 
+def own_text(content: bytes, worker_id: str) -> str:
+    """The text of the worker's own document, without the `---` above it. Raises EditRefused."""
+    place = _read(content, worker_id)
+    return place.text[place.own_start : place.span.end]
+
+
+def lines_before(content: bytes, worker_id: str) -> int:
+    """How many lines of the file stand above its own text. Raises EditRefused."""
+    place = _read(content, worker_id)
+    return place.text.count("\n", 0, place.own_start)
+
+
+def with_text(content: bytes, worker_id: str, text: str) -> bytes:
+    """The content with this text, which must be one sound document, for the worker's own. Raises EditRefused."""
+    place = _read(content, worker_id)
+    own = re.sub(r"\r\n|\n|\r", line_end_of(place.text), text if text.endswith("\n") else f"{text}\n")
+    result = _encoded(content, place.text[: place.own_start] + own + place.text[place.span.end :])
+    want = [document.data for document in parse(text.encode(), "the text").documents]
+    if not _says(result, place.all_with(*want)):
+        raise EditRefused("the text cannot stand there without changing other documents of the file")
+    return result
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """A file that was read, and where in it the worker's document stands."""
@@ -77,6 +104,12 @@ class _Place:
         """What the document says."""
         data: dict[str, Any] = self.parsed.documents[self.position].data
         return data
+
+    @property
+    def own_start(self) -> int:
+        """Where the document's own text begins."""
+        head = _HEAD.match(self.text, self.span.start) if self.span.is_explicit else None
+        return self.span.start if head is None else head.end()
 
     def all_with(self, *want: Mapping[str, Any]) -> list[Any]:
         """What all documents say, with `want` in place of this one."""

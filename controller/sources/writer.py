@@ -33,12 +33,13 @@ from controller.sources.atomic import Conflict, FileChange
 from controller.sources.directory import DirectorySource
 from controller.sources.documents import pointer
 from controller.sources.drafts import merged, replaced, still_hidden
-from controller.sources.edits import edited, renewed, without, worker_data
+from controller.sources.edits import edited, lines_before, renewed, with_text, without, worker_data
 from controller.sources.git_message import author_of, commit_message
 from controller.sources.git_repository import Blocked, Note
 from controller.sources.git_writes import PlainFiles, Writes
 from controller.sources.spelling import Speller
 from controller.sources.surgery import EditRefused
+from controller.sources.worker_text import WorkerText, faults_of_text, revealed
 
 TRIES = 5
 SUFFIX = ".yaml"
@@ -154,8 +155,12 @@ class SpecWriter:
         path = self._path(file)
         if home is not None or os.path.lexists(path):
             return _taken(wish.worker_id, file, home)
-        self._check_body(wish.body, {})
-        content = Speller().document({"worker_id": wish.worker_id, **wish.body}).encode()
+        if wish.text is not None:
+            self._check_body(self._read_text(wish, wish.text).data, {})
+            content = (wish.text if wish.text.endswith("\n") else f"{wish.text}\n").encode()
+        else:
+            self._check_body(wish.body, {})
+            content = Speller().document({"worker_id": wish.worker_id, **wish.body}).encode()
         assembly = self._judged(wish, file, content)
         return _Step(
             file=file,
@@ -201,6 +206,8 @@ class SpecWriter:
             have = worker_data(before, wish.worker_id)
         except EditRefused as error:
             raise self._broken(file, error) from None
+        if wish.text is not None:
+            return self._retold(wish, wish.text, before, file)
         if wish.action == "state" and self._asks_already(wish, file, before, have):
             return before
         if wish.action in ("patch", "state"):
@@ -217,6 +224,24 @@ class SpecWriter:
                 return renewed(before, wish.worker_id, want)
             hint = "with rewrite=true this worker's document is written anew; its comments go, other documents stay"
             raise _Ended(SpecRefused(reason="not_surgical", message=f"{file}: {error}", hint=hint)) from None
+
+    def _retold(self, wish: SpecWish, text: str, before: bytes, file: str) -> bytes:
+        """The file with the text that the client wrote; what was hidden from it is what it was."""
+        self._read_text(wish, text)
+        whole = revealed(text, before, wish.worker_id)
+        self._check_body(self._read_text(wish, whole).data, worker_data(before, wish.worker_id))
+        try:
+            return with_text(before, wish.worker_id, whole)
+        except EditRefused as error:
+            hint = f"write it into {file} yourself, or each field by PATCH"
+            raise _Ended(SpecRefused(reason="not_surgical", message=f"{file}: {error}", hint=hint)) from None
+
+    def _read_text(self, wish: SpecWish, text: str) -> WorkerText:
+        """What the text says. Ends where it is not one sound document of this worker."""
+        found = faults_of_text(text, wish.worker_id)
+        if not isinstance(found, WorkerText):
+            raise _Ended(SpecInvalid(problems=found))
+        return found
 
     def _asks_already(self, wish: SpecWish, file: str, before: bytes, have: Mapping[str, Any]) -> bool:
         """Whether the spec asks for the state without a word about it."""
@@ -243,8 +268,8 @@ class SpecWriter:
         if must_be_good and wish.action != "delete":
             problems = [one for one in found.problems if one.file == file and one.worker_id in (None, wish.worker_id)]
             if problems:
-                is_sent = wish.action != "state"  # all but the state stands in the file
-                raise _Ended(SpecInvalid(problems=tuple(_of_body(one) if is_sent else one for one in problems)))
+                above = 0 if wish.text is None or content is None else lines_before(content, wish.worker_id)
+                raise _Ended(SpecInvalid(problems=tuple(_of_sent(one, wish, above) for one in problems)))
         return found
 
     def _check_body(self, data: Mapping[str, Any], have: Mapping[str, Any]) -> None:
@@ -276,9 +301,13 @@ def _taken(worker_id: str, file: str, home: Source | None) -> SpecRefused:
     return SpecRefused(reason="exists", message=f"{worker_id} stands in {home} already", hint=hint)
 
 
-def _of_body(problem: Problem) -> Problem:
-    """A problem of what a client sent: no file holds it, so it has no place but its pointer."""
-    return replace(problem, file="", line=None, column=None)
+def _of_sent(problem: Problem, wish: SpecWish, above: int) -> Problem:
+    """A problem of what a client sent: no file holds it, so its place is a pointer, and in a text the line."""
+    if wish.action == "state":  # all but the state stands in the file
+        return problem
+    if wish.text is None:
+        return replace(problem, file="", line=None, column=None)
+    return replace(problem, file="", line=None if problem.line is None else max(1, problem.line - above))
 
 
 def _unwritable(data: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], str]]:

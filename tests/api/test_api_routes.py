@@ -12,6 +12,7 @@ from controller.api import (
     batches,
     configs,
     docs,
+    drafts,
     events,
     health,
     heartbeat,
@@ -46,6 +47,8 @@ viewer   GET  /api/v1/gone-workers
 operator PUT  /api/v1/worker-configs/{id}
 operator PATCH /api/v1/worker-configs/{id}
 operator DELETE /api/v1/worker-configs/{id}
+viewer   GET  /api/v1/schema
+operator POST /api/v1/drafts
 viewer   GET  /api/v1/workers
 viewer   GET  /api/v1/workers/stats/overview
 viewer   GET  /api/v1/workers/{id}/status
@@ -98,6 +101,7 @@ def test_every_public_coroutine_of_the_resources_is_in_the_table_once() -> None:
             batches,
             configs,
             docs,
+            drafts,
             events,
             health,
             heartbeat,
@@ -137,6 +141,8 @@ async def test_every_route_of_the_table_is_reachable(site: Site) -> None:
     for route in TABLE:
         if "worker-configs" in route.path or route.role == "worker":
             continue  # test_api_configs.py, test_api_heartbeat.py
+        if route.path == "/api/v1/drafts":
+            continue  # test_api_drafts.py
         if "batch" in route.path:
             continue  # test_api_batches.py
         if route.path == "/api/v1/stream" or "/session" in route.path or "/tokens" in route.path:

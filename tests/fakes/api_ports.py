@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.api.changes import BellTower, EventBell
+from controller.api.draft_ports import DraftWish
 from controller.api.log_query import LogQuery
 from controller.api.past_ports import HistoryWish
 from controller.api.ports import (
@@ -252,6 +253,8 @@ class FakePorts(FakeLogCounts):
         self.specs: dict[str, Config] = {}
         self.spec_wishes: list[SpecWish] = []
         self.spec_outcome: Any = SpecUnknown()
+        self.draft_wishes: list[DraftWish] = []
+        self.judged: Any = SpecUnknown()
         self.admitted: dict[tuple[str, str], Sender | Turned] = {}
         self.beats: list[tuple[Sender, Beat]] = []
         self.told_records: list[tuple[Sender, str, OwnRecord]] = []
@@ -261,7 +264,7 @@ class FakePorts(FakeLogCounts):
         self.batch_wishes: list[BatchWish | tuple[str, ...]] = []
         self.ports = Ports(
             snapshots=self, records=self, wishes=self, configs=self, changes=self, heartbeats=self, batches=self,
-            figures=self, history=self, server=self, past=self,
+            figures=self, history=self, server=self, past=self, drafts=self,
         )  # fmt: skip
 
     # --- the past ---------------------------------------------------------------------------------------------
@@ -352,6 +355,11 @@ class FakePorts(FakeLogCounts):
         """See ports.Configs: whatever `spec_outcome` makes of the wish."""
         self.spec_wishes.append(wish)
         return self.spec_outcome
+
+    async def draft(self, wish: DraftWish) -> Any:
+        """See draft_ports.Drafts: whatever `judged` makes of the wish."""
+        self.draft_wishes.append(wish)
+        return self.judged
 
     # --- heartbeats: `admitted` by worker and token; `beats` are what was kept ---------------------------------
 
