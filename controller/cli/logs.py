@@ -48,11 +48,11 @@ def _parse_moment(_ctx: click.Context, _parameter: click.Parameter, value: str |
     if value is None:
         return None
     seconds = parse_duration(value)
-    if seconds is not None:
-        return rfc3339(time.time() - seconds)
     try:
+        if seconds is not None:
+            return rfc3339(max(0.0, time.time() - seconds))
         return rfc3339(datetime.fromisoformat(value).astimezone().timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(f'"{value}": expected a duration (10m, 2h) or a time (2025-01-31T12:00)') from None
 
 

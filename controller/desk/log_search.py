@@ -63,11 +63,11 @@ def meant_runs(
     """The runs that `current` or `previous` means, of each instance. `stored`: those with lines, the newest first.
 
     The current run is the one that its host tells of, whether it has printed anything or not; of an instance without,
-    the newest that printed. The previous one is the newest other.
+    the newest that printed. The previous one is the newest other. Runs of hooks (named ID-HOOK) are neither.
     """
     found: list[str] = []
     for instance in sorted({*live, *stored}):
-        runs = list(stored.get(instance, ()))
+        runs = [run for run in stored.get(instance, ()) if "-" not in run]
         current = live.get(instance) or (runs[0] if runs else None)
         chosen = [current] if word == "current" else [run for run in runs if run != current][:1]
         found += [run for run in chosen if run is not None]

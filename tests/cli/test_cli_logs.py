@@ -96,6 +96,12 @@ def test_since_a_time_what_is_cut_off_is_told_with_how_to_see_it(site: Site) -> 
     assert site.run("logs", "web").stderr == ""
 
 
+def test_a_time_longer_ago_than_there_are_times_is_since_ever(site: Site) -> None:
+    site.ports.say(at(1, "old"))
+    assert site.run("logs", "web", "--since", "99999999d").stdout == "old\n"
+    assert site.run("logs", "web", "--since", "0001-01-01").exit_code == Exit.USAGE
+
+
 def test_since_a_time_what_is_all_there_is_needs_no_word(site: Site) -> None:
     site.ports.say(*(at(n % 60, f"line {n}") for n in range(10_000)))
     assert site.run("logs", "web", "--since", "2026-01-31T12:00Z").stderr == ""

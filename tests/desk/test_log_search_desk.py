@@ -54,7 +54,7 @@ async def test_a_search_that_takes_long_stops_after_a_slice_and_goes_on_from_the
 )  # fmt: skip
 def test_current_and_previous_runs_are_meant_for_each_instance(word: str, runs: tuple[str, ...]) -> None:
     live = {"web/0": "fresh", "web/1": "b2", "web/3": None}
-    stored = {"web/0": ("a2", "a1"), "web/1": ("b2", "b1"), "web/2": ("c1",)}
+    stored = {"web/0": ("h3-post_start", "a2", "a1"), "web/1": ("b2", "h2-pre_stop", "b1"), "web/2": ("c1",)}
     assert meant_runs(word, live, stored) == runs
 
 
