@@ -106,7 +106,7 @@ class Forwarder:
             await self.spool.news()
             return
         await self._send(lines)
-        self.progress.behind = head - max(line, lines[-1].id)
+        self.progress.behind = max(0, head - max(line, lines[-1].id))  # there may be newer ones than the head was
         if first:
             self.progress.passed_over += passed
             log.warning("%s: %d lines were passed over: it took none for too long", self.target, passed)
@@ -114,7 +114,7 @@ class Forwarder:
 
     async def _send(self, lines: Sequence[StoredLine]) -> None:
         try:
-            await self.sender.send(lines)
+            unwanted = await self.sender.send(lines)
         except Refused as error:
             if len(lines) == 1:
                 self.progress.passed_over += 1
@@ -125,7 +125,11 @@ class Forwarder:
             await self._send(lines[:middle])
             await self._send(lines[middle:])
             return
-        self.progress.sent += len(lines)
+        left_out = 0 if unwanted is None else min(unwanted.count, len(lines))
+        self.progress.sent += len(lines) - left_out
+        if unwanted is not None:
+            self.progress.passed_over += left_out
+            log.warning("%s has left out %d of %d lines: %s", self.target, left_out, len(lines), unwanted.why)
         if self.progress.trouble:
             log.info("%s takes log lines again", self.target)
             self.progress.trouble = ""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +25,7 @@ from controller.store.records import StoredLine
 
 TIMEOUT_S = 10.0
 _ANSWER_SHOWN = 200
+_ANSWER_READ = 65_536
 _AGAIN = frozenset({401, 403, 404, 408, 425, 429})
 """Client errors that a person mends over there, or that pass; losing lines meanwhile would help nobody."""
 
@@ -39,10 +42,18 @@ class Refused(Exception):
     """It does not take these lines, now or later. The message says why."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwanted:
+    """So many of the lines the target has left out, it does not say which; the others it has."""
+
+    count: int
+    why: str
+
+
 class Sender(Protocol):
     """One open way to a target."""
 
-    async def send(self, lines: Sequence[StoredLine]) -> None:
+    async def send(self, lines: Sequence[StoredLine]) -> Unwanted | None:
         """All of them, in this order. Raises Away and Refused; then none or some or all have arrived."""
 
     async def close(self) -> None:
@@ -63,7 +74,7 @@ class _Http:
         self._target, self._host = target, host
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, lines: Sequence[StoredLine]) -> None:
+    async def send(self, lines: Sequence[StoredLine]) -> Unwanted | None:
         form = loki_push if self._target.kind.startswith("loki") else otlp_logs
         headers = {"Content-Type": "application/json"} | self._credentials()
         if self._session is None:
@@ -73,13 +84,13 @@ class _Http:
             async with self._session.post(
                 self._target.url, data=io.BytesIO(form(lines, self._host)), headers=headers, allow_redirects=False
             ) as answer:
-                said = (await answer.content.read(_ANSWER_SHOWN)).decode("utf-8", "replace").strip()
+                said = (await _begin_of(answer.content)).decode("utf-8", "replace").strip()
                 status, after = answer.status, answer.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Away(str(error) or type(error).__name__) from error
         if status < 300:
-            return
-        message = f"it answered {status}" + (f": {said}" if said else "")
+            return _unwanted(said) if self._target.kind.startswith("otlp") else None
+        message = f"it answered {status}" + (f": {said[:_ANSWER_SHOWN]}" if said else "")
         if 400 <= status < 500 and status not in _AGAIN:
             raise Refused(message)
         raise Away(message, float(after) if after.isdecimal() else None)
@@ -101,6 +112,23 @@ class _Http:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+async def _begin_of(answer: aiohttp.StreamReader) -> bytes:
+    found = b""
+    while len(found) < _ANSWER_READ and (piece := await answer.read(_ANSWER_READ - len(found))):
+        found += piece
+    return found
+
+
+def _unwanted(said: str) -> Unwanted | None:
+    """What an answer of OTLP tells of lines that were left out (partialSuccess); most tell nothing."""
+    try:
+        partly = json.loads(said)["partialSuccess"]
+        count, why = int(partly.get("rejectedLogRecords", 0)), str(partly.get("errorMessage", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Unwanted(count=count, why=why[:_ANSWER_SHOWN]) if count > 0 else None
 
 
 class _SyslogStream:

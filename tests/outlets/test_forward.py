@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -221,6 +220,16 @@ async def test_a_target_that_says_at_once_is_not_asked_as_often_as_it_can_be(tmp
     assert pauses[0] >= 0.8
 
 
+async def test_lines_that_are_newer_than_the_head_leave_nothing_behind_that_is_less_than_none(tmp_path: Path) -> None:
+    loki, lines = Loki(), Lines()
+    async with loki.listening(), running(forwarder(lines, loki.url, tmp_path)) as one:
+        await begun(lines, one)
+        lines.others = -1
+        lines.add("a", "b")
+        await until(lambda: one.progress.sent == 2)
+        assert one.progress.behind == 0
+
+
 async def test_records_that_are_not_forwarded_leave_nothing_behind(tmp_path: Path) -> None:
     loki, lines = Loki(), Lines()
     async with loki.listening(), running(forwarder(lines, loki.url, tmp_path)) as one:
@@ -297,30 +306,6 @@ async def test_what_is_wrong_with_lines_is_another_thing_than_what_passes() -> N
         with pytest.raises(Away, match=r"^it answered 503: said$"):
             await sender.send([line()])
         await sender.close()
-
-
-async def test_otlp_is_posted_as_json() -> None:
-    taken: list[tuple[str, bytes]] = []
-
-    async def take(request: web.Request) -> web.Response:
-        taken.append((request.headers["Content-Type"], await request.read()))
-        return web.json_response({})
-
-    app = web.Application()
-    app.router.add_post("/v1/logs", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        sender = sender_for(parse_target(f"otlp+http://127.0.0.1:{runner.addresses[0][1]}"), "box")
-        await sender.send([line(text="hello")])
-        await sender.close()
-    finally:
-        await runner.cleanup()
-    ((kind, body),) = taken
-    assert kind == "application/json"
-    (logs,) = json.loads(body)["resourceLogs"]
-    assert logs["scopeLogs"][0]["logRecords"][0]["body"] == {"stringValue": "hello"}
 
 
 class Syslog:
