@@ -25,6 +25,12 @@ SCREENS = {
     "logs": "/logs",
     "events": "/events",
     "batches": "/batches",
+    "docs": "/docs",
+    "docs-found": "/docs?q=token",
+    "doc": "/docs/operations#security",
+    "fields": "/docs/fields#stop.grace_ms",
+    "api": "/api#show_status",
+    "settings": "/settings",
     "not-found": "/nowhere",
 }
 """By a name for the screenshot."""

@@ -22,6 +22,11 @@ export const SCREENS = [
   {path: "/events", title: "Events", icon: "events", key: "e", load: () => import("./screens/events.mjs")},
   {path: "/batches", title: "Batches", icon: "batches", key: "b", load: () => import("./screens/batches.mjs")},
   {path: "/batches/:id", title: "Batch", load: () => import("./screens/batch.mjs")},
+  {path: "/docs", title: "Docs", icon: "docs", key: "d", load: () => import("./screens/docs.mjs")},
+  {path: "/docs/fields", title: "Fields", load: () => import("./screens/docs-fields.mjs")},
+  {path: "/docs/:topic", title: "Docs", load: () => import("./screens/doc.mjs")},
+  {path: "/api", title: "API", icon: "api", key: "a", load: () => import("./screens/api.mjs")},
+  {path: "/settings", title: "Settings", icon: "settings", key: "s", load: () => import("./screens/settings.mjs")},
 ];
 
 /** What has no row. */

@@ -2,6 +2,7 @@
 // a person has just done. Toasts are read out, politely; one that offers an undo stays as long as it is pointed at.
 import {cls, html, signal, useEffect, useState} from "../html.mjs";
 import {oneLine, visible} from "../text.mjs";
+import {withCode} from "./doc-link.mjs";
 import {Icon} from "./icon.mjs";
 
 /** @param {{tone?: "info"|"good"|"warn"|"bad", title?: any, children?: any, actions?: any}} props */
@@ -18,10 +19,10 @@ export function ErrorNotice({error, retry, title}) {
   const faults = error.errors ?? [];
   return html`<${Notice} tone="bad" title=${title ?? oneLine(error.message)}
     actions=${retry && html`<button class="button" onClick=${retry}>Try again</button>`}>
-    ${title && html`<p>${visible(error.message)}</p>`}
+    ${title && html`<p>${withCode(visible(error.message))}</p>`}
     ${faults.length > 0 && html`<ul class="faults">${faults.map((/** @type {any} */ fault) => html`<li>
-      ${where(fault) && html`<code>${where(fault)}</code>${" "}`}${visible(fault.message)}
-      ${fault.hint && html`<div class="hint">${visible(fault.hint)}</div>`}
+      ${where(fault) && html`<code>${where(fault)}</code>${" "}`}${withCode(visible(fault.message))}
+      ${fault.hint && html`<div class="hint">${withCode(visible(fault.hint))}</div>`}
     </li>`)}</ul>`}
     ${error.retryAfterS > 0 && html`<p>It may work again in ${error.retryAfterS} s.</p>`}
   <//>`;

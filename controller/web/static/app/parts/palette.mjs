@@ -1,5 +1,6 @@
 // The palette (Ctrl or Cmd and K, or `:`): goes anywhere and does anything, by typing part of it. And the help of keys (`?`).
 import {html, useEffect, useId, useMemo, useRef, useState} from "../html.mjs";
+import {docCommands, loadDocs} from "../docs-index.mjs";
 import {commandSources, keys, shown} from "../keys.mjs";
 import {go} from "../router.mjs";
 import {closeDialog, Dialog, open} from "./dialog.mjs";
@@ -26,7 +27,9 @@ function Palette() {
   const [at, setAt] = useState(0);
   const id = useId();
   const list = useRef(/** @type {any} */ (null));
-  const all = useMemo(() => commandSources.value.flatMap((source) => source()), []);
+  useEffect(loadDocs, []);
+  const own = useMemo(() => commandSources.value.flatMap((source) => source()), []);
+  const all = [...own, ...docCommands()];
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const found = words.length === 0 ? all.slice(0, MOST) : all
     .map((command) => ({command, points: score(`${command.label} ${command.words ?? ""}`, words)}))
@@ -51,13 +54,13 @@ function Palette() {
     event.preventDefault();
   };
   return html`<${Dialog} title="Search or run a command" size="palette" hideTitle>
-    <input class="palette-input" autofocus role="combobox" aria-expanded="true" aria-controls=${id} aria-label="Search or run a command" placeholder="A worker, a screen, or what to do"
+    <input class="palette-input" autofocus role="combobox" aria-expanded="true" aria-controls=${id} aria-label="Search or run a command" placeholder="A worker, a screen, what to do, or what to read"
       aria-activedescendant=${found.length ? `${id}-${chosen}` : undefined} value=${typed} spellcheck=${false} autocomplete="off" onKeyDown=${onKeyDown}
       onInput=${(/** @type {any} */ event) => {
         setTyped(event.target.value);
         setAt(0);
       }} />
-    <ul class="palette-list" role="listbox" id=${id} ref=${list} aria-label="What was found">${found.map((command, index) => html`<li key=${`${command.group}${command.label}`} id=${`${id}-${index}`} role="option"
+    <ul class="palette-list" role="listbox" id=${id} ref=${list} aria-label="What was found">${found.map((command, index) => html`<li key=${`${command.group}${command.label}${command.href ?? ""}`} id=${`${id}-${index}`} role="option"
       aria-selected=${index === chosen} onMouseMove=${() => index !== chosen && setAt(index)} onClick=${() => run(command)}>
       <span class="palette-group">${command.group ?? ""}</span><span class="palette-label">${command.label}</span>${command.hint && html`<kbd>${shown(command.hint)}</kbd>`}</li>`)}</ul>
     ${found.length === 0 && html`<p class="palette-none">Nothing is called that.</p>`}
@@ -75,5 +78,6 @@ function Help() {
   return html`<${Dialog} title="Keys" size="wide">
     <div class="key-groups">${[...groups].map(([group, found]) => html`<section key=${group}><h3>${group}</h3>
       <dl class="key-list">${found.map((key) => html`<div key=${key.keys}><dt>${key.keys.split(" ").map((/** @type {string} */ one) => html`<kbd key=${one}>${shown(one)}</kbd>`)}</dt><dd>${key.does}</dd></div>`)}</dl></section>`)}</div>
+    <p class="help-more"><a href="/docs" onClick=${closeDialog}>Documentation</a> <a href="/docs/fields" onClick=${closeDialog}>Every field of a spec</a> <a href="/api" onClick=${closeDialog}>API reference</a></p>
   <//>`;
 }

@@ -3,7 +3,10 @@ import {html, useEffect, useRef, useState} from "../html.mjs";
 import {get} from "../api.mjs";
 import {nextRetry} from "../status.mjs";
 import {visible} from "../text.mjs";
+import {withCode} from "./doc-link.mjs";
 import {Due} from "./when.mjs";
+
+export {withCode};
 
 const AT_MOST_EACH_MS = 1000;
 
@@ -41,8 +44,13 @@ export const sentence = (text) => {
   return (isName ? shown[0] : shown[0].toUpperCase()) + shown.slice(1) + (/[.!?\u2026]$/.test(shown) ? "" : ".");
 };
 
-/** What stands in backticks is code, as in the controller's own words. @param {string} text */
-export const withCode = (text) => text.split("`").map((part, index) => (index % 2 ? html`<code key=${index}>${part}</code>` : part));
+/** What comes next; where it says in how long, that counts down. @param {{text: string, retry: string|null}} props */
+function Next({text, retry}) {
+  const [before, after] = text.split(/\bin \d+(?:\.\d+)? s\b/);
+  if (!retry) return withCode(text);
+  if (after === undefined) return html`${withCode(text)} <span class="next-due">Tried again <${Due} at=${retry} />.</span>`;
+  return html`${withCode(before)}<span class="next-due"><${Due} at=${retry} /></span>${withCode(after)}`;
+}
 
 /** @param {{status: any}} props the answer of `useStatus` */
 export function Why({status}) {
@@ -50,6 +58,6 @@ export function Why({status}) {
   const retry = nextRetry(status);
   return html`<div class="why">
     <p>${withCode(sentence(status.why))}</p>
-    ${(status.next || retry) && html`<p class="next"><span class="next-word">Next</span> ${withCode(sentence(status.next))}${retry && html` <span class="next-due">Tried again <${Due} at=${retry} />.</span>`}</p>`}
+    ${(status.next || retry) && html`<p class="next"><span class="next-word">Next</span> <${Next} text=${sentence(status.next)} retry=${retry} /></p>`}
   </div>`;
 }

@@ -131,7 +131,7 @@ function Own({status, silent}) {
       <div class="stack">${beats.map((/** @type {any} */ one) => html`<div key=${one.instance}><p class="muted own-of">${one.instance}, <${When} at=${one.heartbeat.at} /></p>
         <${Facts} items=${Object.entries(one.heartbeat.metrics).map(([name, value]) => [visible(name), html`<strong>
           ${/** @type {number} */ (value).toLocaleString("en", {maximumFractionDigits: 3})}</strong>`])} /></div>`)}</div><//>`}
-    ${silent.length > 0 && html`<p class="muted">No chart of ${silent.join(", ")}: the worker told none in this time. How it can: by heartbeats, as <code>workerctl help processes</code> tells.</p>`}`;
+    ${silent.length > 0 && html`<p class="muted">No chart of ${silent.join(", ")}: the worker told none in this time. How it can: by heartbeats, as <a href="/docs/processes">processes</a> tells.</p>`}`;
 }
 
 /** The marks as a list, for who does not see them. @param {{marks: any[], id: string}} props */
