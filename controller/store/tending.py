@@ -7,6 +7,7 @@ would notice. What changes the whole file takes the right to write first, so it 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -133,23 +134,40 @@ def backup(url: str, target: Path) -> int:
         raise StoreError(f"Cannot copy {database}: use pg_dump for a server's database")
     if not os.path.exists(database.path):
         raise StoreUnavailable(f"Cannot copy {database}: there is no such file")
-    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
+        with _unfinished(target) as (unfinished, fd):
             _copy(database.path, unfinished)
             os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.link(unfinished, target)  # unlike a rename, it does not replace what is there
-        _sync_folder(target.parent)
+            os.link(unfinished, target)  # unlike a rename, it does not replace what is there
+            _sync_folder(target.parent)
     except FileExistsError:
         raise StoreError(f"Cannot copy to {target}: it is there already; name another file") from None
+    except BlockingIOError:
+        raise StoreError(f"Cannot copy to {target}: another copy to it is under way") from None
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"Cannot copy {database} to {target}: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[tuple[Path, int]]:
+    """An empty file beside `target`, nobody else's while it lasts, and gone then. What a dead one left is taken.
+
+    Raises OSError; BlockingIOError where somebody has it, who is not disturbed.
+    """
+    path = target.with_name(f".{target.name}.unfinished")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_nlink == 0:
+            raise BlockingIOError  # It was another one's a moment ago.
+        try:
+            os.ftruncate(fd, 0)
+            yield path, fd
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(fd)
 
 
 def _uri(path: str, mode: str) -> str:

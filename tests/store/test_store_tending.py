@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -114,6 +115,20 @@ def test_a_copy_replaces_nothing(store: Store, path: str, tmp_path: Path) -> Non
     assert there.read_text() == "mine"
     with pytest.raises(StoreError, match="Cannot copy"):
         tending.backup(path, tmp_path / "no" / "such.db")
+
+
+def test_two_copies_to_one_name_do_not_disturb_each_other(store: Store, path: str, tmp_path: Path) -> None:
+    fill(store, "web", 3)
+    target, unfinished = tmp_path / "copy.db", tmp_path / ".copy.db.unfinished"
+    with open(unfinished, "wb") as other:
+        other.write(b"half of it")
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="another copy to it is under way"):
+            tending.backup(path, target)
+        assert (unfinished.read_bytes(), target.exists()) == (b"half of it", False)
+    assert tending.backup(path, target) > 0  # what a dead one left is in nobody's way
+    assert (tending.check(str(target)), unfinished.exists()) == ([], False)
 
 
 def test_a_path_may_have_signs_that_mean_something_in_a_url(tmp_path: Path) -> None:
