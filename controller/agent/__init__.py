@@ -1,1 +1,1 @@
-"""The host supervisor. Stands alone: standard library only, Python 3.9 syntax, psutil where it can be imported."""
+"""The host supervisor. Stands alone: standard library only, Python 3.9 syntax."""

@@ -49,6 +49,21 @@ class Stat(NamedTuple):
         return self.state in ("Z", "X", "x") and self.threads <= 1
 
 
+class Usage(NamedTuple):
+    """What one process has used. Of its start on, `started` in clock ticks since boot; `memory` is what is resident.
+
+    `ended_s` is what its children used that have ended and were waited for, and theirs.
+    """
+
+    pid: int
+    parent: int
+    session: int
+    started: int
+    cpu_s: float
+    ended_s: float
+    memory: int
+
+
 def parse_stat(data: bytes) -> Stat | None:
     """A /proc/PID/stat line. The command may hold spaces, parentheses and newlines: fields follow the last ')'."""
     head, found, tail = data.rpartition(b")")
@@ -133,6 +148,21 @@ def children(pid: int) -> list[int] | None:
             found.extend(map(int, _read(f"/proc/{pid}/task/{task}/children").split()))
     except (OSError, ValueError):
         return None
+    return found
+
+
+def usages() -> dict[int, Usage]:
+    """Of all processes that can be read, by pid."""
+    second, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    found: dict[int, Usage] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split(None, 22)
+            own, ended = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+            pid, parent, session, started = int(name), int(fields[1]), int(fields[3]), int(fields[19])
+            found[pid] = Usage(pid, parent, session, started, own / second, ended / second, int(fields[21]) * page)
+        except (OSError, ValueError, IndexError):
+            continue
     return found
 
 

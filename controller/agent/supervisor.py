@@ -287,7 +287,6 @@ class Agent:
             self._journal.failure,
             self._fleet.failure,
             self._logs.degraded,
-            self._sweeper.degraded,
             self._notifications.failure,
         )
         return [text for text in texts if text]

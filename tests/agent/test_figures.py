@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.agent.figures import Leader, Seen, Sweeper, used_since
+from controller.agent.figures import Leader, Sweeper, used_since
+from controller.agent.procfs import Usage
 
 BUSY = "import os, sys\nwhile True: pass"
 PARENT = f"""
@@ -56,7 +57,6 @@ def test_a_tree_counts_whole_and_cpu_is_known_from_the_second_sweep_on(parent: s
             break
     assert used > 5.0
     assert told > seconds
-    assert sweeper.degraded == ""
 
 
 BURNS = r"""
@@ -118,8 +118,8 @@ def test_a_control_group_is_believed_before_the_sum_over_processes(
     assert found[3].cpu_percent is not None
 
 
-def process(pid: int, parent: int, cpu_s: float, ended_s: float = 0.0, started: float = 1.0) -> Seen:
-    return Seen(pid, parent, 0, started, cpu_s, ended_s, 0)
+def process(pid: int, parent: int, cpu_s: float, ended_s: float = 0.0, started: int = 1) -> Usage:
+    return Usage(pid, parent, 0, started, cpu_s, ended_s, 0)
 
 
 def test_what_was_seen_of_a_child_does_not_count_again_with_its_parent() -> None:
@@ -135,7 +135,7 @@ def test_what_ended_with_nobody_to_wait_for_it_takes_nothing_away() -> None:
 
 
 def test_another_process_under_the_same_pid_begins_anew() -> None:
-    assert used_since({1: process(1, 0, 0.5, started=2.0)}, {1: process(1, 0, 9.0)}) == {1: 0.5}
+    assert used_since({1: process(1, 0, 0.5, started=2)}, {1: process(1, 0, 9.0)}) == {1: 0.5}
 
 
 def test_another_run_of_a_slot_begins_anew(burning: subprocess.Popen[bytes]) -> None:
