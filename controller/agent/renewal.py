@@ -51,8 +51,9 @@ class Renewal:
 
     def step(self, agent_pid: int | None, runs: Mapping[str, Run], now: float) -> None:
         """Become it, when the agent has left. Where that fails we stay who we are."""
-        is_undecided = any(run.errors >= 0 for run in runs.values())
-        if not self._argv or agent_pid is not None or (is_undecided and now < self._until):
+        if not self._argv or agent_pid is not None:
+            return
+        if now < self._until and any(run.errors >= 0 for run in runs.values()):
             return
         argv, self._argv = self._argv, []
         failpoint("keeper.before_renewal")
