@@ -67,13 +67,22 @@ def _changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> lis
 
 
 def _writer(event: StoredEvent, events: Iterable[StoredEvent]) -> StoredEvent | None:
-    """The event of who wrote this through us, the nearest where a file became the same again."""
+    """The event of who wrote this through us. A file may become the same again: each write is of the nearest one."""
     if event.type == "spec_removed":
         found = [one for one in events if one.type == "spec_deleted" and abs(one.at - event.at) < _SAME_S]
     else:
-        etag = event.data.get("etag")
+        etag = str(event.data.get("etag") or "")
         found = [one for one in events if etag and one.type in WRITES and one.data.get("etag") == etag]
-    return min(found, key=lambda one: abs(one.seq - event.seq), default=None)
+        found = [one for one in found if _nearest(one, _accepted_as(etag, events)) is event]
+    return _nearest(event, found)
+
+
+def _accepted_as(etag: str, events: Iterable[StoredEvent]) -> list[StoredEvent]:
+    return [one for one in events if one.type == "spec_accepted" and one.data.get("etag") == etag]
+
+
+def _nearest(event: StoredEvent, others: Iterable[StoredEvent]) -> StoredEvent | None:
+    return min(others, key=lambda one: abs(one.seq - event.seq), default=None)
 
 
 _SAME_S = 30.0

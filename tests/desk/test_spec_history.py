@@ -66,6 +66,11 @@ def test_who_wrote_a_file_through_us_is_known_by_what_was_written_whichever_was_
     assert told(events, "actor", "reason") == [(None, ""), ("ann", ""), ("bob", "maintenance"), ("eve", "")]
 
 
+def test_who_brings_a_file_back_did_not_write_it_before() -> None:
+    back = [accepted(1, "r1", "a"), accepted(2, "r2", "b"), event(3, "spec_replaced", actor="ann", data={"etag": "a"})]
+    assert told([*back, accepted(4, "r1", "a")], "actor") == [(None,), (None,), ("ann",)]
+
+
 def test_what_was_refused_and_what_was_removed_is_told_too_and_is_never_the_current_one() -> None:
     events = [
         accepted(1, "r1", replicas=1), event(2, "spec_rejected", message="web.yaml:3: no"), ordered(3, "stop", "web/0"),

@@ -11,6 +11,7 @@ import {ActionButtons} from "../parts/menu.mjs";
 import {ErrorNotice} from "../parts/notice.mjs";
 import {PageHead} from "../parts/page.mjs";
 import {Tabs} from "../parts/tabs.mjs";
+import {GoneWorker} from "../parts/gone-workers.mjs";
 import {useStatus} from "../parts/why.mjs";
 
 /** @param {{params: Record<string, string>}} props */
@@ -29,7 +30,7 @@ export default function Worker({params}) {
       ${item?.name && html`<bdi>${oneLine(item.name)}</bdi>`}
     <//>
     <${Tabs} label=${`Of ${id}`} tabs=${tabs} />
-    ${isUnknown && (params.tab ?? "") === "" ? html`<${Unknown} id=${id} />` : html`<${Tab} key=${params.tab} tab=${tab} id=${id} item=${item} status=${status} />`}`;
+    ${isUnknown && (params.tab ?? "") === "" ? html`<${GoneWorker} id=${id} />` : html`<${Tab} key=${params.tab} tab=${tab} id=${id} item=${item} status=${status} />`}`;
 }
 
 /** @param {string} id @param {string} tab */
@@ -46,10 +47,4 @@ function Tab({tab, id, item, status}) {
   if (!state.component) return html`<${Loading} />`;
   const Component = state.component;
   return html`<${Component} id=${id} item=${item} status=${status.data} />`;
-}
-
-/** @param {{id: string}} props */
-function Unknown({id}) {
-  return html`<div class="card"><${Empty} title="There is no worker of this name" actions=${html`<a class="button" href="/workers">All workers</a>`}>
-    No spec and no process is called ${visible(id)}. If there was one, its log lines and events are kept for a while: the tabs show them.<//></div>`;
 }

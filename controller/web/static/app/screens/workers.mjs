@@ -12,6 +12,7 @@ import {now} from "../time.mjs";
 import {Status, StatusShape, Tag} from "../parts/badge.mjs";
 import {confirmAction} from "../parts/confirm.mjs";
 import {Empty} from "../parts/empty.mjs";
+import {GoneWorkers} from "../parts/gone-workers.mjs";
 import {ActiveFilters, FilterChoices, FilterText, param, params, SavedViews} from "../parts/filters.mjs";
 import {WorkerMenu} from "../parts/menu.mjs";
 import {PageHead} from "../parts/page.mjs";
@@ -42,12 +43,15 @@ export default function Workers() {
     <div class="filters">
       <${FilterText} label="Filter workers" placeholder="Name, id or label" />
       <${FilterChoices} name="status" label="Status" options=${choices(all)} />
+      <button class="choice gone-choice" aria-pressed=${param("gone") === "1"} title="Workers whose specs are gone, and of which something is kept"
+        onClick=${() => setQuery({gone: param("gone") === "1" ? null : 1})}>Gone</button>
     </div>
     <${ActiveFilters} names=${["q", "status", "label", "backend"]}>${rows.length === all.length ? plural(all.length, "worker") : `${count(rows.length)} of ${plural(all.length, "worker")}`}<//>
     ${rows.length
       ? html`<div class="card"><${Table} label="Workers" rows=${rows} columns=${columns} keyOf=${keyOf} hrefOf=${hrefOf} sort=${sort} onSort=${onSort}
           selected=${mayAct.value ? selected : undefined} onSelect=${select} classOf=${classOf} /></div>`
       : html`<${Nothing} hasAny=${all.length > 0} />`}
+    ${param("gone") === "1" && html`<${GoneWorkers} words=${param("q").toLowerCase().split(/\s+/).filter(Boolean)} />`}
     ${chosen.length > 0 && html`<${SelectionBar} chosen=${chosen} rows=${rows} select=${select} />`}`;
 }
 
