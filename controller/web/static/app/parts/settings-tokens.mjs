@@ -89,7 +89,7 @@ function Made({made}) {
   return html`<${Dialog} title=${`The token of ${made.name}`} onClose=${close}><div class="stack">
     <${Notice} tone="warn" title="This is the only time that it is shown.">Copy it to where it is needed. Here only a hash of it is kept.<//>
     <${Snippet} name="The token" text=${made.token} wrap />
-    <div><h3>Use it</h3><${Snippet} name="Use it with curl" wrap text=${`WORKERCTL_TOKEN=${made.token}\ncurl -H "Authorization: Bearer $WORKERCTL_TOKEN" ${location.origin}/api/v1/whoami`} /></div>
+    <div class="use-it"><h3>Use it</h3><${Snippet} name="Use it with curl" wrap text=${`WORKERCTL_TOKEN=${made.token}\ncurl -H "Authorization: Bearer $WORKERCTL_TOKEN" ${location.origin}/api/v1/whoami`} /></div>
     <p class="muted">The command line takes it from <code>WORKERCTL_TOKEN</code> or <code>--token-file</code>; a browser asks for it when it logs in.</p>
     ${isAsked && html`<${Notice} tone="warn" title="Is it copied?">It cannot be shown again; a new one can be made.<//>`}
     <div class="form-foot"><button class="button primary" onClick=${closeDialog}>I have it</button></div>
