@@ -59,6 +59,9 @@ class Tab:
         self.faults.append(f"exception: {error}")
 
     def _asked(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":  # the browser's own question, where something typed was not applied
+            dialog.accept()
+            return
         self.faults.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 

@@ -20,8 +20,9 @@ export class ApiError extends Error {
 /**
  * @typedef {object} Asked
  * @property {unknown} [body] sent as JSON
+ * @property {string} [text] sent as YAML
  * @property {Record<string, any>} [query] undefined, null and "" are left out; arrays are repeated
- * @property {Record<string, string>} [headers]
+ * @property {Record<string, string>} [headers] an empty one is not sent
  * @property {AbortSignal} [signal]
  */
 
@@ -41,13 +42,14 @@ export function address(path, query = {}) {
 export async function ask(method, path, asked = {}) {
   const headers = {Accept: "application/json", ...asked.headers};
   if (asked.body !== undefined) headers["Content-Type"] ??= "application/json";
+  if (asked.text !== undefined) headers["Content-Type"] = "application/yaml";
   if (method === "POST") headers["Idempotency-Key"] ??= randomKey();
   let response;
   try {
     response = await fetch(address(path, asked.query), {
       method,
-      headers,
-      body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
+      headers: Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== "")),
+      body: asked.text ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body)),
       signal: asked.signal,
       cache: "no-store",
     });

@@ -20,8 +20,12 @@ const ICONS = {restart: "restart", stop: "stop", start: "start", resume: "start"
 export function ActionButtons({worker}) {
   if (!mayAct.value) return null;
   return html`${sensible(worker).map((action) => html`<button key=${action} class="button" onClick=${() => confirmAction(action, [worker])}>
-    <${Icon} name=${ICONS[action]} />${LABELS[action]}</button>`)}`;
+    <${Icon} name=${ICONS[action]} />${LABELS[action]}</button>`)}${mayEdit(worker) && html`<a class="button" href=${`/configuration/${worker.worker_id}`}><${Icon}
+    name="configuration" />Edit</a>`}`;
 }
+
+/** @param {any} worker */
+const mayEdit = (worker) => worker.desired_state !== "absent" && exists(`/configuration/${worker.worker_id}`);
 
 /**
  * A button that opens a list of choices. Arrow keys move, Escape closes.
@@ -87,5 +91,6 @@ function placeBeside(list, button) {
 export function WorkerMenu({worker}) {
   const to = `/workers/${worker.worker_id}`;
   const acts = mayAct.value ? sensible(worker).map((action) => ({label: `${LABELS[action]}\u2026`, icon: ICONS[action], run: () => confirmAction(action, [worker])})) : [];
+  if (mayAct.value && mayEdit(worker)) acts.push(/** @type {any} */ ({label: "Edit", icon: "configuration", href: `/configuration/${worker.worker_id}`}));
   return html`<${Menu} label=${`Actions of ${worker.worker_id}`} items=${[...acts, {label: "Logs", icon: "logs", href: `${to}/logs`}, {label: "Events", icon: "events", href: `${to}/events`}, ...(exists(`${to}/spec`) ? [{label: "Spec", icon: "configuration", href: `${to}/spec`}] : [])]} />`;
 }
