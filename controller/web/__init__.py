@@ -40,5 +40,7 @@ Components (app/parts): page `PageHead Card Facts useFetched`, table `Table`, ba
 `When Due`, notice `Notice ErrorNotice toast toastError`, dialog `Dialog open closeDialog`, confirm `confirmAction`,
 menu `Menu ActionButtons WorkerMenu`, filters `FilterText FilterChoices ActiveFilters SavedViews param params`, copy
 `CopyButton Snippet AsCommand`, empty `Empty Loading`, tabs `Tabs`, strip `InstanceStrip`, spark `Spark`, why `Why
-useStatus`, events `EventList useRecent`, icon `Icon`, palette.
+useStatus`, events `EventList useRecent`, icon `Icon`, palette, code `CodeBlock`, doc-link `withCode` (what stands
+in backticks is code, and `workerctl help TOPIC` a link), on-this-page `OnThisPage useAnchor`. Markdown is drawn by
+markdown.mjs from the tokens of a lexer; docs-index.mjs knows what there is to read.
 """

@@ -79,7 +79,7 @@ function list(token, key) {
 /** A table scrolls within its own box. @param {{token: any}} props */
 function DocTable({token}) {
   const cell = (/** @type {any} */ one) => inline(one.tokens);
-  return html`<div class="doc-table" tabindex="0" role="region" aria-label=${`Table: ${token.header.map((/** @type {any} */ one) => one.text).filter(Boolean).join(", ") || "without heads"}`}><table>
+  return html`<div class="doc-table" tabindex="0" role="group" aria-label=${`Table: ${token.header.map((/** @type {any} */ one) => one.text).filter(Boolean).join(", ") || "without heads"}`}><table>
     ${token.header.some((/** @type {any} */ one) => one.text) && html`<thead><tr>${token.header.map((/** @type {any} */ one, /** @type {number} */ at) => (one.text ? html`<th key=${at} scope="col">${cell(one)}</th>` : html`<td key=${at}></td>`))}</tr></thead>`}
     <tbody>${token.rows.map((/** @type {any[]} */ row, /** @type {number} */ line) => html`<tr key=${line}>${row.map((one, at) => html`<td key=${at}>${cell(one)}</td>`)}</tr>`)}</tbody></table></div>`;
 }
