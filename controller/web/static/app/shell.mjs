@@ -3,7 +3,7 @@
 import {cls, effect, html, signal, useEffect, useRef, useState} from "./html.mjs";
 import {addKeys, useCommands, useKeys} from "./keys.mjs";
 import {go, place} from "./router.mjs";
-import {match, SCREENS} from "./screens.mjs";
+import {exists, match, SCREENS} from "./screens.mjs";
 import {logOut, mayAct, needsLogin, who} from "./session.mjs";
 import {connection, connect, heardAt, loaded} from "./stream.mjs";
 import {failing, workers} from "./store.mjs";
@@ -143,7 +143,11 @@ function everywhere() {
   const verbs = {restart: "Restart", stop: "Stop", start: "Start", resume: "Resume"};
   const acts = mayAct.value ? all.flatMap((one) => sensible(one).map((action) => ({group: "Do", label: `${verbs[action]} ${one.worker_id}`, run: () => confirmAction(action, [one])}))) : [];
   const looks = THEMES.map(([name, label]) => ({group: "Theme", label: `Theme: ${label}`, run: () => setTheme(/** @type {any} */ (name))}));
-  return [...screens, ...places, ...acts, ...logs, ...looks, {group: "Help", label: "Keys", hint: "?", run: openHelp}];
+  const specs = mayAct.value && exists("/configuration/new") ? [
+    {group: "Do", label: "New worker", words: "create spec configuration", href: "/configuration/new"},
+    ...all.map((one) => ({group: "Do", label: `Edit ${one.worker_id}`, words: "spec configuration", href: `/configuration/${one.worker_id}`})),
+  ] : [];
+  return [...screens, ...places, ...acts, ...specs, ...logs, ...looks, {group: "Help", label: "Keys", hint: "?", run: openHelp}];
 }
 
 /** The screen of this place, loaded when it is opened. What it throws while it is drawn does not take the frame along. */

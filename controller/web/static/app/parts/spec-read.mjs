@@ -11,11 +11,11 @@ import {SpecProblems} from "./spec-text.mjs";
 export function SpecRead({id}) {
   const {data, error, again} = useFetched(`/worker-configs/${id}/text`);
   const {data: config} = useFetched(`/worker-configs/${id}`);
-  const own = data && data.text.split("\n").slice(data.line === firstLine(data) ? 0 : data.line - 1, data.last_line).join("\n");
+  const own = data && data.text.split("\n").slice(data.line === firstLine(data) ? 0 : data.line - 1, data.last_line).join("\n").replace(/\n---\s*$/, "\n");
   return html`<${PageHead} over=${html`<a href="/configuration">Configuration</a>`} title=${id} actions=${html`<a class="button" href=${`/workers/${id}`}>Worker</a>`}>
       ${data && html`In <code>${visible(data.file)}</code>. You may read it; changing it takes the role operator.`}<//>
     ${error?.status === 404 ? html`<div class="card"><${Empty} title="There is no spec of this name" actions=${html`<a class="button" href="/configuration">All specs</a>`} /></div>` : html`<${ErrorNotice} error=${error} retry=${again} />`}
-    <div class="stack">${config?.problems.length > 0 && html`<${Card} title="Problems"><${SpecProblems} problems=${config.problems} onShow=${() => {}} /><//>`}
+    <div class="stack">${config?.problems.length > 0 && html`<${Card} title="Problems"><${SpecProblems} problems=${config.problems} /><//>`}
       ${data ? html`<${Snippet} name=${`Spec of ${id}`} text=${visible(own)} />` : !error && html`<${Loading} rows=${8} />`}</div>`;
 }
 

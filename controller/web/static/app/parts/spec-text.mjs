@@ -46,10 +46,10 @@ export function showLine(area, line, column) {
   area.scrollTop = Math.max(0, (line - 4) * (area.scrollHeight / Math.max(1, rows.length)));
 }
 
-/** @param {{problems: any[], onShow: (problem: any) => void}} props */
+/** @param {{problems: any[], onShow?: (problem: any) => void}} props `onShow`: go there; without, there is nowhere to go */
 export function SpecProblems({problems, onShow}) {
   return html`<ul class="conf-problems">${problems.map((one, index) => html`<li key=${index}>
-    <button type="button" class="conf-place" onClick=${() => onShow(one)}>${placeOf(one)}</button>
+    ${onShow ? html`<button type="button" class="conf-place" onClick=${() => onShow(one)}>${placeOf(one)}</button>` : html`<code>${placeOf(one)}</code>`}
     <span>${ticked(one.message)}${one.hint && html` <span class="hint">${ticked(one.hint)}</span>`}</span></li>`)}</ul>`;
 }
 
