@@ -63,6 +63,7 @@ class Groups:
         self._sweep_not_before = 0.0
         self._scan_not_before = 0.0
         self._due: float | None = None
+        self._had_strays, self._had_strays_until = False, 0.0
 
     def add(self, run: Run) -> None:
         """A new run, in the mapping already."""
@@ -89,7 +90,15 @@ class Groups:
         """
         if run.exited is not None or not run.owned:
             return True
-        return procfs.children(run.pid) != [] or bool(self._strays())
+        return procfs.children(run.pid) != [] or self._has_strays()
+
+    def _has_strays(self) -> bool:
+        """Seen a moment ago, or looked for: a thousand workers that are stopped at once cost one look."""
+        now = time.monotonic()
+        if now >= self._had_strays_until:
+            self._had_strays = bool(self._strays())
+            self._had_strays_until = time.monotonic() + SCAN_DISTANCE_S
+        return self._had_strays
 
     def forget(self, run: Run) -> None:
         """The run is gone. What may be left of it is a stray for the next sweep."""

@@ -36,6 +36,7 @@ class LogWatch:
         self._slots: dict[int, tuple[str, str]] = {}
         self._watches: dict[str, set[int]] = {}
         self._unwatched: set[str] = set()
+        self._resting: set[str] = set()
         self._handle: Optional[asyncio.TimerHandle] = None
         flags = os.O_NONBLOCK | os.O_CLOEXEC
         self._descriptor = int(_LIBC.inotify_init1(flags))
@@ -51,6 +52,7 @@ class LogWatch:
 
     def add(self, slot: str, path: str) -> None:
         """Watch the folder of a slot, also where it is another than before."""
+        self._resting.discard(slot)
         watch = -1
         if self._descriptor >= 0:
             mask = ctypes.c_uint32(_MODIFY | _NAMES | _ONLYDIR | _DONT_FOLLOW)
@@ -80,12 +82,24 @@ class LogWatch:
         if self._handle is None:
             self._handle = self._loop.call_later(POLL_S, self._poll)
 
+    def rest(self, slot: str) -> None:
+        """Nobody writes there until it is added again. The watch of its folder stays: the kernel waits to remove one."""
+        self._unwatched.discard(slot)
+        self._resting.add(slot)
+        for watch in [watch for watch in self._watches.get(slot, ()) if self._slots[watch][1]]:
+            self._watches[slot].discard(watch)
+            self._remove(watch)
+
     def remove(self, slot: str) -> None:
         """Watch it no longer."""
         self._unwatched.discard(slot)
+        self._resting.discard(slot)
         for watch in self._watches.pop(slot, ()):
-            self._slots.pop(watch, None)
-            _LIBC.inotify_rm_watch(self._descriptor, watch)
+            self._remove(watch)
+
+    def _remove(self, watch: int) -> None:
+        self._slots.pop(watch, None)
+        _LIBC.inotify_rm_watch(self._descriptor, watch)
 
     def close(self) -> None:
         """No notice any more."""
@@ -125,14 +139,15 @@ class LogWatch:
                 self._went(watch)
             elif watch in self._slots:
                 slot, file = self._slots[watch]
-                seen.add((slot, file or os.fsdecode(name)))
+                if slot not in self._resting:
+                    seen.add((slot, file or os.fsdecode(name)))
 
     def _went(self, watch: int) -> None:
         """Somebody removed a folder. The files in it may still be written to; the next run gets a new folder."""
         slot, file = self._slots.pop(watch, ("", ""))
         if slot in self._watches:
             self._watches[slot].discard(watch)
-            if not file:
+            if not file and slot not in self._resting:
                 self._poll_instead(slot)
 
     def _poll(self) -> None:

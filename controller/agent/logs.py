@@ -120,7 +120,7 @@ class Logs:
         runs.pop(run, None)
         if not runs:
             self._live.pop(slot, None)
-            self._watch.remove(slot)
+            self._watch.rest(slot)
         for stream in STREAMS:
             file = self._known.get((run, stream))
             if file is not None:
@@ -162,6 +162,8 @@ class Logs:
         for file in self._known.values():
             if file.key.slot == slot:
                 file.gone_at = time.time()
+        if slot not in self._live:
+            self._watch.remove(slot)
         self.tidy(slot)
 
     # --- reading ---

@@ -160,6 +160,28 @@ async def test_what_cannot_be_watched_is_polled_and_said_to_be(tmp_path: Path) -
     watch.close()
 
 
+async def test_a_folder_that_rests_is_silent_and_speaks_again_with_the_next_run(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    watch = LogWatch(lambda slot, name: seen.append((slot, name)), lambda: None)
+    for slot in ("web", "db"):
+        (tmp_path / slot).mkdir()
+        watch.add(slot, str(tmp_path / slot))
+    watch.rest("web")
+    (tmp_path / "web/r1.stdout").write_bytes(b"packed")
+    (tmp_path / "db/r2.stdout").write_bytes(b"a line")
+    await until(lambda: bool(seen))
+    assert set(seen) == {("db", "r2.stdout")}
+    watch.add("web", str(tmp_path / "web"))
+    (tmp_path / "web/r3.stdout").write_bytes(b"a line")
+    await until(lambda: ("web", "r3.stdout") in seen)
+    watch.rest("web")
+    (tmp_path / "web/r1.stdout").unlink()
+    (tmp_path / "web/r3.stdout").unlink()
+    (tmp_path / "web").rmdir()
+    await until(lambda: watch.degraded == "")
+    watch.close()
+
+
 def lines(count: int) -> bytes:
     return b"".join(b"line %07d\n" % number for number in range(count))
 
