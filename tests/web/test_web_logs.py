@@ -187,7 +187,7 @@ def _weaves_in_what_happened(page: Page) -> None:
 def _explores(page: Page, go: Any) -> None:
     go()
     expect(_box(page)).to_contain_text("talks/0")
-    expect(page.get_by_role("img", name=re.compile("Of the lines that are loaded"))).to_be_visible()
+    expect(page.get_by_role("slider", name=re.compile("^Lines over time"))).to_be_visible()
     page.get_by_label("Only workers, by name or label").fill("quiet")
     page.get_by_label("Only workers, by name or label").press("Enter")
     expect(page).to_have_url(re.compile("worker=quiet"))

@@ -39,6 +39,8 @@ export class LogSource {
     /** The view looks elsewhere: nothing of what it looks at may go. */
     this.isHeld = false;
     this.newest = 0;
+    /** How many times it began anew: what was known of the end is void. */
+    this.opened = 0;
     this.control = new AbortController();
     this.asked = 0;
   }
@@ -62,6 +64,7 @@ export class LogSource {
     this.control.abort();
     this.control = new AbortController();
     Object.assign(this, {state: "loading", error: null, follows: "off", isAtEnd: false, stoppedEarly: false, searchedTo: null, removed: null, isLoading: false});
+    this.opened += 1;
     this.lines.clear();
     this.tell();
     const {signal: until} = this.control;

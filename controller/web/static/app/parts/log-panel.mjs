@@ -1,6 +1,6 @@
 // A log with all that belongs to it: filters, the list, what it says of itself, the opened line, and its keys. The tab of
 // a worker and the screen of all are this with other choices.
-import {cls, html, useCallback, useEffect, useMemo, useRef, useState} from "../html.mjs";
+import {cls, html, useEffect, useMemo, useRef, useState} from "../html.mjs";
 import {count, plural} from "../format.mjs";
 import {useKeys} from "../keys.mjs";
 import {clockShort, readsJson, wraps} from "../log-look.mjs";
@@ -70,10 +70,9 @@ export function LogPanel({path, id, whose, children, empty, isAll = false, label
   const opened = line && line.id === at ? line : null;
   const isEmpty = source.state === "ready" && source.lines.length === 0;
   const filters = FILTERS.filter((name) => name !== "q" && !(name === "worker" && !isAll) && !(name === "selector" && !isAll));
-  const toId = useCallback((/** @type {number} */ to) => hand.current?.toId(to), []);
   return html`<div class="logs">
     <${LogFilters} asked=${asked} fault=${fault} count=${countOf(filters)} matches=${asked.q && !fault && html`<${Matches} asked=${asked} matches=${matches} source=${source} current=${current} step=${step} />`}>${children}<//>
-    ${isAll && html`<${LogHistogram} source=${source} toId=${toId} />`}
+    ${isAll && html`<${LogHistogram} source=${source} />`}
     ${source.error && source.state !== "error" && html`<${ErrorNotice} error=${source.error} />`}
     ${at && source.state === "ready" && !opened && html`<p class="log-absent" role="status">The line of this link is not among these: it was removed, or the filters leave it out. ${isFiltered(asked) && html`<a href=${without(at)}>Without filters</a>`}</p>`}
     <div class="log-panel card" onClick=${onClick}>

@@ -30,7 +30,8 @@ export function LogView({source, pattern, whose, chosen, current, label, hand, o
   const look = useLook(source, pattern, whose, version);
   const before = (look.times === "none" ? 2 : timeWidth(look.times, look.hasDays) + 1) + (whose === "none" ? 0 : look.sourceWidth + 1) + MARK + 1;
   const columns = wraps.value ? Math.max(12, Math.floor((frame.width - 26) / frame.letter) - (isNarrow ? 0 : before)) : 0;
-  tops.fit(columns, (line) => Math.max(1, Math.ceil((columnsOf(written(line).slice(0, MOST_SHOWN)) + (isNarrow ? before : 0)) / columns)), `${columns} ${isNarrow}`);
+  // On a phone when and whose stand above the text, in a row of their own.
+  tops.fit(columns, (line) => Math.max(1, Math.ceil(columnsOf(written(line).slice(0, MOST_SHOWN)) / columns)) + (isNarrow ? 1 : 0), `${columns} ${isNarrow}`);
   const first = Math.max(0, tops.indexAt(frame.top / high) - MARGIN);
   const last = Math.min(lines.length, tops.indexAt((frame.top + frame.height) / high) + 1 + MARGIN);
 
@@ -50,6 +51,12 @@ export function LogView({source, pattern, whose, chosen, current, label, hand, o
   };
   const onScroll = () => {
     const element = box.current;
+    if (at.current.isFollowing && element.clientHeight !== frame.height) {
+      // The window became another, and nobody scrolled.
+      element.scrollTop = element.scrollHeight;
+      remember();
+      return;
+    }
     const isUp = element.scrollTop < at.current.top - 2;
     const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
     if (isUp && rest > 24) follow(false);
@@ -87,7 +94,10 @@ export function LogView({source, pattern, whose, chosen, current, label, hand, o
   useLayoutEffect(() => {
     const element = box.current;
     const probe = element.querySelector(".log-probe");
-    const measure = () => setFrame((was) => ({...was, height: element.clientHeight, width: element.clientWidth, letter: probe.getBoundingClientRect().width / 100 || was.letter}));
+    const measure = () => {
+      if (at.current.isFollowing) element.scrollTop = element.scrollHeight;
+      setFrame((was) => ({...was, height: element.clientHeight, width: element.clientWidth, letter: probe.getBoundingClientRect().width / 100 || was.letter}));
+    };
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     observer.observe(probe);
