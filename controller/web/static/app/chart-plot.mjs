@@ -46,14 +46,14 @@ export function optionsOf(uPlot, chart, how) {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
   const axis = {stroke: () => color("--muted"), font, ticks: {show: false}, grid: {stroke: () => color("--line"), width: 1}};
   return {
-    width: how.width, height: how.height, legend: {show: false}, padding: [14, 8, 0, 0],
+    width: how.width, height: how.height, legend: {show: false}, padding: [14, 20, 0, 0],
     cursor: {y: false, points: {size: 7}, drag: {x: true, y: false, setScale: false, dist: 6}},
     select: {show: true},
     scales: {x: {time: true, range: () => how.data().span}, y: {range: () => [0, how.data().top]}},
     axes: [
       {...axis, grid: {show: false}, size: 26, space: 64, values: (/** @type {any[]} */ ...[, splits, , , step]) => splits.map((/** @type {number} */ at) => clock(at, step))},
       {...axis, size: 64, space: 34, incrs: chart.isBinary ? BYTES : chart.least < 3 ? COUNTS : undefined,
-        values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(chart.format)},
+        values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((at) => chart.format(at).replace(/\.0(?= )/, ""))},
     ],
     series: [{}, ...how.labels.map((label, index) => ({
       label, width: 1.6, stroke: () => color(line(index)), fill: how.labels.length === 1 ? () => faint(line(index), 0.1) : undefined,

@@ -1,6 +1,7 @@
 // Keys, and commands of the palette: two tables that the screens add to while they are shown. Keys are off while
 // somebody types, and while a dialog is open.
 import {signal, useEffect} from "./html.mjs";
+import {isOpen} from "./parts/dialog.mjs";
 
 /**
  * @typedef {object} Key
@@ -63,7 +64,7 @@ addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing) return;
   const isPalette = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k";
   if (!isPalette && (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target))) return;
-  if (document.querySelector("dialog[open]")) return;
+  if (isOpen() || document.querySelector("dialog[open]")) return;
   const name = isPalette ? "Mod k" : event.key;
   const known = [...keys.value].reverse();
   const found = known.find((one) => one.keys === (pending ? `${pending} ${name}` : name)) ??

@@ -2,7 +2,7 @@
 // place where the window's title and icon say how many workers need attention.
 import {cls, effect, html, signal, useEffect, useRef, useState} from "./html.mjs";
 import {addKeys, useCommands, useKeys} from "./keys.mjs";
-import {go, place} from "./router.mjs";
+import {go, place, withQuery} from "./router.mjs";
 import {exists, match, SCREENS} from "./screens.mjs";
 import {logOut, mayAct, needsLogin, who} from "./session.mjs";
 import {connection, connect, heardAt, loaded} from "./stream.mjs";
@@ -60,7 +60,10 @@ export function Shell() {
   const isKiosk = place.value.query.get("kiosk") === "1";
   const [isOpen, setOpen] = useState(false);
   useCommands(everywhere);
-  useKeys([{keys: "Escape", does: "Close", group: "Everywhere", run: () => setOpen(false)}]);
+  useKeys([{keys: "Escape", does: "Close", group: "Everywhere", run: () => {
+    setOpen(false);
+    if (isKiosk) go(withQuery({kiosk: null}), {replace: true, keepScroll: true});
+  }}], [isKiosk]);
   useEffect(() => setOpen(false), [place.value]);
   useEffect(() => {
     if (!needsLogin.value && who.value && connection.value === "reconnecting") connect();
@@ -147,7 +150,7 @@ function everywhere() {
     {group: "Do", label: "New worker", words: "create spec configuration", href: "/configuration/new"},
     ...all.map((one) => ({group: "Do", label: `Edit ${one.worker_id}`, words: "spec configuration", href: `/configuration/${one.worker_id}`})),
   ] : [];
-  return [...screens, ...places, ...acts, ...specs, ...logs, ...looks, {group: "Help", label: "Keys", hint: "?", run: openHelp}];
+  return [...screens, ...places, ...acts, ...specs, ...logs, ...looks, {group: "Look", label: "Wall view: this screen without controls (Esc ends it)", words: "kiosk full screen tv", href: withQuery({kiosk: 1})}, {group: "Help", label: "Keys", hint: "?", run: openHelp}];
 }
 
 /** The screen of this place, loaded when it is opened. What it throws while it is drawn does not take the frame along. */

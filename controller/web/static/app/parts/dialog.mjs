@@ -15,6 +15,9 @@ export function closeDialog() {
   shown.value = null;
 }
 
+/** Whether one is shown, or will be in a moment: keys are its own from then on. */
+export const isOpen = () => shown.peek() !== null;
+
 /** Where `open` shows; once, in the shell. */
 export const DialogPlace = () => shown.value;
 

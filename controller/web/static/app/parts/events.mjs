@@ -3,6 +3,7 @@ import {html, useEffect, useState} from "../html.mjs";
 import {get} from "../api.mjs";
 import {happened} from "../store.mjs";
 import {oneLine} from "../text.mjs";
+import {withCode} from "./doc-link.mjs";
 import {When} from "./when.mjs";
 
 /** Which shape an event has in a list. @type {Record<string, string>} */
@@ -28,8 +29,11 @@ export function useRecent({workerId, most = 12}) {
   if (old === null) return null;
   const last = old.length ? old[old.length - 1].seq : 0;
   const fresh = happened.value.filter((one) => one.seq > last && (!workerId || one.worker_id === workerId));
-  return [...old, ...fresh].filter((one) => one.type !== "audit").slice(-most).reverse();
+  return byTime([...old, ...fresh].filter((one) => one.type !== "audit").slice(-most));
 }
+
+/** The newest first by its own time: what a host tells may come later than what was decided here. @param {any[]} events */
+export const byTime = (events) => [...events].sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : b.seq - a.seq));
 
 /** @param {{events: any[], showsWorker?: boolean}} props */
 export function EventList({events, showsWorker = true}) {
@@ -38,7 +42,7 @@ export function EventList({events, showsWorker = true}) {
     <span class="event-text"><strong>${event.type.replaceAll("_", " ")}</strong>
       ${showsWorker && event.worker_id && html` <a href=${`/workers/${event.worker_id}`}>${event.instance ?? event.worker_id}</a>`}
       ${!showsWorker && event.instance && html` <span class="muted">${event.instance}</span>`}
-      ${event.message && html`<span class="event-message">${oneLine(event.message, 160)}</span>`}</span>
+      ${event.message && html`<span class="event-message">${withCode(oneLine(event.message, 160))}</span>`}</span>
     <span class="event-when"><${When} at=${event.at} /></span>
   </li>`)}</ol>`;
 }

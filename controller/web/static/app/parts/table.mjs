@@ -27,13 +27,14 @@ import {go} from "../router.mjs";
  * @property {Set<string>} [selected] with it there are checkboxes
  * @property {(next: Set<string>) => void} [onSelect]
  * @property {(row: any) => string} [classOf]
+ * @property {{keys: string, does: string, run: (row: any) => void}[]} [acts] keys that do something with the row of the cursor
  */
 
 const MARGIN = 12;
 const WHOLE_UP_TO = 80;
 
 /** @param {TableProps} props */
-export function Table({label, rows, columns, keyOf, hrefOf, nameOf = keyOf, sort, onSort, selected, onSelect, classOf}) {
+export function Table({label, rows, columns, keyOf, hrefOf, nameOf = keyOf, sort, onSort, selected, onSelect, classOf, acts}) {
   const body = useRef(/** @type {any} */ (null));
   const [current, setCurrent] = useState(-1);
   const anchor = useRef(/** @type {any} */ (-1));
@@ -49,7 +50,7 @@ export function Table({label, rows, columns, keyOf, hrefOf, nameOf = keyOf, sort
   const latest = useRef(choose);
   latest.current = choose;
   const pick = useCallback((/** @type {[number, boolean, boolean]} */ ...told) => latest.current(...told), []);
-  useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose, body, first, height});
+  useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose, body, first, height, acts});
   const allOn = selected && rows.length > 0 && rows.every((row) => selected.has(keyOf(row)));
   return html`<div class="table-box">
     <table role="table" aria-label=${label} aria-rowcount=${rows.length + 1} class=${cls("table", columns.some((one) => one.width) && "steady")}>
@@ -138,7 +139,7 @@ function useWindow(body, length) {
 }
 
 /** @param {any} props */
-function useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose, body, first, height}) {
+function useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose, body, first, height, acts = []}) {
   const at = useRef(/** @type {any} */ (null));
   at.current = {rows, current, selected, choose, first, height};
   useEffect(() => {
@@ -161,5 +162,6 @@ function useRowKeys({rows, current, setCurrent, keyOf, hrefOf, selected, choose,
     ...(hrefOf ? [{keys: "o", does: "Open the row", group: "Lists", run: () => row() && go(hrefOf(row()))}] : []),
     ...(selected ? [{keys: "x", does: "Select the row", group: "Lists", run: (/** @type {KeyboardEvent} */ event) =>
       row() && at.current.choose(at.current.current, event.shiftKey, !at.current.selected.has(keyOf(row())))}] : []),
-  ], [Boolean(hrefOf), Boolean(selected)]);
+    ...acts.map((/** @type {any} */ one) => ({keys: one.keys, does: one.does, group: "Lists", run: () => row() && one.run(row())})),
+  ], [Boolean(hrefOf), Boolean(selected), acts.length]);
 }

@@ -78,7 +78,7 @@ function Needy({id}) {
   return html`<li class="needy-one">
     <div class="needy-head"><${Status} value=${item.status} /><a class="needy-name" href=${`/workers/${id}`}>${id}</a>${item.name && html`<span class="muted">${oneLine(item.name, 80)}</span>`}</div>
     <${Why} status=${data} />
-    <div class="row"><${ActionButtons} worker=${item} /><a class="button plain" href=${`/workers/${id}/logs`}>Logs</a></div>
+    <div class="needy-actions"><a class="button plain" href=${`/workers/${id}/logs`}>Logs</a><${ActionButtons} worker=${item} /></div>
   </li>`;
 }
 

@@ -13,7 +13,7 @@ import {Tag} from "../parts/badge.mjs";
 import {confirmHold} from "../parts/confirm-hold.mjs";
 import {AsCommand} from "../parts/copy.mjs";
 import {Empty, Loading} from "../parts/empty.mjs";
-import {EventList} from "../parts/events.mjs";
+import {byTime, EventList} from "../parts/events.mjs";
 import {FieldChanges} from "../parts/field-changes.mjs";
 import {Notice, toast, toastError} from "../parts/notice.mjs";
 import {Due} from "../parts/when.mjs";
@@ -26,11 +26,14 @@ const ACTIONS = {
   update: ["update in place", ""], restart: ["restart", "warn"], remove: ["remove", "bad"],
 };
 
+/** This page, and "Look now". */
+const COMMANDS = {cli: "workerctl plan\nworkerctl reconcile", curl: `${asCurl("GET", "/plan")}\n${asCurl("POST", "/reconcile")}`};
+
 export default function PlanScreen() {
   const told = plan.value;
   const groups = told ? grouped(told) : [];
   const shown = groups.filter((one) => (one.id ?? "").includes(param("q").trim().toLowerCase()));
-  const ahead = notSettled();
+  const ahead = notSettled(new Set(groups.map((one) => one.id)));
   const guards = told ? byDigest(told.holds) : [];
   return html`<${PageHead} title="Plan" actions=${mayAct.value && html`<${LookNow} />`}>
       What the controller would do now, and what it holds back and why. It looks by itself whenever something changes.<//>
@@ -45,7 +48,7 @@ export default function PlanScreen() {
         A change of a spec appears here for as long as it is under way, or waits. Mostly that is less than a second.<//></div>`}
       <${Ahead} rows=${ahead} />
       <${Done} />
-      <${AsCommand} cli="workerctl plan" curl=${asCurl("GET", "/plan")} />
+      <${AsCommand} cli=${COMMANDS.cli} curl=${COMMANDS.curl} />
     </div>`}`;
 }
 
@@ -103,7 +106,7 @@ function Group({group}) {
       <p class="plan-what">${one.action ? html`<${Tag} tone=${ACTIONS[one.action]?.[1]}>${ACTIONS[one.action]?.[0] ?? one.action}<//>` : html`<${Tag}
         tone="held">held: ${spaced(one.reason)}<//>`}
         ${one.instances.length > 0 && html`<span class="plan-where">${one.instances.join(", ")}</span>`}
-        <span>${withCode(visible(one.cause ?? one.message))}</span>${one.until && html`<span class="muted"> until <${Due} at=${one.until} /></span>`}</p>
+        ${!one.confirm && html`<span>${withCode(visible(one.cause ?? one.message))}</span>`}${one.until && html`<span class="muted"> until <${Due} at=${one.until} /></span>`}</p>
       ${!isShort && html`<${FieldChanges} fields=${one.fields} />`}
       ${isShort && one.fields.length > 0 && html`<p class="muted">${one.fields.map((/** @type {any} */ field) => visible(field.path)).join(", ")}</p>`}
     </li>`)}</ul></section>`;
@@ -120,16 +123,17 @@ function merged(actions) {
   return [...groups.values()];
 }
 
-/** What is not as its spec asks, and no plan changes: tries to come, what was said for a while, who waits for a person. */
-function notSettled() {
+/** What is not as its spec asks, and no plan changes: tries to come, what was said for a while, who waits for a person.
+ * @param {Set<string|null>} told of whom the plan speaks: it says why they are as they are */
+function notSettled(told) {
   return byUrgency.value.flatMap((one) => {
     const [retry, suspended, drifted] = [nextRetry(one), isSuspended(one) && condition(one, "Suspended"), condition(one, "Drifted")];
     return [
       retry && {id: one.worker_id, at: retry, text: "is tried again"},
       one.status === "error" && {id: one.worker_id, text: `waits for a person: ${shortly(one) || "it gave up"}`},
       suspended && {id: one.worker_id, text: suspended.message || suspended.reason},
-      drifted && drifted.status !== "False" && {id: one.worker_id, text: `is not as its spec asks: ${drifted.message || spaced(drifted.reason)}`},
-      one.problems.length > 0 && {id: one.worker_id, text: "goes on with its last good spec: its file has a problem"},
+      drifted && drifted.status !== "False" && !told.has(one.worker_id) && {id: one.worker_id, text: `is not as its spec asks${drifted.message && drifted.message !== `${one.worker_id}/0` ? `: ${drifted.message}` : ""}`},
+      one.problems.length > 0 && !told.has(one.worker_id) && {id: one.worker_id, text: one.revision ? "goes on with its last good spec: its file has a problem" : "has no good spec yet: its file has a problem"},
     ].filter(Boolean);
   });
 }
@@ -137,7 +141,7 @@ function notSettled() {
 /** @param {{rows: any[]}} props */
 function Ahead({rows}) {
   if (rows.length === 0) return null;
-  return html`<${Card} title="Not settled" aside=${plural(rows.length, "thing")}><ul class="ahead">${rows.map((/** @type {any} */ row, index) => html`<li key=${index}>
+  return html`<${Card} title="Not settled" aside=${plural(new Set(rows.map((/** @type {any} */ row) => row.id)).size, "worker")}><ul class="ahead">${rows.map((/** @type {any} */ row, index) => html`<li key=${index}>
     <a href=${`/workers/${row.id}`}>${row.id}</a> <span>${visible(row.text)}</span>${row.at && html` <${Due} at=${row.at} />`}</li>`)}</ul><//>`;
 }
 
@@ -147,9 +151,9 @@ function Done() {
   if (!data) return null;
   const last = data.items.length ? data.items[data.items.length - 1].seq : 0;
   const fresh = happened.value.filter((one) => one.seq > last && one.actor === "loop");
-  const events = [...data.items, ...fresh].filter((one) => one.type !== "held").slice(-8).reverse();
+  const events = [...data.items, ...fresh].filter((one) => one.type !== "held").slice(-8);
   if (events.length === 0) return null;
-  return html`<${Card} title="Done last" aside=${html`<a href="/events?actor=loop">all of it</a>`}><${EventList} events=${events} /><//>`;
+  return html`<${Card} title="Done last" aside=${html`<a href="/events?actor=loop">all of it</a>`}><${EventList} events=${byTime(events)} /><//>`;
 }
 
 function LookNow() {

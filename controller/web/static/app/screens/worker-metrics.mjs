@@ -13,6 +13,7 @@ import {param, params, toggleParam} from "../parts/filters.mjs";
 import {ErrorNotice} from "../parts/notice.mjs";
 import {Card, Facts, useFetched} from "../parts/page.mjs";
 import {RangePicker} from "../parts/range.mjs";
+import {StateBar} from "../parts/state-bar.mjs";
 import {absolute, When} from "../parts/when.mjs";
 
 /** What the controller measures, then what the worker tells. */
@@ -52,6 +53,7 @@ export default function WorkerMetrics({id, item, status}) {
   return html`<div class=${`metrics ${isLoading ? "is-loading" : ""}`}>
     <div class="metrics-bar"><${RangePicker} range=${range} /><${Whose} instances=${item?.instances ?? []} id=${id} />
       <${Readout} data=${data} at=${at} marks=${marks} /></div>
+    ${data && data.times.length > 0 && html`<${StateBar} data=${data} lines=${lines.memory_bytes ?? []} marks=${all} span=${span} />`}
     <${Legend} marks=${all} hidden=${hidden} />
     <${ErrorNotice} error=${error} />
     ${data === null ? !error && html`<${Loading} rows=${6} />` : shown.length

@@ -1,13 +1,15 @@
 // One worker: who it is, how it is, what can be done; and its tabs.
 import {html, useEffect, useMemo, useState} from "../html.mjs";
-import {useCommands} from "../keys.mjs";
+import {useCommands, useKeys} from "../keys.mjs";
+import {mayAct} from "../session.mjs";
 import {workerOf} from "../store.mjs";
 import {oneLine, visible} from "../text.mjs";
 import {useHeading} from "../shell.mjs";
 import {WORKER_TABS} from "../worker-tabs.mjs";
 import {Status, Tag} from "../parts/badge.mjs";
 import {Empty, Loading} from "../parts/empty.mjs";
-import {ActionButtons} from "../parts/menu.mjs";
+import {confirmAction} from "../parts/confirm.mjs";
+import {ActionButtons, sensible} from "../parts/menu.mjs";
 import {ErrorNotice} from "../parts/notice.mjs";
 import {PageHead} from "../parts/page.mjs";
 import {Tabs} from "../parts/tabs.mjs";
@@ -22,6 +24,7 @@ export default function Worker({params}) {
   const tab = WORKER_TABS.find((one) => one.id === (params.tab ?? ""));
   useHeading(id);
   useCommands(() => WORKER_TABS.map((one) => ({group: "Tab", label: `${one.label} of ${id}`, href: hrefOf(id, one.id)})), [id]);
+  useKeys(item && mayAct.value && sensible(item).includes("restart") ? [{keys: "r", does: `Restart ${id}`, run: () => confirmAction("restart", [item])}] : [], [item, mayAct.value]);
   const tabs = WORKER_TABS.map((one) => ({href: hrefOf(id, one.id), label: one.label, isHere: one === tab}));
   const isUnknown = !item && status.error?.status === 404;
   return html`<${PageHead} over=${html`<a href="/workers">Workers</a>`}

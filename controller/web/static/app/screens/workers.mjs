@@ -14,7 +14,7 @@ import {confirmAction} from "../parts/confirm.mjs";
 import {Empty} from "../parts/empty.mjs";
 import {GoneWorkers} from "../parts/gone-workers.mjs";
 import {ActiveFilters, FilterChoices, FilterText, param, params, SavedViews} from "../parts/filters.mjs";
-import {WorkerMenu} from "../parts/menu.mjs";
+import {sensible, WorkerMenu} from "../parts/menu.mjs";
 import {PageHead} from "../parts/page.mjs";
 import {Spark} from "../parts/spark.mjs";
 import {InstanceStrip} from "../parts/strip.mjs";
@@ -49,12 +49,13 @@ export default function Workers() {
     <${ActiveFilters} names=${["q", "status", "label", "backend"]}>${rows.length === all.length ? plural(all.length, "worker") : `${count(rows.length)} of ${plural(all.length, "worker")}`}<//>
     ${rows.length
       ? html`<div class="card"><${Table} label="Workers" rows=${rows} columns=${columns} keyOf=${keyOf} hrefOf=${hrefOf} sort=${sort} onSort=${onSort}
-          selected=${mayAct.value ? selected : undefined} onSelect=${select} classOf=${classOf} /></div>`
+          selected=${mayAct.value ? selected : undefined} onSelect=${select} classOf=${classOf} acts=${mayAct.value ? ACTS : undefined} /></div>`
       : html`<${Nothing} hasAny=${all.length > 0} />`}
     ${param("gone") === "1" && html`<${GoneWorkers} words=${param("q").toLowerCase().split(/\s+/).filter(Boolean)} />`}
     ${chosen.length > 0 && html`<${SelectionBar} chosen=${chosen} rows=${rows} select=${select} />`}`;
 }
 
+const ACTS = [{keys: "r", does: "Restart the worker", run: (/** @type {any} */ one) => sensible(one).includes("restart") && confirmAction("restart", [one])}];
 const keyOf = (/** @type {any} */ one) => one.worker_id;
 const hrefOf = (/** @type {any} */ one) => `/workers/${one.worker_id}`;
 const classOf = (/** @type {any} */ one) => (one.desired_state === "absent" ? "going" : "");
@@ -106,10 +107,10 @@ function choices(all) {
 /** @returns {import("../parts/table.mjs").Column[]} */
 function columnsOf() {
   return [
-    {id: "worker", label: "Worker", class: "whole head worker-cell", width: 256, sorts: true, cell: (one) => html`<${Name} worker=${one} />`},
+    {id: "worker", label: "Worker", class: "whole head worker-cell", width: 248, sorts: true, cell: (one) => html`<${Name} worker=${one} />`},
     {id: "status", label: "Status", class: "grow half plain", sorts: true, cell: (one) => html`<${Status} value=${one.status} /><${Reason} worker=${one} />`},
-    {id: "instances", label: "Instances", class: "half plain", width: 156, cell: (one) => html`<${InstanceStrip} instances=${one.instances} />`},
-    {id: "restarts", label: "Restarts", class: "num", width: 90, sorts: true, cell: (one) => (one.restart_count ? count(one.restart_count) : html`<span class="muted">0</span>`)},
+    {id: "instances", label: "Instances", class: "half plain", width: 116, cell: (one) => html`<${InstanceStrip} instances=${one.instances} />`},
+    {id: "restarts", label: "Restarts", class: "num", width: 84, sorts: true, cell: (one) => (one.restart_count ? count(one.restart_count) : html`<span class="muted">0</span>`)},
     {id: "uptime", label: "Up for", class: "num", width: 100, sorts: true, cell: (one) => html`<${Uptime} worker=${one} />`},
     {id: "cpu", label: "CPU", class: "num", width: 92, sorts: true, cell: (one) => html`<${Figure} worker=${one} of="cpu" />`},
     {id: "memory", label: "Memory", class: "num", width: 98, sorts: true, cell: (one) => html`<${Figure} worker=${one} of="memory" />`},
@@ -130,7 +131,7 @@ function Reason({worker}) {
   const text = shortly(worker);
   const retry = worker.status === "crashed" ? nextRetry(worker) : null;
   if (!text && !retry) return null;
-  return html`<div class="reason">${oneLine(text, 120)}${retry && html`<span class="muted">${text ? "; " : ""}again <${Due} at=${retry} /></span>`}</div>`;
+  return html`<div class="reason" title=${oneLine(text)}>${oneLine(text, 120)}${retry && html`<span class="muted">${text ? "; " : ""}again <${Due} at=${retry} /></span>`}</div>`;
 }
 
 /** @param {{worker: any}} props */
