@@ -83,7 +83,7 @@ class LogWatch:
             self._handle = self._loop.call_later(POLL_S, self._poll)
 
     def rest(self, slot: str) -> None:
-        """Nobody writes there until it is added again. The watch of its folder stays: the kernel waits to remove one."""
+        """Nobody writes there until it is added again. Its folder stays watched: the kernel waits to remove a watch."""
         self._unwatched.discard(slot)
         self._resting.add(slot)
         for watch in [watch for watch in self._watches.get(slot, ()) if self._slots[watch][1]]:

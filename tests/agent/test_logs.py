@@ -178,7 +178,9 @@ async def test_a_folder_that_rests_is_silent_and_speaks_again_with_the_next_run(
     (tmp_path / "web/r1.stdout").unlink()
     (tmp_path / "web/r3.stdout").unlink()
     (tmp_path / "web").rmdir()
-    await until(lambda: watch.degraded == "")
+    (tmp_path / "db/r4.stdout").write_bytes(b"a line")
+    await until(lambda: ("db", "r4.stdout") in seen)
+    assert watch.degraded == "", "nobody misses the folder of a worker that does not run"
     watch.close()
 
 
