@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.e2e_installation import Installation
 from tests.web.web_browser import NARROW, WIDE, Tab, tab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SCREENS = {
     "overview": "/",
     "workers": "/workers",
@@ -22,7 +22,6 @@ SCREENS = {
     "worker-metrics": "/workers/canary/metrics",
     "worker-events": "/workers/falls/events",
     "worker-instances": "/workers/canary/instances?instance=1",
-    "worker-instance": "/workers/falls/instances",
     "worker-spec": "/workers/canary/spec",
     "worker-spec-file": "/workers/canary/spec?view=file#L2",
     "worker-history": "/workers/falls/history",

@@ -124,9 +124,17 @@ def _history(site: Installation, opened: Tab) -> None:
     dialog.get_by_role("button", name="Go back").click()
     expect(dialog).to_have_count(0)
     eventually(lambda: site.worker("web")["desired_replicas"] == 3, told="it has three again")
-    assert 'API_KEY: "hunter2"' in (text := (site.specs / "web.yaml").read_text()) or "hunter2" in text
+    assert "hunter2" in (site.specs / "web.yaml").read_text()
     site.until_running("web")
     expect(first).to_contain_text("Changed env.MODE, replicas")
+
+    # What cannot be started is not applied; the spec says what the processes do not have, and why.
+    assert site.ask("/api/v1/worker-configs/web", "PATCH", {"command": ["/nowhere/at-all"]}).status == 200
+    opened.open("/workers/web/spec")
+    drift = page.get_by_role("region", name="Not applied yet")
+    expect(drift).to_contain_text("/nowhere/at-all")
+    expect(drift).to_contain_text("command")
+    opened.keep("spec-drift")
 
 
 def _gone(site: Installation, opened: Tab) -> None:

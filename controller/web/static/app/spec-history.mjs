@@ -60,7 +60,7 @@ export function authorOf(one) {
     return {who: one.actor, how: isItsCommit ? "through the API, committed" : "through the API", why: one.reason || (isItsCommit ? first : ""), more: isItsCommit ? body : ""};
   }
   if (one.commit) return {who: one.commit.author, how: "in git", why: first, more: body};
-  return {who: "", how: one.kind === "removed" ? "its document was taken out of its file" : "in its file", why: "", more: ""};
+  return {who: "", how: "", why: "", more: ""};
 }
 
 /** What the loop did, in the order in which it is told. @type {Record<string, string>} */

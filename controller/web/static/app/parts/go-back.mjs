@@ -28,9 +28,11 @@ async function present(id) {
 
 /** @param {string} id @param {any} spec @param {string} etag @param {boolean} isTrial */
 function write(id, spec, etag, isTrial) {
-  const headers = etag ? {"If-Match": etag} : {"If-None-Match": "*"};
-  return send("PUT", `/worker-configs/${id}`, spec, {query: isTrial ? {dry_run: 1} : {}, headers});
+  return send("PUT", `/worker-configs/${id}`, spec, {query: isTrial ? {dry_run: 1} : {}, headers: onlyIf(etag)});
 }
+
+/** The file must be the one that was seen, or none. @param {string} etag @returns {Record<string, string>} */
+const onlyIf = (etag) => (etag ? {"If-Match": etag} : {"If-None-Match": "*"});
 
 /** @param {any} spec */
 const bodyOf = (spec) => Object.fromEntries(Object.entries(spec).filter(([name]) => name !== "kind"));
@@ -66,13 +68,15 @@ function GoBack({id, revision}) {
   };
   return html`<${Dialog} title=${`Go back to the spec of ${new Date(revision.at).toLocaleString("en-GB", {dateStyle: "medium", timeStyle: "short"})}?`} size="wide">
     <form onSubmit=${submit} class="stack">
-      <p class="muted">It was accepted <${When} at=${revision.at} />${who ? html`, from <bdi>${visible(who)}</bdi>` : ""}, as revision <code>${revision.revision}</code>. Going back is an edit of its file like any other: it has a revision of its own, and can be taken back.</p>
+      <p class="muted">It was accepted <${When} at=${revision.at} />${who ? html`, from <bdi>${visible(who)}</bdi>` : ""}, as revision <code>${revision.revision}</code>.
+        Going back is an edit of its file like any other: it stands in its history, and can be taken back.</p>
       ${state.phase === "looking" && html`<${Loading} rows=${3} label="Looking what it would change" />`}
       ${state.phase === "refused" && html`<${ErrorNotice} error=${state.error} retry=${() => setTurn(turn + 1)} />${hintOf(state.error)}`}
       ${state.phase === "ready" && html`<${Brings} id=${id} now=${state.now} trial=${state.trial} />
-        <${AsCommand} cli=${`workerctl edit ${id}`} curl=${asCurl("PUT", `/worker-configs/${id}`, {body: spec, headers: state.now.etag ? {"If-Match": state.now.etag} : {"If-None-Match": "*"}})} />`}
+        <${AsCommand} cli=${`workerctl edit ${id}`} curl=${asCurl("PUT", `/worker-configs/${id}`, {body: spec, headers: onlyIf(state.now.etag)})} />`}
       <div class="form-foot"><button type="button" class="button" onClick=${closeDialog}>Cancel</button>
-        <button type="submit" class="button primary" disabled=${state.phase !== "ready" || !state.trial.changed || state.isBusy}>${state.now && !state.now.config ? "Create it again" : "Go back"}</button></div>
+        <button type="submit" class="button primary" disabled=${state.phase !== "ready" || !state.trial.changed || state.isBusy}>
+          ${state.now && !state.now.config ? "Create it again" : "Go back"}</button></div>
     </form><//>`;
 }
 
@@ -90,7 +94,8 @@ function Brings({id, now, trial}) {
   return html`<div class="stack">
     ${now.config === null && html`<p>Its spec is gone: it is written anew, into <code>${id}.yaml</code>.</p>`}
     ${now.config && fields.length > 0 && html`<${FieldChanges} fields=${fields} />`}
-    <ul class="points">${actions.length ? actions.slice(0, 8).map((/** @type {any} */ one) => html`<li key=${one.instance}><strong>${one.action}</strong> ${one.instance}${one.cause && html` <span class="muted">${oneLine(one.cause, 120)}</span>`}</li>`)
+    <ul class="points">${actions.length ? actions.slice(0, 8).map((/** @type {any} */ one) => html`<li key=${one.instance}><strong>${one.action}</strong> ${one.instance}
+      ${one.cause && html` <span class="muted">${oneLine(one.cause, 120)}</span>`}</li>`)
       : html`<li>${fields.length ? "No process is touched." : "Only its file changes: no process notices."}</li>`}
       ${actions.length > 8 && html`<li class="muted">and ${actions.length - 8} more</li>`}
       ${holds.map((/** @type {any} */ one) => html`<li key=${one.message}>${oneLine(one.message)}</li>`)}</ul></div>`;
@@ -99,7 +104,9 @@ function Brings({id, now, trial}) {
 /** What to do about a refusal. @param {any} error */
 function hintOf(error) {
   if (error.status === 412) return html`<p>Somebody edited the file meanwhile: <em>Try again</em> looks at it as it is now.</p>`;
-  if (error.errors?.some((/** @type {any} */ one) => /hidden value/.test(one.message))) return html`<p>This spec had a secret that its file does not hold any more, and history keeps none: write it by hand.</p>`;
+  if (error.errors?.some((/** @type {any} */ one) => /hidden value/.test(one.message))) {
+    return html`<p>This spec had a secret that its file does not hold any more, and history keeps none: write it by hand.</p>`;
+  }
   return null;
 }
 
@@ -107,6 +114,7 @@ function hintOf(error) {
 function told(id, before, revision) {
   const was = before.config?.spec && setOf(before.config);
   const undo = async () => write(id, bodyOf(was), (await present(id)).etag, false).catch(toastError);
-  toast({tone: "good", text: html`<strong>${id}</strong> has its spec of ${new Date(revision.at).toLocaleString("en-GB", {dateStyle: "short", timeStyle: "short"})} again.`,
+  const at = new Date(revision.at).toLocaleString("en-GB", {dateStyle: "short", timeStyle: "short"});
+  toast({tone: "good", text: html`<strong>${id}</strong> has its spec of ${at} again.`,
     action: was ? {label: "Undo", run: undo} : undefined});
 }

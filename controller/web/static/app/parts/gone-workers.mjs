@@ -37,10 +37,12 @@ const keyOf = (/** @type {any} */ one) => one.worker_id;
 const hrefOf = (/** @type {any} */ one) => `/workers/${one.worker_id}`;
 
 const COLUMNS = [
-  {id: "worker", label: "Worker", class: "whole head grow", cell: (/** @type {any} */ one) => html`<a class="name" href=${hrefOf(one)}>${one.worker_id}</a>${one.name && html` <span class="muted"><bdi>${oneLine(one.name, 60)}</bdi></span>`}`},
+  {id: "worker", label: "Worker", class: "whole head grow", cell: (/** @type {any} */ one) => html`<a class="name" href=${hrefOf(one)}>${one.worker_id}</a>
+    ${one.name && html` <span class="muted"><bdi>${oneLine(one.name, 60)}</bdi></span>`}`},
   {id: "gone", label: "Gone", class: "nowrap half", cell: (/** @type {any} */ one) => html`<${When} at=${one.gone_at} />`},
-  {id: "file", label: "Stood in", class: "half", cell: (/** @type {any} */ one) => (one.source.file ? html`<code>${visible(one.source.file)}</code>` : "\u2013")},
-  {id: "links", label: "What is kept", unnamed: true, class: "nowrap plain whole", cell: (/** @type {any} */ one) => html`<span class="gone-links"><a href=${`${hrefOf(one)}/logs`}>Log</a><a href=${`${hrefOf(one)}/events`}>Events</a><a href=${`${hrefOf(one)}/metrics`}>Metrics</a><a href=${`${hrefOf(one)}/history`}>History</a></span>`},
+  {id: "file", label: "Stood in", class: "half nowrap", cell: (/** @type {any} */ one) => (one.source.file ? html`<code>${visible(one.source.file)}</code>` : "\u2013")},
+  {id: "links", label: "What is kept", unnamed: true, class: "nowrap plain whole", cell: (/** @type {any} */ one) => html`<span class="gone-links">
+    ${["Logs", "Events", "Metrics", "History"].map((name) => html`<a key=${name} href=${`${hrefOf(one)}/${name.toLowerCase()}`}>${name}</a>`)}</span>`},
 ];
 
 /** The page of a worker that is not there: whether it was, and what is left of it. @param {{id: string}} props */
@@ -54,8 +56,9 @@ export function GoneWorker({id}) {
   }
   const {who} = authorOf(last);
   const kept = data.items.filter((/** @type {any} */ one) => one.kind === "accepted").length;
-  return html`<div class="card"><${Empty} title="Its spec is gone" actions=${html`${mayAct.value && was && html`<button class="button primary" onClick=${() => goBack(id, was)}>Create it again</button>`}
+  return html`<div class="card"><${Empty} title="Its spec is gone" actions=${html`
+      ${mayAct.value && was && html`<button class="button primary" onClick=${() => goBack(id, was)}>Create it again</button>`}
       <a class="button" href=${`/workers/${id}/history`}>Its history</a><a class="button" href=${`/workers/${id}/logs`}>Its log</a>`}>
-    ${last.kind === "removed" ? html`It was taken away <${When} at=${last.at} />${who ? html` by <bdi>${visible(who)}</bdi>` : ""}, and nothing of it runs.` : "Nothing of it runs."}
+    ${last.kind === "removed" ? html`Taken away${who ? html` by <bdi>${visible(who)}</bdi>` : ""} <${When} at=${last.at} />; nothing of it runs.` : "Nothing of it runs."}
     ${kept > 0 && html` ${plural(kept, "revision")} of its spec ${kept === 1 ? "is" : "are"} kept, and so are its log and its events.`}<//></div>`;
 }

@@ -15,7 +15,7 @@ import {ErrorNotice} from "./notice.mjs";
 import {Card, Facts, useFetched} from "./page.mjs";
 import {Spark} from "./spark.mjs";
 import {Due, When} from "./when.mjs";
-import {sentence} from "./why.mjs";
+import {sentence, withCode} from "./why.mjs";
 
 const FIRST = 6;
 
@@ -32,8 +32,8 @@ export function InstanceDetail({id, item, one, figures, scale, isOnly}) {
       <div class="instance-facts">
         <${Facts} items=${runFacts(item, one)} />
         <${Facts} items=${healthFacts(one)} />
-        <div class="instance-uses"><${Use} label="CPU" text=${percent(one.cpu_percent)} values=${figures?.cpu} most=${scale.cpu} as=${percent} />
-          <${Use} label="Memory" text=${bytes(one.memory_bytes)} values=${figures?.memory} most=${scale.memory} as=${bytes} /></div>
+        <div class="instance-uses"><${Use} label="CPU" isUp=${one.pid !== null} text=${percent(one.cpu_percent)} values=${figures?.cpu} most=${scale.cpu} as=${percent} />
+          <${Use} label="Memory" isUp=${one.pid !== null} text=${bytes(one.memory_bytes)} values=${figures?.memory} most=${scale.memory} as=${bytes} /></div>
       </div>
       <details class="as-cli"><summary>The same from a terminal</summary>
         <${AsCommand} cli=${`workerctl describe ${id}\nworkerctl logs ${id} --instance ${one.ordinal}${one.run ? " --run current" : ""} --follow`}
@@ -45,10 +45,11 @@ export function InstanceDetail({id, item, one, figures, scale, isOnly}) {
 
 /** @param {{one: any}} props */
 function Why({one}) {
-  const text = one.status === "running" ? "" : one.message || spaced(one.reason);
+  const told = one.status === "running" ? "" : one.message || spaced(one.reason);
+  const text = told.toLowerCase() === one.status ? "" : told;
   if (!text && !one.notify_status && !one.next_retry_at) return null;
   return html`<div class=${`instance-why s-${one.status}`}>
-    ${text && html`<p>${sentence(oneLine(text, 600))}</p>`}
+    ${text && html`<p>${withCode(sentence(oneLine(text, 600)))}</p>`}
     ${one.notify_status && html`<p>It says: <q>${oneLine(one.notify_status)}</q></p>`}
     ${one.next_retry_at && html`<p><span class="next-word">Next</span> tried again <${Due} at=${one.next_retry_at} />.</p>`}</div>`;
 }
@@ -58,7 +59,8 @@ function runFacts(item, one) {
   const isBehind = item.revision && one.revision && one.pid && one.revision !== item.revision;
   return [
     ["Pid", one.pid ?? html`<span class="muted">none</span>`],
-    ["Run", one.run ? html`<code title=${one.run}>${one.run.slice(0, 8)}</code><${CopyButton} text=${one.run} label="Copy the id of the run" mark />${one.run_number > 0 && html`<span class="muted"> its ${ordinal(one.run_number)}</span>`}` : one.last_exit ? "none now" : "none yet"],
+    ["Run", one.run ? html`<code title=${one.run}>${one.run.slice(0, 8)}</code><${CopyButton} text=${one.run} label="Copy the id of the run" mark />
+      ${one.run_number > 0 && html`<span class="muted"> its ${ordinal(one.run_number)}</span>`}` : one.last_exit ? "none now" : "none yet"],
     one.pid && one.started_at && ["Up for", html`<${Up} at=${one.started_at} /> <span class="muted">since <${At} at=${one.started_at} /></span>`],
     !one.pid && one.since && ["So since", html`<${When} at=${one.since} />`],
     ["Restarts", count(one.restart_count)],
@@ -73,7 +75,8 @@ function healthFacts(one) {
   const beat = one.heartbeat;
   return [
     ["Ready", one.ready === true ? "yes" : one.ready === false ? html`<${Tag} tone="warn">no<//>` : html`<span class="muted" title="It has no readiness probe, and told none">nothing says so</span>`],
-    ["Heartbeat", one.last_heartbeat_at ? html`<${When} at=${one.last_heartbeat_at} />${beat?.due_at && html` <span class="muted">next one due <${Due} at=${beat.due_at} /></span>`}` : html`<span class="muted">none from this run</span>`],
+    ["Heartbeat", one.last_heartbeat_at ? html`<${When} at=${one.last_heartbeat_at} />
+      ${beat?.due_at && html` <span class="muted">next one due <${Due} at=${beat.due_at} /></span>`}` : html`<span class="muted">none from this run</span>`],
     one.active_tasks !== null && ["Active tasks", count(one.active_tasks)],
     one.assigned_accounts !== null && ["Assigned accounts", count(one.assigned_accounts)],
     one.error_count !== null && ["Errors it told", count(one.error_count)],
@@ -95,12 +98,12 @@ const Up = ({at}) => html`<span>${duration((now.value - Date.parse(at)) / 1000)}
 /** @param {{at: string}} props */
 const At = ({at}) => html`<time datetime=${at}>${new Date(at).toLocaleString("en-GB", {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit"})}</time>`;
 
-/** @param {{label: string, text: string, values?: (number|null)[], most: number, as: (value: number) => string}} props */
-function Use({label, text, values, most, as}) {
+/** @param {{label: string, isUp: boolean, text: string, values?: (number|null)[], most: number, as: (value: number) => string}} props */
+function Use({label, isUp, text, values, most, as}) {
   const top = Math.max(0, ...(values ?? []).map((one) => one ?? 0));
   return html`<div class="use"><span class="use-label">${label}</span><strong>${text}</strong>${values && values.length > 1
     ? html`<${Spark} values=${values} most=${most} label=${`${label}, the last 10 minutes: at most ${as(top)}`} /><span class="muted">at most ${as(top)} in 10 min</span>`
-    : html`<span class="muted">measured every 10 s</span>`}</div>`;
+    : html`<span class="muted">${isUp ? "measured every 10 s" : "nothing runs"}</span>`}</div>`;
 }
 
 /** @param {{id: string, one: any}} props */
@@ -111,9 +114,11 @@ function Runs({id, one}) {
   const runs = useMemo(() => (data ? runsOf(data.items, one.instance).filter((run) => run.run !== one.run || run.ended) : null), [data, one.instance, one.run]);
   return html`<${Card} title="Past runs" aside=${runs?.length ? `${count(runs.length)} ${runs.length === 1 ? "is" : "are"} remembered` : ""}>
     <${ErrorNotice} error=${error} retry=${again} />
-    ${runs === null ? !error && html`<${Loading} />` : runs.length ? html`<ol class="runs">${runs.slice(0, shown).map((run) => html`<${PastRun} key=${run.run} id=${id} one=${one} run=${run} />`)}</ol>
+    ${runs === null ? !error && html`<${Loading} />` : runs.length ? html`
+      <ol class="runs">${runs.slice(0, shown).map((run) => html`<${PastRun} key=${run.run} id=${id} one=${one} run=${run} />`)}</ol>
       ${runs.length > shown && html`<button class="button small" onClick=${() => show(shown + 50)}>Show ${plural(Math.min(50, runs.length - shown), "older run")}</button>`}`
-      : html`<p class="muted">${one.run ? "This is its first run that is remembered." : "It has not run yet."} When a run ends, it stands here: how, after how long, and the last lines that it printed.</p>`}
+      : html`<p class="muted">${one.run ? "This is its first run that is remembered." : "It has not run yet."}
+        When a run ends, it stands here: how, after how long, and the last lines that it printed.</p>`}
   <//>`;
 }
 
@@ -123,9 +128,11 @@ function PastRun({id, one, run}) {
   const href = `/workers/${id}/logs?instance=${one.ordinal}&run=${run.run}`;
   return html`<li class=${`run ${run.isBad ? "is-bad" : ""}`}>
     <span class="run-mark" aria-hidden="true"></span>
-    <div class="run-text"><p><strong>${sentence(oneLine(run.how || "its end is not known", 200)).replace(/\.$/, "")}</strong>${run.cause && !["exited", "signaled"].includes(run.cause) && html` <span class="muted">${run.cause === "stopped" ? "as it was asked to" : run.cause.replaceAll("_", " ")}</span>`}</p>
+    <div class="run-text"><p><strong>${sentence(oneLine(run.how || "its end is not known", 200)).replace(/\.$/, "")}</strong>
+      ${run.cause && !["exited", "signaled"].includes(run.cause) && html` <span class="muted">${run.cause === "stopped" ? "as it was asked to" : run.cause.replaceAll("_", " ")}</span>`}</p>
       ${run.gaveUp && html`<p class="run-gave-up">${sentence(oneLine(run.gaveUp, 200))}</p>`}
-      <p class="run-links"><button type="button" class="as-link" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? "Hide its last lines" : "Its last lines"}</button> <a href=${href}>Its whole log</a></p>
+      <p class="run-links"><button type="button" class="as-link" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? "Hide its last lines" : "Its last lines"}</button>
+        <a href=${href}>Its whole log</a></p>
       ${isOpen && html`<${LastLines} id=${id} run=${run.run} ordinal=${one.ordinal} />`}</div>
     <span class="event-when">${run.ended ? html`<${When} at=${run.ended} />` : run.began && html`<${When} at=${run.began} />`}</span>
   </li>`;

@@ -2,6 +2,7 @@
 // what is wrong stands below its line.
 import {html, useEffect, useRef} from "../html.mjs";
 import {visible} from "../text.mjs";
+import {withCode} from "./why.mjs";
 
 /**
  * @param {{text: string, from?: number, to?: number, problems?: any[], marked?: number|null}} props `from` to `to`: what
@@ -19,7 +20,7 @@ export function SourceText({text, from = 1, to = Infinity, problems = [], marked
     const isOther = number < from || number > to;
     return html`<li key=${number} id=${`L${number}`} class=${`${isOther ? "is-other" : ""} ${number === marked ? "is-marked" : ""} ${wrong.length ? "is-wrong" : ""}`}>
       <a class="source-number" href=${`#L${number}`} aria-label=${`Line ${number}`}>${number}</a><code>${parts(line)}</code>
-      ${wrong.map((one, nth) => html`<p key=${nth} class="source-fault">${visible(one.message)}${one.hint && html`<span class="hint"> ${visible(one.hint)}</span>`}</p>`)}</li>`;
+      ${wrong.map((one, nth) => html`<p key=${nth} class="source-fault">${withCode(visible(one.message))}${one.hint && html`<span class="hint"> ${withCode(visible(one.hint))}</span>`}</p>`)}</li>`;
   })}</ol></div>`;
 }
 

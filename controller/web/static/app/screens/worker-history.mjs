@@ -18,6 +18,7 @@ import {goBack} from "../parts/go-back.mjs";
 import {ErrorNotice} from "../parts/notice.mjs";
 import {Card} from "../parts/page.mjs";
 import {absolute, When} from "../parts/when.mjs";
+import {withCode} from "../parts/why.mjs";
 
 /** @param {{id: string, item: any}} props */
 export default function WorkerHistory({id, item}) {
@@ -57,7 +58,8 @@ function Revision({id, group, kept}) {
     <article class="card" aria-label=${`${titleOf(one)}, ${absolute(one.at)}`}>
       <header class="revision-head"><h2>${titleOf(one)}${one.is_current && html` <${Tag} tone="good">now<//>`}</h2>
         <span class="revision-when">${at}</span></header>
-      ${one.kind === "rejected" ? html`<${Rejected} group=${group} />` : html`<${By} one=${one} /><${Changes} one=${one} isFirst=${one.kind === "accepted" && place >= 0 && !before} /><${Outcome} id=${id} one=${one} />`}
+      ${one.kind === "rejected" ? html`<${Rejected} group=${group} />` : html`
+        <${By} one=${one} /><${Changes} one=${one} isFirst=${one.kind === "accepted" && place >= 0 && !before} /><${Outcome} id=${id} one=${one} />`}
       ${one.spec && html`<footer class="revision-foot">
         ${one.revision && html`<span class="muted">revision <code>${one.revision}</code><${CopyButton} text=${one.revision} label="Copy the revision" mark /></span>`}
         <span class="revision-acts">${before && html`<a class="button small plain" href=${withQuery({from: before.seq, to: one.seq})}>Text before and after</a>`}
@@ -79,18 +81,22 @@ function titleOf(one) {
 /** @param {{group: any[]}} props */
 function Rejected({group}) {
   const told = [...new Set(group.map((one) => one.message))];
-  return html`<p class="muted">The file was changed so that it cannot be accepted${group.length > 1 ? html`, ${count(group.length)} problems until <${When} at=${group[0].at} />` : ""}. What was good before went on.</p>
-    <ul class="faults">${told.slice(0, 6).map((message) => html`<li key=${message}>${visible(message)}</li>`)}${told.length > 6 && html`<li class="muted">and ${told.length - 6} more</li>`}</ul>`;
+  return html`<p class="muted">The file was changed so that it cannot be accepted
+    ${group.length > 1 ? html`, ${count(group.length)} problems until <${When} at=${group[0].at} />` : ""}. What was good before went on.</p>
+    <ul class="faults">${told.slice(0, 6).map((message) => html`<li key=${message}>${withCode(visible(message))}</li>`)}
+      ${told.length > 6 && html`<li class="muted">and ${told.length - 6} more</li>`}</ul>`;
 }
 
 /** @param {{one: any}} props */
 function By({one}) {
   const {who, how, why, more} = authorOf(one);
   const [isOpen, setOpen] = useState(false);
-  return html`<div class="revision-by"><p>${who ? html`<strong><bdi>${oneLine(who, 80)}</bdi></strong> <span class="muted">${how}</span>` : html`<span class="muted">Edited ${how}${one.kind === "removed" ? "" : ", not through this controller"}</span>`}${
+  const unknown = one.kind === "removed" ? "Its document was taken out of its file" : "Edited in its file, not through this controller";
+  return html`<div class="revision-by"><p>${who ? html`<strong><bdi>${oneLine(who, 80)}</bdi></strong> <span class="muted">${how}</span>` : html`<span class="muted">${unknown}</span>`}${
     one.source.file && html` <code>${visible(one.source.line ? `${one.source.file}:${one.source.line}` : one.source.file)}</code>`}${
     one.commit && html` <span class="muted">commit</span> <code title=${one.commit.id}>${one.commit.id.slice(0, 10)}</code>`}</p>
-    ${why && html`<p class="revision-why">${visible(why)}${more && html` <button type="button" class="as-link" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? "less" : "more"}</button>`}</p>`}
+    ${why && html`<p class="revision-why">${visible(why)}
+      ${more && html` <button type="button" class="as-link" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? "less" : "more"}</button>`}</p>`}
     ${isOpen && html`<pre class="revision-message">${visible(more)}</pre>`}</div>`;
 }
 
@@ -106,7 +112,8 @@ function Changes({one, isFirst}) {
 function Outcome({id, one}) {
   const did = outcomeOf(one);
   if (one.gave_up.length) {
-    return html`<p class="revision-outcome is-bad"><span class="outcome-mark" aria-hidden="true"></span>${did.length ? html`${upper(did.join("; "))}. ` : ""}<strong>${some(one.gave_up)} gave up</strong> with it. <a href=${`/workers/${id}/events?type=gave_up`}>Why</a></p>`;
+    return html`<p class="revision-outcome is-bad"><span class="outcome-mark" aria-hidden="true"></span>
+      ${did.length ? html`${upper(did.join("; "))}. ` : ""}<strong>${some(one.gave_up)} gave up</strong> with it. <a href=${`/workers/${id}/events?type=gave_up`}>Why</a></p>`;
   }
   if (did.length === 0) return html`<p class="revision-outcome muted">No process was touched.</p>`;
   return html`<p class="revision-outcome"><span class="outcome-mark" aria-hidden="true"></span>${upper(did.join("; "))}.</p>`;
@@ -123,7 +130,8 @@ function Compared({id, kept}) {
   if (!from || !to) return html`<${Card} title="Compared" aside=${close}><p class="muted">One of the two is not among those that are loaded: it is older, or not kept any more.</p><//>`;
   const isText = param("as") !== "fields";
   const choose = (/** @type {string} */ name) => (/** @type {any} */ event) => setQuery({[name]: event.target.value});
-  const choice = (/** @type {string} */ name, /** @type {any} */ one, /** @type {string} */ label) => html`<label class="choose"><span>${label}</span><select value=${String(one.seq)} onChange=${choose(name)}>
+  const choice = (/** @type {string} */ name, /** @type {any} */ one, /** @type {string} */ label) => html`<label class="choose"><span>${label}</span>
+    <select value=${String(one.seq)} onChange=${choose(name)}>
     ${kept.map((other) => html`<option key=${other.seq} value=${String(other.seq)}>${labelOf(other)}</option>`)}</select></label>`;
   const [older, newer] = [from, to].map((one) => yamlOf({worker_id: id, ...one.spec}));
   const label = `What differs between the spec of ${absolute(from.at)} and that of ${absolute(to.at)}`;

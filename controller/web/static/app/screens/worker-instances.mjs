@@ -116,9 +116,12 @@ function columnsOf(item, figures, scale) {
     {id: "exit", label: "Last exit", class: "nowrap half", cell: (/** @type {any} */ one) => (one.last_exit
       ? html`${exitWords(one.last_exit)} <span class="muted"><${When} at=${one.last_exit.at} bare /></span>` : html`<span class="muted">never</span>`)},
     ...(told ? [{id: "told", label: "Heartbeat", class: "nowrap half", cell: (/** @type {any} */ one) => html`<${Told} one=${one} />`}] : []),
-    {id: "cpu", label: "CPU", class: "num", sorts: true, cell: (/** @type {any} */ one) => html`<${Figure} values=${figures.get(one.instance)?.cpu} most=${scale.cpu} text=${percent(one.cpu_percent)} as=${percent} />`},
-    {id: "memory", label: "Memory", class: "num", sorts: true, cell: (/** @type {any} */ one) => html`<${Figure} values=${figures.get(one.instance)?.memory} most=${scale.memory} text=${bytes(one.memory_bytes)} as=${bytes} />`},
-    {id: "log", label: "Log", unnamed: true, class: "nowrap plain log-cell", cell: (/** @type {any} */ one) => html`<a class="button small" href=${`/workers/${item.worker_id}/logs?instance=${one.ordinal}${one.run ? `&run=${one.run}` : ""}`}
+    {id: "cpu", label: "CPU", class: "num", sorts: true, cell: (/** @type {any} */ one) => html`
+      <${Figure} values=${figures.get(one.instance)?.cpu} most=${scale.cpu} text=${percent(one.cpu_percent)} as=${percent} />`},
+    {id: "memory", label: "Memory", class: "num", sorts: true, cell: (/** @type {any} */ one) => html`
+      <${Figure} values=${figures.get(one.instance)?.memory} most=${scale.memory} text=${bytes(one.memory_bytes)} as=${bytes} />`},
+    {id: "log", label: "Log", unnamed: true, class: "nowrap plain log-cell", cell: (/** @type {any} */ one) => html`
+      <a class="button small" href=${`/workers/${item.worker_id}/logs?instance=${one.ordinal}${one.run ? `&run=${one.run}` : ""}`}
       aria-label=${`Log of ${one.instance}`}>Log</a>`},
   ];
 }
@@ -152,7 +155,8 @@ function Told({one}) {
 /** @param {{values?: (number|null)[], most: number, text: string, as: (value: number) => string}} props */
 export function Figure({values, most, text, as}) {
   const top = Math.max(0, ...(values ?? []).map((one) => one ?? 0));
-  return html`<span class="figure">${values && values.length > 1 && html`<${Spark} values=${values} most=${most} label=${`Last 10 minutes: at most ${as(top)}`} />`}<span class="figure-value">${text}</span></span>`;
+  return html`<span class="figure">
+    ${values && values.length > 1 && html`<${Spark} values=${values} most=${most} label=${`Last 10 minutes: at most ${as(top)}`} />`}<span class="figure-value">${text}</span></span>`;
 }
 
 /** @param {{item: any}} props */

@@ -4,8 +4,6 @@ import {html, useMemo, useState} from "../html.mjs";
 import {asCurl} from "../api.mjs";
 import {count, plural} from "../format.mjs";
 import {place, setQuery} from "../router.mjs";
-import {exists} from "../screens.mjs";
-import {mayAct} from "../session.mjs";
 import {driftOf, fieldsOf, inLarger, valueWords} from "../spec-fields.mjs";
 import {yamlOf} from "../spec-yaml.mjs";
 import {plan} from "../store.mjs";
@@ -18,7 +16,7 @@ import {param} from "../parts/filters.mjs";
 import {ErrorNotice, Notice, where} from "../parts/notice.mjs";
 import {Card, useFetched} from "../parts/page.mjs";
 import {SourceText} from "../parts/source-text.mjs";
-import {sentence} from "../parts/why.mjs";
+import {sentence, withCode} from "../parts/why.mjs";
 
 const VIEWS = [["", "Fields"], ["file", "File"], ["yaml", "YAML"], ["json", "JSON"]];
 
@@ -32,7 +30,6 @@ export default function WorkerSpec({id, item}) {
   if (told.error) return html`<${ErrorNotice} error=${told.error} retry=${told.again} />`;
   if (!config) return html`<div class="card pad"><${Loading} rows=${8} /></div>`;
   const view = config.spec ? param("view") : "file";
-  const editor = `/configuration/${id}`;
   return html`<div class="spec">
     <${Problems} config=${config} id=${id} />
     ${item && config.spec && html`<${Drift} id=${id} item=${item} />`}
@@ -40,19 +37,20 @@ export default function WorkerSpec({id, item}) {
       ${config.spec && html`<div class="segments" role="group" aria-label="How it is shown">${VIEWS.map(([name, label]) => html`<button key=${name} type="button" aria-pressed=${view === name}
         onClick=${() => setQuery({view: name})}>${label}</button>`)}</div>`}
       <p class="spec-where muted">${config.source.file && html`<${Where} config=${config} />`}</p>
-      ${mayAct.value && exists(editor) && html`<a class="button" href=${editor}>Edit</a>`}
     </div>
     ${view === "file" ? html`<${File} config=${config} text=${text} />`
-      : view === "yaml" ? html`<${Copied} text=${yamlOf({worker_id: id, ...setOf(config)})} name=${`${id}.yaml`} what="All that somebody set, as one file: Defaults are merged into it." />`
+      : view === "yaml" ? html`
+        <${Copied} text=${yamlOf({worker_id: id, ...setOf(config)})} name=${`${id}.yaml`} what="All that somebody set, as one file: Defaults are merged into it." />`
         : view === "json" ? html`<${Copied} text=${JSON.stringify(config.spec, null, 2)} name="The spec as JSON" what="Every field, defaults filled in, as the API has it." />`
           : html`<${Fields} config=${config} shown=${text.data} />`}
     <details class="as-cli"><summary>The same from a terminal</summary>
-      <${AsCommand} cli=${`workerctl edit ${id}        # in your editor\nworkerctl set ${id} replicas=2\nworkerctl explain restart_delay_ms`} curl=${asCurl("GET", `/worker-configs/${id}`)} /></details>
+      <${AsCommand} cli=${`workerctl edit ${id}\nworkerctl set ${id} replicas=2\nworkerctl explain restart_delay_ms`} curl=${asCurl("GET", `/worker-configs/${id}`)} /></details>
   </div>`;
 }
 
 /** The fields that somebody set. @param {any} config */
-const setOf = (config) => Object.fromEntries(config.explicit.filter((/** @type {string} */ name) => name !== "worker_id" && name !== "kind").map((/** @type {string} */ name) => [name, config.spec[name]]));
+const setOf = (config) => Object.fromEntries(config.explicit.flatMap((/** @type {string} */ name) => (NAMES.has(name) ? [] : [[name, config.spec[name]]])));
+const NAMES = new Set(["worker_id", "kind"]);
 
 /** @param {{config: any}} props */
 function Where({config}) {
@@ -65,9 +63,10 @@ function Where({config}) {
 function Problems({config, id}) {
   const {problems} = config;
   if (problems.length === 0) return null;
-  const title = config.spec ? `${plural(problems.length, "problem")} in its file: the last good spec goes on, and is what you see` : `${plural(problems.length, "problem")} in its file, and no good spec is known`;
+  const title = `${plural(problems.length, "problem")} in its file${config.spec ? ": the last good spec goes on, and is what you see" : ", and no good spec is known"}`;
   return html`<${Notice} tone="bad" title=${title}><ul class="faults">${problems.map((/** @type {any} */ one, /** @type {number} */ index) => html`<li key=${index}>
-    <a href=${`/workers/${id}/spec?view=file${one.line ? `#L${one.line}` : ""}`}><code>${visible(where(one))}</code></a> ${visible(one.message)}${one.hint && html`<div class="hint">${visible(one.hint)}</div>`}</li>`)}</ul><//>`;
+    <a href=${`/workers/${id}/spec?view=file${one.line ? `#L${one.line}` : ""}`}><code>${visible(where(one))}</code></a> ${withCode(visible(one.message))}
+    ${one.hint && html`<div class="hint">${withCode(visible(one.hint))}</div>`}</li>`)}</ul><//>`;
 }
 
 /** What runs, beside what is asked for. @param {{id: string, item: any}} props */
@@ -76,12 +75,16 @@ function Drift({id, item}) {
   const live = item.instances.filter((/** @type {any} */ one) => one.pid);
   const behind = live.filter((/** @type {any} */ one) => one.revision && one.revision !== item.revision);
   if (!fields.length && !behind.length) {
-    return html`<p class="spec-drift is-same"><span class="drift-mark" aria-hidden="true"></span><span>${live.length ? html`What runs has all of it: ${plural(live.length, "process", "processes")} at revision <code>${item.revision}</code>.` : "Nothing of it runs now. What is started next has all of it."}</span></p>`;
+    return html`<p class="spec-drift is-same"><span class="drift-mark" aria-hidden="true"></span><span>
+      ${live.length ? html`What runs has all of it: ${plural(live.length, "process", "processes")} at revision <code>${item.revision}</code>.`
+        : "Nothing of it runs now. What is started next has all of it."}</span></p>`;
   }
   return html`<section class="spec-drift is-behind" aria-label="Not applied yet">
-    <p><span class="drift-mark" aria-hidden="true"></span><strong>${fields.length ? `${plural(fields.length, "field")} that what runs does not have yet` : `${plural(behind.length, "process", "processes")} of an older revision`}</strong>
-      ${behind.length > 0 && html`<span class="muted"> ${behind.slice(0, 8).map((/** @type {any} */ one) => one.instance).join(", ")}${behind.length > 8 ? ` and ${behind.length - 8} more` : ""}</span>`}</p>
-    ${holds.map((/** @type {any} */ one) => html`<p key=${one.message} class="drift-why">${sentence(oneLine(one.message))}</p>`)}
+    <p><span class="drift-mark" aria-hidden="true"></span><strong>
+      ${fields.length ? `${plural(fields.length, "field")} that what runs does not have yet` : `${plural(behind.length, "process", "processes")} of an older revision`}</strong>
+      ${behind.length > 0 && html`<span class="muted"> ${behind.slice(0, 8).map((/** @type {any} */ one) => one.instance).join(", ")}
+        ${behind.length > 8 ? ` and ${behind.length - 8} more` : ""}</span>`}</p>
+    ${holds.map((/** @type {any} */ one) => html`<p key=${one.message} class="drift-why">${withCode(sentence(oneLine(one.message)))}</p>`)}
     <${FieldChanges} fields=${fields} />
     <p class="muted"><a href=${`/plan?q=${encodeURIComponent(id)}`}>The plan</a> says when each comes.</p>
   </section>`;
@@ -99,7 +102,8 @@ function Fields({config, shown}) {
       <thead><tr><th scope="col">Field</th><th scope="col">Value</th><th scope="col">From</th></tr></thead>
       <tbody>${set.map((one) => html`<${FieldRow} key=${one.path} one=${one} id=${config.worker_id} />`)}
         ${all && usual.map((one) => html`<${FieldRow} key=${one.path} one=${one} id=${config.worker_id} />`)}</tbody></table></div>
-    <p class="spec-more"><button type="button" class="button small" aria-expanded=${all} onClick=${() => showAll(!all)}>${all ? "Hide what is as usual" : `Show ${count(usual.length)} that are as usual`}</button>
+    <p class="spec-more"><button type="button" class="button small" aria-expanded=${all} onClick=${() => showAll(!all)}>
+      ${all ? "Hide what is as usual" : `Show ${count(usual.length)} that are as usual`}</button>
       <span class="muted">Nobody set them: each has its default.</span></p>
   <//>`;
 }
@@ -110,7 +114,8 @@ function FieldRow({one, id}) {
   const at = one.file && `${one.file}:${one.line}`;
   const isNone = one.value === null || one.value === "";
   return html`<tr class=${one.isSet ? "" : "is-usual"}><th scope="row"><code>${visible(one.path)}</code></th>
-    <td data-label="Value">${isNone ? html`<span class="muted">${valueWords(one.value)}</span>` : html`<code class="spec-value">${visible(valueWords(one.value))}</code>`}${larger && html` <span class="muted">${larger}</span>`}${one.value === "***" && html` <span class="muted">hidden</span>`}</td>
+    <td data-label="Value">${isNone ? html`<span class="muted">${valueWords(one.value)}</span>` : html`<code class="spec-value">${visible(valueWords(one.value))}</code>`}
+      ${larger && html` <span class="muted">${larger}</span>`}${one.value === "***" && html` <span class="muted">hidden</span>`}</td>
     <td data-label="From">${at ? one.isOwn ? html`<a href=${`/workers/${id}/spec?view=file#L${one.line}`}>${visible(at)}</a>` : html`<span>${visible(at)}</span> <${Tag}>Defaults<//>`
       : html`<span class="muted">${one.isSet ? "its last good spec" : "default"}</span>`}</td></tr>`;
 }
@@ -122,7 +127,8 @@ function File({config, text}) {
   if (text.error) return html`<${ErrorNotice} error=${text.error} retry=${text.again} />`;
   if (!text.data) return html`<div class="card pad"><${Loading} rows=${8} /></div>`;
   const isHidden = text.data.text.includes("***");
-  return html`<${Card} title=${html`<code>${visible(text.data.file)}</code>`} aside=${html`${isHidden && html`<span>what looks like a secret is hidden</span>`}<${CopyButton} text=${text.data.text} label="Copy" />`} flush>
+  return html`<${Card} title=${html`<code>${visible(text.data.file)}</code>`} flush
+    aside=${html`${isHidden && html`<span>what looks like a secret is hidden</span>`}<${CopyButton} text=${text.data.text} label="Copy" />`}>
     <${SourceText} text=${text.data.text} from=${text.data.line} to=${text.data.last_line} problems=${config.problems} marked=${marked} /><//>`;
 }
 
@@ -136,6 +142,8 @@ function Gone({id}) {
   const past = useFetched(`/worker-configs/${id}/history`, {limit: 1});
   const href = `/workers/${id}/history`;
   return past.data?.items.length
-    ? html`<${Empty} title="Its spec is gone" actions=${html`<a class="button" href=${href}>Its history</a>`}>What it said, and who took it away, stands in its history: from there it can be brought back.<//>`
-    : html`<${Empty} title="There is no spec of this name" actions=${html`<a class="button" href="/workers">All workers</a>`}>A spec is a document of a YAML file in the directory that is served; its <code>worker_id</code> is its name.<//>`;
+    ? html`<${Empty} title="Its spec is gone" actions=${html`<a class="button" href=${href}>Its history</a>`}>
+      What it said, and who took it away, stands in its history: from there it can be brought back.<//>`
+    : html`<${Empty} title="There is no spec of this name" actions=${html`<a class="button" href="/workers">All workers</a>`}>
+      A spec is a document of a YAML file in the directory that is served; its <code>worker_id</code> is its name.<//>`;
 }
