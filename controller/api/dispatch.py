@@ -150,7 +150,7 @@ class Dispatcher:
 
     def _audit(self, visit: _Visit, status: int | None) -> None:
         """One record per write of somebody known. Strangers get none: they could fill the store with them."""
-        if visit.route is None or visit.route.method in _EFFECTLESS or visit.peer is None:
+        if visit.route is None or visit.route.asks or visit.route.method in _EFFECTLESS or visit.peer is None:
             return
         if visit.principal is not admission.NOBODY and status != _TOO_MANY:
             self._door.keep(

@@ -255,6 +255,7 @@ async def test_every_write_of_somebody_known_is_told_with_its_outcome(open_site:
     await site.post("/api/v1/workers/web/stop", Authorization="Bearer x")
     await site.get("/api/v1/workers", Authorization=bearer(tokens.text["admin"]))
     await site.ask("DELETE", "/api/v1/nothing")
+    await site.post("/api/v1/drafts", {"text": "worker_id: web"})  # asks, and writes nothing
 
     told_of = [(write.principal.name, write.method, write.path, write.status, write.request_id) for write in heard]
     user = heard[2].principal.name

@@ -11,6 +11,8 @@ import {ApiError, send} from "./api.mjs";
 import {setAt} from "./spec-schema.mjs";
 
 const SOON_MS = 250;
+/** Whoever could not be asked is asked again. */
+const LATER_MS = 3000;
 const KEPT = "workerctl.spec.";
 
 /**
@@ -152,6 +154,7 @@ export class SpecDraft {
       }
       this.isTyped ||= isTyped;
       this.set({failure: error});
+      if (error.status === 0 || error.status === 429 || error.status >= 500) this.timer = setTimeout(() => this.judge(), LATER_MS);
     }
   }
 

@@ -54,9 +54,9 @@ const COLUMNS = [
     ${one.spec?.name && html`<div class="name-more">${oneLine(one.spec.name, 60)}</div>`}`},
   {id: "file", label: "File", class: "grow half", cell: (one) => html`<span class="mono">${where(one.source)}</span>${one.source.commit && html` <${Tag}>${one.source.commit.slice(0, 8)}<//>`}`},
   {id: "asks", label: "Asks for", class: "half", width: 170, cell: asks},
-  {id: "set", label: "Set", class: "num", width: 80, cell: (one) => (one.spec ? plural(one.explicit.length, "field") : html`<span class="muted">\u2013</span>`)},
-  {id: "revision", label: "Revision", class: "nowrap", width: 130, cell: (one) => (one.revision ? html`<span class="mono muted">${one.revision.slice(0, 10)}</span>` : html`<span class="muted">none yet</span>`)},
-  {id: "valid", label: "Is", class: "nowrap", width: 130, cell: (one) => (one.valid ? html`<${Tag} tone="good">valid<//>` : html`<${Tag} tone="bad">${plural(one.problems.length, "problem")}<//>`)},
+  {id: "set", label: "Set", class: "num half", width: 80, cell: (one) => (one.spec ? plural(one.explicit.length, "field") : html`<span class="muted">\u2013</span>`)},
+  {id: "revision", label: "Revision", class: "nowrap half", width: 130, cell: (one) => (one.revision ? html`<span class="mono muted">${one.revision.slice(0, 10)}</span>` : html`<span class="muted">none yet</span>`)},
+  {id: "valid", label: "Is", class: "nowrap half", width: 130, cell: (one) => (one.valid ? html`<${Tag} tone="good">valid<//>` : html`<${Tag} tone="bad">${plural(one.problems.length, "problem")}<//>`)},
 ];
 
 /** @param {any} one */

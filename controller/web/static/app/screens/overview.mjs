@@ -104,7 +104,7 @@ command: while :; do date; sleep 5; done
 
 /** No worker yet: how to have one in a minute. */
 function FirstRun() {
-  return html`<${PageHead} title="No workers yet">A worker is a process that is kept running as a file says. Write the file, and it runs a second later.<//>
+  return html`<${PageHead} title="No workers yet" actions=${mayAct.value && exists("/configuration/new") && html`<a class="button primary" href="/configuration/new">New worker</a>`}>A worker is a process that is kept running as a file says. Write the file, and it runs a second later.<//>
     <ol class="steps">
       <li><h2>Write a file</h2><p>Save this as <code>hello.yaml</code> in the directory that <code>workerctl serve</code> was started with.</p><${Snippet} name="hello.yaml" text=${FIRST} /></li>
       <li><h2>See it run</h2><p>It appears here by itself. Or ask the command line.</p><${Snippet} name="Ask" text="workerctl get" /></li>
