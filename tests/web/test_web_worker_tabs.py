@@ -63,6 +63,17 @@ def _instances(site: Installation, opened: Tab) -> None:
         "href", f"/workers/web/logs?instance=2&run={site.worker('web')['instances'][2]['run']}"
     )
 
+    # A link to an event leads to it, whatever came later.
+    opened.open("/workers/web/events?type=exited")
+    page.locator("a.event-when").first.click()
+    marked = page.locator(".event.is-marked")
+    expect(marked).to_contain_text("web/2")
+    site.kill_worker("web/0")
+    site.until_running("web")
+    opened.open(page.url.removeprefix(opened.root))
+    expect(marked).to_contain_text("web/2")
+    expect(page.locator(".event")).to_have_count(1)
+
     # What a run printed is text; what gave up says how often it tried.
     opened.open("/workers/falls/instances")
     detail = page.get_by_role("region", name="Instance falls/0")

@@ -7,7 +7,7 @@ import {onTopic} from "./stream.mjs";
 const PAGE = 200;
 const MOST = 5000;
 
-/** @typedef {{workerId?: string, types: string[], actors: string[]}} Wanted */
+/** @typedef {{workerId?: string, types: string[], actors: string[], upTo?: number}} Wanted `upTo`: none that came later */
 /** @typedef {{events: any[]|null, error: any, hasMore: boolean, isPaging: boolean, older: () => void, again: () => void}} Told */
 
 /**
@@ -29,7 +29,7 @@ export function useEventHistory(wanted) {
       if (!isThere) early.push(...fitting);
       else if (fitting.length) setState((/** @type {any} */ was) => ({...was, events: joined(was.events, fitting)}));
     };
-    const stop = onTopic("events", take);
+    const stop = wanted.upTo === undefined ? onTopic("events", take) : () => {};
     setState((/** @type {any} */ was) => ({...was, key, events: was.key === key ? was.events : null, error: null}));
     get("/events", query(wanted), {signal: control.signal}).then(
       (page) => {
@@ -60,7 +60,7 @@ export function useEventHistory(wanted) {
 }
 
 /** @param {Wanted} wanted */
-const query = (wanted) => ({limit: PAGE, worker_id: wanted.workerId, type: wanted.types, actor: wanted.actors});
+const query = (wanted) => ({limit: PAGE, worker_id: wanted.workerId, type: wanted.types, actor: wanted.actors, before: wanted.upTo === undefined ? undefined : wanted.upTo + 1});
 
 /** @param {any} event @param {Wanted} wanted */
 const fits = (event, {workerId, types, actors}) =>

@@ -21,7 +21,8 @@ const seen = {type: new Set(), actor: new Set()};
 /** @param {{workerId?: string}} props without: of all, with a filter for one */
 export function EventBrowser({workerId}) {
   const worker = workerId ?? (param("worker") || undefined);
-  const told = useEventHistory({workerId: worker, types: params("type"), actors: params("actor")});
+  const upTo = /^\d+$/.test(param("at")) ? Number(param("at")) : undefined;
+  const told = useEventHistory({workerId: worker, types: params("type"), actors: params("actor"), upTo});
   const all = told.events ?? [];
   for (const one of [...all, ...happened.value]) {
     seen.type.add(one.type);
@@ -38,7 +39,8 @@ export function EventBrowser({workerId}) {
       <div class="segments event-views" role="group" aria-label="How it is shown">${VIEWS.map(([id, label]) => html`<button key=${id}
         aria-pressed=${param("view") === id} onClick=${() => setQuery({view: id})}>${label}</button>`)}</div>
     </div>
-    <${ActiveFilters} names=${names}>${told.events && plural(events.length, "event")}${connection.value === "live" && html` <span class="live-mark">live</span>`}
+    <${ActiveFilters} names=${names}>${told.events && plural(events.length, "event")}${upTo !== undefined
+      ? html` up to the marked one; <a href=${withQuery({at: null})}>the newest</a>` : connection.value === "live" && html` <span class="live-mark">live</span>`}
       ${hidden > 0 && html` <a href=${withQuery({audit: "1"})}>and ${count(hidden)} of the audit</a>`}${param("audit") === "1" && html` <a
         href=${withQuery({audit: null})}>without the audit</a>`}<//>
     <${ErrorNotice} error=${told.error} retry=${told.again} />

@@ -1,10 +1,12 @@
 // One list of events in three densities: compact (what repeats is one row with its count), a timeline with everything
 // that an event has, and as the API sends it.
-import {html, useState} from "../html.mjs";
+import {cls, html, useState} from "../html.mjs";
 import {count, duration, plural} from "../format.mjs";
 import {folded} from "../event-history.mjs";
+import {withQuery} from "../router.mjs";
 import {oneLine, visible} from "../text.mjs";
 import {toneOf} from "./events.mjs";
+import {param} from "./filters.mjs";
 import {Icon} from "./icon.mjs";
 import {Snippet} from "./copy.mjs";
 import {absolute, When} from "./when.mjs";
@@ -53,7 +55,7 @@ function Folded({one, showsWorker}) {
   const [isOpen, setOpen] = useState(false);
   const event = one.event;
   const within = (Date.parse(event.at) - Date.parse(one.events[one.events.length - 1].at)) / 1000;
-  return html`<li class=${`event e-${tone(event)}`}>
+  return html`<li class=${cls("event", `e-${tone(event)}`, one.events.some(isMarked) && "is-marked")}>
     <span class="event-dot" aria-hidden="true"></span>
     <div class="event-text"><strong>${words(event.type)}</strong> <${Whose} event=${event} showsWorker=${showsWorker} />
       ${event.message && html`<span class="event-message">${oneLine(event.message, 240)}</span>`} <${RunLog} event=${event} />
@@ -64,9 +66,12 @@ function Folded({one, showsWorker}) {
         <span>${oneLine(each.message, 240)}</span> <${RunLog} event=${each} /></li>`)}</ol>`}
     </div>
     <span class="event-who">${oneLine(event.actor, 40)}</span>
-    <span class="event-when"><${When} at=${event.at} /></span>
+    <a class="event-when" href=${withQuery({at: event.seq})} title="A link to it"><${When} at=${event.at} /></a>
   </li>`;
 }
+
+/** Whether the address is about it. @param {any} event */
+const isMarked = (event) => param("at") === String(event.seq);
 
 /** @param {{at: string}} props */
 const Clock = ({at}) => html`<time class="clock" datetime=${at} title=${absolute(at)}>${new Date(at).toLocaleTimeString("en-GB", {hour12: false})}</time>`;
@@ -83,8 +88,8 @@ export function Timeline({events, showsWorker}) {
 function Moment({event, before, showsWorker}) {
   const gap = before ? (Date.parse(event.at) - Date.parse(before.at)) / 1000 : 0;
   const data = Object.entries(event.data ?? {}).filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0));
-  return html`<li class=${`moment e-${tone(event)}`}>
-    <span class="moment-when"><${Clock} at=${event.at} /></span>
+  return html`<li class=${cls("moment", `e-${tone(event)}`, isMarked(event) && "is-marked")}>
+    <a class="moment-when" href=${withQuery({at: event.seq})} title="A link to it"><${Clock} at=${event.at} /></a>
     <span class="moment-rail" aria-hidden="true"><span class="event-dot"></span></span>
     <div class="moment-body">
       <p><strong>${words(event.type)}</strong> <${Whose} event=${event} showsWorker=${showsWorker} /> <${RunLog} event=${event} /></p>
