@@ -93,9 +93,14 @@ def config_summary(desired: Desired) -> Item:
 
 def _of_no_worker(desired: Desired) -> list[Problem]:
     """Problems of files of which nobody knows whom they define: no item of the list tells them."""
-    told = {one for worker in desired.workers.values() for one in worker.problems}
-    told |= {one for problems in desired.broken.values() for one in problems}
-    return [one for one in desired.problems if one not in told]
+    told = {_place(one) for worker in desired.workers.values() for one in worker.problems}
+    told |= {_place(one) for problems in desired.broken.values() for one in problems}
+    return [one for one in desired.problems if _place(one) not in told]
+
+
+def _place(problem: Problem) -> tuple[object, ...]:
+    """What makes it the same, told of a file or of each of its workers."""
+    return problem.file, problem.line, problem.column, problem.message
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

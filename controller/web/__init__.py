@@ -18,8 +18,9 @@ How it hangs together
   - `status.mjs` has the words, order and meaning of states; `format.mjs` figures; `time.mjs` the server's clock;
     `text.mjs` makes the text of strangers harmless (`visible`, `oneLine`): everything that a worker, a file or a person
     wrote goes through it. It is a text node anyway; this is about what cannot be seen.
-  - `spec-draft.mjs` is a spec that somebody edits, by form and YAML at once: the API says each edit in the text and judges
-    it, so there is no YAML here; `spec-schema.mjs` makes the form's fields of the JSON Schema.
+  - `spec-draft.mjs` is a spec that somebody edits, by form and YAML at once: the API says each edit in the text and
+    judges it, so there is no YAML here; `spec-schema.mjs` makes the form's fields of the JSON Schema. Two versions
+    beside each other: `Diff` and `FieldDiff` of `parts/diff.mjs`.
   - `keys.mjs`: `useKeys`, `useCommands`. `stored.mjs`: what a browser remembers.
 
 How to add a screen

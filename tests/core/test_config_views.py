@@ -12,9 +12,10 @@ from tests.core.core_builders import desired, problem, worker
 def test_the_summary_tells_the_problems_of_files_that_are_of_nobody() -> None:
     torn = Problem(file="torn.yaml", line=3, column=1, message="expected a value", hint="check the brackets")
     known, broken = problem("web"), problem("db")
-    web = replace(worker("web"), problems=(known,))
+    half = Problem(file="web.yaml", line=9, message="a file of which its workers are known")
+    web = replace(worker("web"), problems=(known, replace(half, worker_id="web")))
 
-    summary = config_summary(desired(web, broken={"db": (broken,)}, problems=(broken, torn, known)))
+    summary = config_summary(desired(web, broken={"db": (broken,)}, problems=(broken, torn, known, half)))
 
     assert summary["file_problems"] == [
         {

@@ -201,6 +201,7 @@ function useDeepLink(schema, isReady) {
 /** @param {{id: string|null, error: any}} props */
 function Unreadable({id, error}) {
   const isUnknown = error?.status === 404;
+  if (id !== null && error?.code === "broken_file") return html`<${SpecRead} id=${id} torn=${error} />`;
   return html`<${PageHead} over=${html`<a href="/configuration">Configuration</a>`} title=${id ?? "New worker"} />
     ${isUnknown ? html`<div class="card"><${Empty} title="There is no spec of this name" actions=${html`<a class="button" href="/configuration">All specs</a><a class="button primary" href="/configuration/new">New worker</a>`}>
       If there was one, its events and log lines are kept for a while: <a href=${`/workers/${id}`}>${visible(id)}</a>.<//></div>`
