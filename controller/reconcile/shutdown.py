@@ -19,7 +19,7 @@ QUIET_S = 10.0
 READ_S = 3.0
 """When everything has stopped, the last lines have so long to be stored."""
 LAST_S = 5.0
-"""After the longest grace, this much more for the kills to be seen."""
+"""After the longest grace, this much more for the kills to be seen; and after each end that is: many take long."""
 
 log = logging.getLogger("workerctl.stop")
 
@@ -63,8 +63,8 @@ async def stop_all(
 
     The agent stays until the last lines are stored (`caught_up`), so that the end of a worker can be read afterwards.
     Every worker gets its hooks and the grace of its spec, all of them together at most `timeout_s`; `insist` (a second
-    signal) kills at once. Ends a few seconds after the longest of these in any case, naming what is left. Whether all
-    has stopped.
+    signal) kills at once. Ends a few seconds after the longest of these, or after the last end that was seen, naming
+    what is left. Whether all has stopped.
     """
     alive = _alive(agent.view())
     limit = min(timeout_s, _needed(alive, specs, timeout_s))
@@ -74,11 +74,13 @@ async def stop_all(
     except BackendError as error:
         log.error("the agent cannot be reached; its workers keep running", extra={"fields": {"error": str(error)}})  # noqa: TRY400
         return False
-    until = asyncio.get_running_loop().time() + limit + LAST_S
-    killed, told, told_at = False, len(alive), 0.0
+    due = asyncio.get_running_loop().time() + limit
+    until = due + LAST_S
+    killed, told, told_at, fewest = False, len(alive), 0.0, len(alive)
     while not agent.gone.is_set() and asyncio.get_running_loop().time() < until:
         if agent.quiet.is_set():
             await _take_leave(agent, caught_up)
+            until = max(until, asyncio.get_running_loop().time() + LAST_S)
         bells = [agent.gone, agent.quiet] if killed else [agent.gone, agent.quiet, insist]
         await _any_rings(bells)
         if insist.is_set() and not killed:
@@ -87,9 +89,11 @@ async def stop_all(
             await _kill(agent)
         elif not agent.gone.is_set():
             left, now = _alive(agent.view()), asyncio.get_running_loop().time()
+            if len(left) < fewest:
+                fewest, until = len(left), max(until, now + LAST_S)
             if left and (len(left) != told or now - told_at >= QUIET_S):
                 told, told_at = len(left), now
-                _progress(left, until - LAST_S - now)
+                _progress(left, due - now)
     if agent.gone.is_set():
         log.info("all workers have stopped")
         return True
