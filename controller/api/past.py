@@ -1,9 +1,12 @@
 """Specs as they were, their files, and workers that are gone. All of it is read; what brings an old spec back is PUT.
 
-A page of revisions goes on with the `seq` of its last one, a page of gone workers with the time when its last one went.
+A page of revisions goes on with the `seq` of its last one, a page of gone workers with when its last one went, and its
+name.
 """
 
 from __future__ import annotations
+
+import re
 
 from aiohttp import web
 
@@ -16,6 +19,7 @@ MOST_REVISIONS = 100
 USUAL_REVISIONS = 25
 MOST_GONE = 1000
 USUAL_GONE = 200
+_CURSOR = re.compile(r"(\d{1,12}\.\d{1,9})/([a-z0-9-]{1,63})", re.ASCII)
 
 
 async def show_revisions(call: Call) -> web.StreamResponse:
@@ -41,4 +45,14 @@ async def list_gone(call: Call) -> web.StreamResponse:
     """`GET /api/v1/gone-workers?limit=&cursor=`."""
     query = Query(call.request, "limit", "cursor")
     limit = query.number("limit", low=1, high=MOST_GONE) or USUAL_GONE
-    return json_response(await call.ports.past.gone_workers(limit, query.moment("cursor")), call.request_id)
+    return json_response(await call.ports.past.gone_workers(limit, _place(query)), call.request_id)
+
+
+def _place(query: Query) -> tuple[float, str] | None:
+    text = query.text("cursor")
+    if text is None:
+        return None
+    found = _CURSOR.fullmatch(text)
+    if found is None:
+        query.refuse("cursor", "expected `next_cursor` of the page before")
+    return float(found[1]), found[2]

@@ -43,8 +43,8 @@ class Past(Protocol):
     async def revisions(self, worker_id: str, before: int | None, limit: int) -> Document | None:
         """A page of what became of its spec, the newest first; `before`: only what is older than this number."""
 
-    async def gone_workers(self, limit: int, before: float | None) -> Document:
-        """A page of the workers whose specs are gone, those that went last first; `before`: gone earlier than then."""
+    async def gone_workers(self, limit: int, after: tuple[float, str] | None) -> Document:
+        """A page of the workers whose specs are gone, those that went last first; `after`: time and name of one."""
 
     async def spec_text(self, worker_id: str) -> Document | None:
         """The file that its spec stands in, secrets hidden, and where each of its fields comes from."""

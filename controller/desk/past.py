@@ -68,9 +68,9 @@ class PastDesk:
 
     # --- gone workers ---
 
-    async def gone_workers(self, limit: int, before: float | None) -> Document:
+    async def gone_workers(self, limit: int, after: tuple[float, str] | None) -> Document:
         """See ports.Past."""
-        rows = await self._asked(partial(self._store.reader.gone_configs, before=before, limit=limit + 1))
+        rows = await self._asked(partial(self._store.reader.gone_configs, after=after, limit=limit + 1))
         items = [
             {
                 "worker_id": row.worker_id, "name": row.name, "labels": dict(row.labels), "revision": row.revision,
@@ -80,8 +80,8 @@ class PastDesk:
             for row in rows[:limit]
             if not self._is_known(row.worker_id)
         ]  # fmt: skip
-        cursor = rfc3339(rows[limit - 1].deleted_at) if len(rows) > limit else None
-        return {"items": items, "next_cursor": cursor}
+        last = rows[limit - 1] if len(rows) > limit else None
+        return {"items": items, "next_cursor": None if last is None else f"{last.deleted_at:.9f}/{last.worker_id}"}
 
     # --- files ---
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Row, Select, func, select
+from sqlalchemy import Connection, CursorResult, Engine, Row, Select, and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.core.log_kinds import PRINTED
@@ -240,12 +240,13 @@ class Reader:
             query = query.where(worker_configs.c.deleted_at.is_(None))
         return self._all(query, _config)
 
-    def gone_configs(self, *, before: float | None = None, limit: int = 100) -> tuple[ConfigRow, ...]:
-        """Specs that are gone (earlier than `before`), those that went last first, at most MAX_ROWS."""
+    def gone_configs(self, *, after: tuple[float, str] | None = None, limit: int = 100) -> tuple[ConfigRow, ...]:
+        """Specs that are gone, those that went last first, at most MAX_ROWS; behind that of this time and name."""
         table = worker_configs.c
         query = select(worker_configs).where(table.deleted_at.is_not(None))
-        if before is not None:
-            query = query.where(table.deleted_at < before)
+        if after is not None:
+            at, name = after
+            query = query.where(or_(table.deleted_at < at, and_(table.deleted_at == at, table.worker_id > name)))
         newest = query.order_by(table.deleted_at.desc(), table.worker_id)
         return self._all(newest.limit(_bounded(limit, MAX_ROWS)), _config)
 

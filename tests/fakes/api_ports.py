@@ -248,7 +248,7 @@ class FakePorts(FakeLogCounts):
         self.past: dict[str, list[Json]] = {}
         self.texts: dict[str, Json] = {}
         self.gone: list[Json] = []
-        self.gone_asked: list[tuple[int, float | None]] = []
+        self.gone_asked: list[tuple[int, tuple[float, str] | None]] = []
         self.tower = BellTower()
         self.specs: dict[str, Config] = {}
         self.spec_wishes: list[SpecWish] = []
@@ -280,10 +280,10 @@ class FakePorts(FakeLogCounts):
         """See ports.Past."""
         return self.texts.get(worker_id)
 
-    async def gone_workers(self, limit: int, before: float | None) -> Json:
+    async def gone_workers(self, limit: int, after: tuple[float, str] | None) -> Json:
         """See ports.Past."""
         self._check()
-        self.gone_asked.append((limit, before))
+        self.gone_asked.append((limit, after))
         return {"items": self.gone[:limit], "next_cursor": None}
 
     async def history(self, wish: HistoryWish) -> Json | None:

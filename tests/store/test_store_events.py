@@ -105,3 +105,13 @@ def test_pages_go_forth_and_back_without_a_hole(store: Store) -> None:
     assert seqs(reader.events(limit=-5)) == []
     assert len(reader.events(limit=10**9)) == 10
     assert reader.heads() == Heads(event_seq=10, log_id=0)
+
+
+def test_events_of_one_worker_are_told_by_type_the_newest_before_a_number(store: Store) -> None:
+    told = [event(n, worker_id="web" if n % 2 else "db", type="odd" if n % 3 else "third") for n in range(12)]
+    store.writer.submit(EventRows(events=told))
+    assert store.writer.flush(5)
+    found = store.reader.events_of("web", types=["odd"], limit=2)
+    assert [one.message for one in found] == ["event 7", "event 11"]
+    before = store.reader.events_of("web", types=["odd", "third"], before_seq=found[0].seq, limit=2)
+    assert [one.message for one in before] == ["event 3", "event 5"]

@@ -63,3 +63,16 @@ def test_a_batch_without_states_is_done_at_once(store: Store) -> None:
     assert store.writer.submit(RuntimeRows(), told)
     assert told.one() == Stored(rows=0)
     assert store.writer.submit(ConfigRows())
+
+
+def test_specs_that_are_gone_come_page_by_page_also_those_that_went_together(store: Store) -> None:
+    store.writer.submit(ConfigRows(rows=[config_row(name) for name in ("a", "b", "c", "here", "old")]))
+    assert store.writer.flush(5)
+    store.writer.submit(ConfigRows(gone=["old"], at=8.25))
+    store.writer.submit(ConfigRows(gone=["c", "a", "b"], at=9.123456))
+    assert store.writer.flush(5)
+    found, after = [], None
+    while page := store.reader.gone_configs(after=after, limit=2):
+        found.append([row.worker_id for row in page])
+        after = (page[-1].deleted_at or 0.0, page[-1].worker_id)
+    assert found == [["a", "b"], ["c", "old"]]
