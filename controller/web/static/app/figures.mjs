@@ -1,5 +1,5 @@
 // The last minutes of CPU and memory of the workers that are looked at: asked for once, few at a time, then grown by what
-// the stream tells. For sparklines; charts ask for their own history.
+// the stream tells; what has scrolled by before its turn came is not asked for. For sparklines; charts have their own.
 import {signal} from "./html.mjs";
 import {get} from "./api.mjs";
 import {onTopic} from "./stream.mjs";
@@ -8,29 +8,40 @@ import {serverNow} from "./time.mjs";
 const SPAN_S = 600;
 const STEP_S = 10;
 const AT_ONCE = 3;
+const LOOKED_AT_MS = 150;
 
 /** @typedef {{cpu: (number|null)[], memory: (number|null)[], at: number}} Figures */
 /** @type {Map<string, import("./html.mjs").Signal<Figures|null>>} */
 const known = new Map();
-/** @type {string[]} */
-const queue = [];
+/** @type {Set<string>} */
+const queue = new Set();
 let running = 0;
+/** @type {any} */
+let timer;
 
 /** A worker's last ten minutes; null until they are known. @param {string} id */
 export function figuresOf(id) {
   let found = known.get(id);
   if (!found) {
-    found = signal(null);
+    // Somebody looks, or nobody any more: signals know.
+    found = signal(null, {watched: () => wait(id), unwatched: () => queue.delete(id)});
     known.set(id, found);
-    queue.push(id);
-    next();
   }
   return found;
 }
 
+/** @param {string} id */
+function wait(id) {
+  if (known.get(id)?.peek()) return;
+  queue.add(id);
+  clearTimeout(timer);
+  timer = setTimeout(next, LOOKED_AT_MS);
+}
+
 function next() {
-  while (running < AT_ONCE && queue.length) {
-    const id = /** @type {string} */ (queue.pop());
+  while (running < AT_ONCE && queue.size) {
+    const [id] = queue;
+    queue.delete(id);
     running += 1;
     const since = new Date(serverNow() - SPAN_S * 1000).toISOString();
     get("/metrics-history", {worker: id, metric: ["cpu_percent", "memory_bytes"], since, step: STEP_S})
