@@ -10,13 +10,11 @@ import os
 import secrets
 
 import pytest
-from hypothesis import settings
+
+from tests import examples  # noqa: F401 - its profiles are needed before any test is collected
 
 CI_FAULTS = 24
 SEED = "WORKERCTL_CAMPAIGN_SEED"
-
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.agent.decisions import Dice
@@ -41,6 +41,7 @@ from controller.agent.states import (
     Withheld,
 )
 from tests.agent.agent_builders import hook, probe, wish
+from tests.examples import examples
 
 HOOKS = ("pre_start", "post_start", "pre_stop", "post_stop")
 MODES: tuple[dict[str, Any], ...] = (
@@ -257,7 +258,7 @@ def act(world: World, move: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912 - o
             world.hear(Resumed())
 
 
-@settings(max_examples=400)
+@examples(4)
 @given(st.lists(STEPS, max_size=40))
 def test_there_are_never_two_live_runs_and_generations_never_go_back(moves: list[tuple[Any, ...]]) -> None:
     world = World()
@@ -266,7 +267,7 @@ def test_there_are_never_two_live_runs_and_generations_never_go_back(moves: list
         assert sum(leader for leader, _, _ in world.runs.values()) <= 1
 
 
-@settings(max_examples=300)
+@examples(3)
 @given(st.lists(STEPS, max_size=40))
 def test_a_stop_always_ends_with_no_process_left(moves: list[tuple[Any, ...]]) -> None:
     world = World()
@@ -277,7 +278,7 @@ def test_a_stop_always_ends_with_no_process_left(moves: list[tuple[Any, ...]]) -
     assert (world.slot.phase, world.runs, world.hooks) == (Phase.IDLE, {}, {})
 
 
-@settings(max_examples=300)
+@examples(3)
 @given(st.lists(STEPS, max_size=40))
 def test_a_start_always_ends_with_one_run_at_the_wanted_revision(moves: list[tuple[Any, ...]]) -> None:
     world = World()
@@ -290,7 +291,7 @@ def test_a_start_always_ends_with_one_run_at_the_wanted_revision(moves: list[tup
     assert [leader for leader, _, _ in world.runs.values()] == [True]
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(st.lists(STEPS, max_size=40))
 def test_a_removed_slot_is_gone_and_no_older_wish_raises_it(moves: list[tuple[Any, ...]]) -> None:
     world = World()

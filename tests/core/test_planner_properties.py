@@ -17,6 +17,7 @@ from controller.core.observed import HostView, Observed, ObservedInstance, Refus
 from controller.core.plan import ActionKind, Plan
 from controller.core.planner import plan
 from tests.core.core_builders import NOW, desired, picture, problem, seen, worker
+from tests.examples import examples
 from tests.fakes.obedient_world import ObedientWorld
 
 NAMES = ("api", "mail", "web", "x1", "x2")
@@ -331,7 +332,7 @@ def fleets(draw: st.DrawFn) -> Desired:
     return desired(*workers, removed=[name for name in NAMES if name not in present])
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(st.lists(fleets(), min_size=1, max_size=4), st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_turns_reach_what_is_wanted_whatever_came_before(history: list[Desired], patience: list[int]) -> None:
     world = ObedientWorld()
@@ -348,7 +349,7 @@ def test_turns_reach_what_is_wanted_whatever_came_before(history: list[Desired],
     }
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(st.integers(1, 4), st.integers(0, LATEST))
 def test_a_rollout_never_takes_more_than_one_instance_out_of_service(replicas: int, variant: int) -> None:
     world = ObedientWorld()
@@ -360,7 +361,7 @@ def test_a_rollout_never_takes_more_than_one_instance_out_of_service(replicas: i
         assert world.least_in_service["web"] >= replicas - 1
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(st.integers(1, 4), st.integers(1, 3))
 def test_a_restart_gives_every_instance_exactly_one_new_run(replicas: int, wishes: int) -> None:
     world = ObedientWorld()

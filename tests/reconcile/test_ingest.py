@@ -21,6 +21,7 @@ from controller.store import Store, open_store
 from controller.store.log_search import LogFilter, Place
 from controller.store.records import Line as StoredText
 from controller.store.records import LogBatch, StoredLine
+from tests.examples import examples
 from tests.reconcile.reconcile_site import HOST, MemoryHost, Output, rounds, running, until
 from tests.store.store_builders import QUICK, locked, stored_lines
 
@@ -327,7 +328,7 @@ def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 RUNS = itertools.count()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(0.6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=5), seed=st.integers(0, 9))
 def test_a_history_of_deaths_and_broken_reads_stores_the_file_exactly(
     one_store: Store, steps: list[tuple[str, bytes]], sizes: list[int], seed: int

@@ -8,12 +8,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.sources.edits import edited, renewed, without, worker_data
 from controller.sources.strict_yaml import BOM, parse
 from controller.sources.surgery import EditRefused, same
+from tests.examples import examples
 from tests.sources.yaml_texts import Writer, changed, some_mapping
 
 REALWORLD = sorted((Path(__file__).parents[1] / "realworld").glob("*/specs/**/*.yaml"))
@@ -40,7 +41,7 @@ def is_subsequence(part: list[str], whole: list[str]) -> bool:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=300)
+@examples(3)
 def test_any_change_of_any_text_is_what_was_wanted(seed: int) -> None:
     random, data, text, _ = texts(seed)
     assert same(read(text.encode()), data)
@@ -53,7 +54,7 @@ def test_any_change_of_any_text_is_what_was_wanted(seed: int) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=150)
+@examples(1.5)
 def test_a_changed_scalar_changes_one_place_of_the_text(seed: int) -> None:
     _, data, text, _ = texts(seed)
     content = text.replace(": w", ": &w w", 1).encode() if seed % 2 else text.encode()
@@ -64,7 +65,7 @@ def test_a_changed_scalar_changes_one_place_of_the_text(seed: int) -> None:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=150)
+@examples(1.5)
 def test_what_is_added_leaves_every_line_and_what_is_cut_adds_none(seed: int) -> None:
     random, data, text, comments = texts(seed)
     if text.lstrip().startswith(("{", "#")) and "{" in text.splitlines()[0]:

@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from controller.sources.edits import edited as edited_to
 from controller.sources.edits import worker_data
 from controller.sources.strict_yaml import BOM, compose, parse
 from controller.sources.surgery import EditRefused
+from tests.examples import examples
 
 Scalar = str | bool | int | None
 
@@ -272,7 +273,7 @@ def common(one: bytes, other: bytes) -> int:
     return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(files(), st.sampled_from(["stopped", "a: b", True, 7, None]))
 def test_any_edit_changes_one_value_and_no_other_byte(content: bytes, value: Scalar) -> None:
     assume(not parse(content, "f.yaml").problems)

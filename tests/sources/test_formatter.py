@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.sources.formatter import INDENTATION, Formatted, formatted
 from controller.sources.strict_yaml import BOM, parse
+from tests.examples import examples
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -146,7 +147,7 @@ def spaced(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["\n", "\r\n"])).join(lines)
 
 
-@settings(max_examples=150)
+@examples(1.5)
 @given(spaced())
 def test_any_document_stays_the_same_and_formatting_twice_is_formatting_once(text: str) -> None:
     before = parse(text.encode(), "f")

@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.schema import editor_schema
 from controller.sources.offline import validate
 from tests.core.draft7 import faults
+from tests.examples import examples
 
 SCHEMA = editor_schema()
 
@@ -92,7 +93,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     return {"worker_id": "web", **{name: draw(_FIELDS[name]) for name in names}}
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(specs())
 def test_validation_agrees_with_the_schema_but_for_what_a_schema_cannot_say(spec: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -106,7 +107,7 @@ def test_validation_agrees_with_the_schema_but_for_what_a_schema_cannot_say(spec
         ] == []
 
 
-@settings(max_examples=100)
+@examples(1)
 @given(specs(), st.sampled_from(["kind", "worker_id", "deployment_type", "host", "depends_on", "env"]), _ODD)
 def test_a_spec_with_a_value_of_any_type_is_judged_and_told_by_place(
     spec: dict[str, Any], field: str, value: object

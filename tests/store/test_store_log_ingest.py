@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from controller.store import Keep, Policy, Store
 from controller.store.ingest import lines_verdict
 from controller.store.records import Conflict, LogBatch, LogCursor, Replayed, Stored, StoredLine
+from tests.examples import examples
 from tests.store.store_builders import WIDTH, Told, line, log_batch, stored_lines
 
 
@@ -123,7 +124,7 @@ CHUNKS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4)), max_size=30)
 
 
 @given(CHUNKS)
-@settings(max_examples=100)
+@examples(1)
 def test_whatever_is_sent_in_whatever_order_lines_are_whole_and_single(chunks: list[tuple[int, int]]) -> None:
     """A model of the reader that sends anything at all, against the verdict alone."""
     stored: list[int] = []
@@ -140,7 +141,7 @@ def test_whatever_is_sent_in_whatever_order_lines_are_whole_and_single(chunks: l
 
 
 @given(CHUNKS)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(0.15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_database_agrees_with_the_verdict(store: Store, chunks: list[tuple[int, int]]) -> None:
     run = f"r{store.reader.heads().log_id}-{len(chunks)}-{hash(tuple(chunks))}"
     told = Told()

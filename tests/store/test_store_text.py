@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.store.text import from_json, storable, to_json
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_only_what_databases_refuse_is_escaped(text: str, stored: str) -> None:
 
 
 @given(st.text(st.characters(codec=None), max_size=20))
-@settings(max_examples=50)
+@examples(0.5)
 def test_any_text_becomes_storable_and_stays_so(text: str) -> None:
     stored = storable(text)
     stored.encode("utf-8")
@@ -66,7 +67,7 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(_TEXTS, _VALUES, max_size=3))
-@settings(max_examples=50)
+@examples(0.5)
 def test_json_never_fails_and_holds_only_storable_text(value: Mapping[str, Any]) -> None:
     text = to_json(value)
     assert "\x00" not in text

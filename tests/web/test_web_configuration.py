@@ -112,6 +112,7 @@ def meets_somebody_else(site: Installation, opened: Tab) -> None:
     page.get_by_role("button", name="Take both").click()
     apply(page, "Apply")
     expect(page.locator(".toast", has_text="mailer was changed")).to_be_visible()
+    page.locator(".toast", has_text="mailer was changed").get_by_label("Dismiss").click()
     assert read(site, "mailer.yaml") == MERGED
 
 
