@@ -13,6 +13,7 @@ import {setAt} from "./spec-schema.mjs";
 const SOON_MS = 250;
 /** Whoever could not be asked is asked again. */
 const LATER_MS = 3000;
+const READ_TRIES = 60;
 const KEPT = "workerctl.spec.";
 
 /**
@@ -50,6 +51,10 @@ export class SpecDraft {
     /** @type {{path: (string|number)[], value: any}[]} Edits of the form that no answer has yet. */
     this.edits = [];
     this.isTyped = false;
+    /** Of the file as it was written last. */
+    this.written = "";
+    /** @type {Set<string>} Of the file as it was before: who tells of those is late. */
+    this.former = new Set();
     /** @type {any} */
     this.timer = 0;
     /** @type {AbortController|null} */
@@ -179,7 +184,7 @@ export class SpecDraft {
     const name = this.id ?? document.worker_id;
     const seen = base.etag ? {"If-Match": base.etag} : {"If-None-Match": "*"};
     try {
-      await put(name, text, seen);
+      this.written = (await put(name, text, seen)).etag;
     } catch (error) {
       return this.refuse(error);
     }
@@ -191,7 +196,9 @@ export class SpecDraft {
   async refuse(error) {
     if (error.status === 412) {
       try {
-        const theirs = (await this.now()).side;
+        this.former.add(this.state.value.base.etag);
+        const theirs = (await this.read())?.side;
+        if (!theirs) throw error;
         if (theirs.text === this.state.value.base.text && theirs.etag !== this.state.value.base.etag) {
           this.set({base: theirs}); // another worker of the same file
           return this.apply();
@@ -209,6 +216,25 @@ export class SpecDraft {
     return error.status === 404 ? "gone" : "refused";
   }
 
+  /** It was written, by us, as the file of this etag: a controller that has much to do reads it a little later. @param {string} etag */
+  async wrote(etag) {
+    this.former.add(this.state.value.base.etag);
+    this.former.delete(etag);
+    const now = await this.read().catch(() => null);
+    if (now) this.settle(now);
+    else this.set({failure: new ApiError(0, {detail: "it is written, and the controller has not read it yet"})});
+  }
+
+  /** The spec as it stands now, once the controller has read it; null where that takes long. */
+  async read() {
+    for (let tries = 0; tries < READ_TRIES; tries += 1) {
+      const now = await this.now();
+      if (!this.former.has(now.side.etag)) return now;
+      await new Promise((resolve) => setTimeout(resolve, SOON_MS));
+    }
+    return null;
+  }
+
   /** Show both sides. @param {Side} theirs */
   compare(theirs) {
     const {text, document, base} = this.state.value;
@@ -220,7 +246,7 @@ export class SpecDraft {
   async look() {
     if (this.id === null || this.state.value.phase !== "ready" || this.state.value.conflict) return;
     const now = await this.now().catch(() => null);
-    if (now === null || now.side.etag === this.state.value.base.etag) return;
+    if (now === null || now.side.etag === this.state.value.base.etag || this.former.has(now.side.etag)) return;
     if (now.side.text === this.state.value.base.text) this.set({base: now.side});
     else if (this.isDirty) this.set({newer: now.side});
     else this.settle(now);

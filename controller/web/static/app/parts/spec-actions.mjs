@@ -53,16 +53,20 @@ function curlOf(name, base) {
   return `${head} --data-binary @${quoted(`${name}.yaml`)}`;
 }
 
-/** Told when it is done. @param {string} name @param {any} base what it was @param {() => void} [again] to look anew */
-export function tellApplied(name, base, again) {
+/**
+ * Told when it is done; Undo brings back what was, unless somebody has changed it since.
+ * @param {string} name @param {any} base what it was @param {string} written the etag of what it is
+ * @param {(etag: string) => void} [again] to look anew
+ */
+export function tellApplied(name, base, written, again) {
   const isNew = base.etag === "";
   const back = async () => {
     try {
-      if (isNew) await send("DELETE", `/worker-configs/${name}`);
-      else await put(name, base.text, {"If-Match": "*"});
+      const seen = {"If-Match": written};
+      const {etag} = await (isNew ? send("DELETE", `/worker-configs/${name}`, undefined, {headers: seen}) : put(name, base.text, seen));
       toast({tone: "good", text: html`<strong>${name}</strong> is as it was.`});
       if (isNew) go("/configuration");
-      else again?.();
+      else again?.(etag);
     } catch (error) {
       toastError(error);
     }

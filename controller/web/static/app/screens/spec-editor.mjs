@@ -156,15 +156,14 @@ function useSaveKey(apply) {
 /** @param {SpecDraft} draft @param {any} base what it was @param {boolean} isNew */
 async function applied(draft, base, isNew) {
   const name = draft.id ?? draft.state.value.document.worker_id;
-  const reload = () => draft.now().then((now) => draft.settle(now), () => {});
   if (isNew) {
     draft.set({base: {...base, text: draft.state.value.text}});
-    tellApplied(name, base);
+    tellApplied(name, base, draft.written);
     go(`/workers/${name}`);
     return;
   }
-  await reload();
-  tellApplied(name, base, reload);
+  await draft.wrote(draft.written);
+  tellApplied(name, base, draft.written, (etag) => draft.wrote(etag));
 }
 
 /** What brings a person to the field of a pointer, or to the one above it; null where the form has none. @param {any} schema @param {string} pointer */
