@@ -70,7 +70,10 @@ function GroupField({form, node, path, value, help, faults}) {
   </fieldset>`;
 }
 
-/** What a person is typing, and what it means: what comes from elsewhere replaces it, what they type does not. @param {any} value @param {(value: any) => string} write @param {(text: string) => any} read @param {(value: any) => void} set */
+/**
+ * What a person is typing, and what it means: what comes from elsewhere replaces it, what they type does not.
+ * @param {any} value @param {(value: any) => string} write @param {(text: string) => any} read @param {(value: any) => void} set
+ */
 function useTyped(value, write, read, set) {
   const [text, setText] = useState(() => write(value));
   useEffect(() => {

@@ -51,7 +51,8 @@ function FieldGroup({group, properties, form, isNew}) {
     ask((/** @type {string[]} */ was) => [...new Set([...was, ...set])]);
   }, [set.join()]);
   return html`<details class="conf-section" open=${isOpen} onToggle=${(/** @type {any} */ event) => open(event.target.open)} id=${`group-${group.id}`}>
-    <summary><h2>${group.title}</h2>${!isOpen && group.fields.length > 1 && html`<span class="conf-within">${group.fields.join(", ")}</span>`}<span class="conf-count">${wrong.length ? html`<span class="conf-bad">${plural(wrong.length, "problem")}</span>` : set.length ? `${set.length} set` : ""}</span></summary>
+    <summary><h2>${group.title}</h2>${!isOpen && group.fields.length > 1 && html`<span class="conf-within">${group.fields.join(", ")}</span>`}<span
+      class="conf-count">${wrong.length ? html`<span class="conf-bad">${plural(wrong.length, "problem")}</span>` : set.length ? `${set.length} set` : ""}</span></summary>
     ${isOpen && html`<div class="conf-fields">${group.fields.filter(isShown).map((name) => html`<${Field} key=${name} form=${form} node=${properties[name]} path=${[name]}
         isNeeded=${name === "worker_id"} isFixed=${name === "worker_id" && !isNew} />`)}
       ${hidden.length > 0 && html`<div class="conf-more"><span class="muted">Also</span>${hidden.map((name) => html`<button key=${name} type="button" class="conf-chip"

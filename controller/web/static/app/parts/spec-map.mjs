@@ -27,7 +27,8 @@ export function MapRows({id, node, value, set, path, described}) {
       <${RowValue} entry=${entry} value=${row.value} label=${`of ${row.name || `row ${index + 1}`} in ${field}`} set=${(/** @type {any} */ next) => at(index, {value: next})} />
       <button type="button" class="button icon-only small plain" aria-label=${`Remove ${row.name || `row ${index + 1}`} of ${field}`}
         onClick=${() => change(rows.filter((_, place) => place !== index))}><${Icon} name="close" /></button></div>`)}
-    <button type="button" id=${id} data-path=${pointerOf(path)} class="button small spec-add" onClick=${() => setRows([...rows, {name: "", value: first}])}>Add<span class="unseen"> to ${field}</span></button>
+    <button type="button" id=${id} data-path=${pointerOf(path)} class="button small"
+      onClick=${() => setRows([...rows, {name: "", value: first}])}>Add<span class="unseen"> to ${field}</span></button>
   </div>`;
 }
 

@@ -15,7 +15,8 @@ export function SpecRead({id, torn}) {
   const own = data && data.text.split("\n").slice(data.line === firstLine(data) ? 0 : data.line - 1, data.last_line).join("\n").replace(/\n---\s*$/, "\n");
   return html`<${PageHead} over=${html`<a href="/configuration">Configuration</a>`} title=${id} actions=${html`<a class="button" href=${`/workers/${id}`}>Worker</a>`}>
       ${data && html`In <code>${visible(data.file)}</code>. ${torn ? "It cannot be edited here until it can be read again." : "You may read it; changing it takes the role operator."}`}<//>
-    ${error?.status === 404 ? html`<div class="card"><${Empty} title="There is no spec of this name" actions=${html`<a class="button" href="/configuration">All specs</a>`} /></div>` : html`<${ErrorNotice} error=${error} retry=${again} />`}
+    ${error?.status === 404 ? html`<div class="card"><${Empty} title="There is no spec of this name"
+      actions=${html`<a class="button" href="/configuration">All specs</a>`} /></div>` : html`<${ErrorNotice} error=${error} retry=${again} />`}
     <div class="stack">${torn && html`<${Notice} tone="bad" title="Its file cannot be read" actions=${html`<button class="button" onClick=${() => location.reload()}>Try again</button>`}>
         Correct it where it is; what was good of it goes on meanwhile.<//>`}
       ${config?.problems.length > 0 && html`<${Card} title="Problems"><${SpecProblems} problems=${config.problems} /><//>`}

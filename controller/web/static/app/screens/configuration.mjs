@@ -24,7 +24,8 @@ export default function Configuration() {
   const shown = useMemo(() => (items ?? []).filter(covers), [items, param("q"), params("is").join()]);
   const strays = summary?.file_problems ?? [];
   return html`<${PageHead} title="Configuration" actions=${mayAct.value && MORE}>
-      ${items === null ? "What each worker is asked to be, by its file." : `${plural(items.length, "spec")} in ${plural(new Set(items.map((one) => one.source.file)).size, "file")}. The files are the truth: edit them here or anywhere else.`}<//>
+      ${items === null ? "What each worker is asked to be, by its file."
+        : `${plural(items.length, "spec")} in ${plural(new Set(items.map((one) => one.source.file)).size, "file")}. The files are the truth: edit them here or anywhere else.`}<//>
     <${ErrorNotice} error=${error} retry=${again} />
     ${summary?.hold && html`<${Notice} tone="warn" title="Specs are held as they were">${visible(summary.hold)}<//>`}
     ${items === null ? !error && html`<${Loading} />` : items.length + strays.length === 0 ? html`<${NoSpecs} />` : html`<div class="stack">
@@ -55,8 +56,10 @@ const COLUMNS = [
   {id: "file", label: "File", class: "grow half", cell: (one) => html`<span class="mono">${where(one.source)}</span>${one.source.commit && html` <${Tag}>${one.source.commit.slice(0, 8)}<//>`}`},
   {id: "asks", label: "Asks for", class: "half", width: 170, cell: asks},
   {id: "set", label: "Set", class: "num half", width: 80, cell: (one) => (one.spec ? plural(one.explicit.length, "field") : html`<span class="muted">\u2013</span>`)},
-  {id: "revision", label: "Revision", class: "nowrap half", width: 130, cell: (one) => (one.revision ? html`<span class="mono muted">${one.revision.slice(0, 10)}</span>` : html`<span class="muted">none yet</span>`)},
-  {id: "valid", label: "Is", class: "nowrap half", width: 130, cell: (one) => (one.valid ? html`<${Tag} tone="good">valid<//>` : html`<${Tag} tone="bad">${plural(one.problems.length, "problem")}<//>`)},
+  {id: "revision", label: "Revision", class: "nowrap half", width: 130, cell: (one) => (one.revision ? html`<span
+    class="mono muted">${one.revision.slice(0, 10)}</span>` : html`<span class="muted">none yet</span>`)},
+  {id: "valid", label: "Is", class: "nowrap half", width: 130, cell: (one) => (one.valid
+    ? html`<${Tag} tone="good">valid<//>` : html`<${Tag} tone="bad">${plural(one.problems.length, "problem")}<//>`)},
 ];
 
 /** @param {any} one */
@@ -76,7 +79,8 @@ function Faulty({items, strays}) {
         <span class="muted">${one.spec ? "its last good spec goes on" : "it never had a good spec"}</span>
         ${mayAct.value && html`<a class="button small" href=${hrefOf(one)}>Mend it</a>`}</p>
       <${Faults} problems=${one.problems} /></li>`)}
-      ${strays.length > 0 && html`<li><p class="conf-faulty-head"><strong>Files that cannot be read</strong> <span class="muted">correct them where they are</span></p><${Faults} problems=${strays} /></li>`}</ul>
+      ${strays.length > 0 && html`<li><p class="conf-faulty-head"><strong>Files that cannot be read</strong> <span class="muted">correct them where they
+        are</span></p><${Faults} problems=${strays} /></li>`}</ul>
   </section>`;
 }
 

@@ -1,6 +1,7 @@
 // One spec, new or known: its form and its YAML side by side, what is wrong with it, and what it would bring; applied
 // only when a person has seen that. Who may not act reads it.
 import {cls, computed, html, useCallback, useEffect, useMemo, useRef, useState} from "../html.mjs";
+import {plural} from "../format.mjs";
 import {useCommands, useKeys} from "../keys.mjs";
 import {go, place, useStay} from "../router.mjs";
 import {exists} from "../screens.mjs";
@@ -60,7 +61,8 @@ function Editor({id}) {
     ${schema === null || state.phase === "loading" ? html`<${Loading} rows=${8} />` : html`
       <${Notices} draft=${draft} />
       ${state.conflict ? html`<${SpecConflict} draft=${draft} onDone=${(/** @type {string} */ words, /** @type {any} */ undo) => toast({text: words, action: undo && {label: "Undo", run: undo}})} />`
-        : html`<div class="segments conf-sides-choice" role="group" aria-label="What is shown"><button type="button" aria-pressed=${side === "form"} onClick=${() => setSide("form")}>Form</button><button
+        : html`<div class="segments conf-sides-choice" role="group" aria-label="What is shown"><button type="button"
+            aria-pressed=${side === "form"} onClick=${() => setSide("form")}>Form</button><button
             type="button" aria-pressed=${side === "yaml"} onClick=${() => setSide("yaml")}>YAML</button></div>
         <div class=${cls("conf-editor", `shows-${side}`)}>
           <${SpecForm} schema=${schema} isNew=${id === null} isReadable=${state.isReadable} form=${{
@@ -129,11 +131,16 @@ function Verdict({draft, onShow}) {
   const apply = () => mayApply && confirmApply(draft, () => applied(draft, base, isNew));
   useSaveKey(apply);
   useKeys([{keys: "a", does: "Apply what you typed", run: apply}], [mayApply, base]);
-  if (!isDirty && problems.length === 0) return html`<section class="conf-verdict is-quiet" aria-label="What it would bring"><p class="muted">${isNew ? "Fill in a name and a command; what it would bring appears here." : "As it stands in the file. Change something, and what that would bring appears here."}</p></section>`;
-  const words = !isJudged ? "Looking at it\u2026" : problems.length ? `Not yet a valid spec: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}` : refusal ? "It cannot be written now" : "This would happen";
+  if (!isDirty && problems.length === 0) {
+    const hint = isNew ? "Fill in a name and a command; what it would bring appears here." : "As it stands in the file. Change something, and what that would bring appears here.";
+    return html`<section class="conf-verdict is-quiet" aria-label="What it would bring"><p class="muted">${hint}</p></section>`;
+  }
+  const good = refusal ? "It cannot be written now" : "This would happen";
+  const words = !isJudged ? "Looking at it\u2026" : problems.length ? `Not yet a valid spec: ${plural(problems.length, "problem")}` : good;
   return html`<section class=${cls("conf-verdict", isJudged && problems.length > 0 && "is-bad")} aria-label="What it would bring">
     <div class="conf-verdict-text" aria-live="polite"><h2>${words}</h2>
-      ${problems.length > 0 ? html`<${SpecProblems} problems=${problems} onShow=${onShow} />` : refusal ? html`<p>${visible(refusal.message)}${refusal.hint && html` <span class="hint">${visible(refusal.hint)}</span>`}</p>`
+      ${problems.length > 0 ? html`<${SpecProblems} problems=${problems} onShow=${onShow} />`
+        : refusal ? html`<p>${visible(refusal.message)}${refusal.hint && html` <span class="hint">${visible(refusal.hint)}</span>`}</p>`
         : plan && html`<${SpecPlan} plan=${plan} isChanged=${text !== base.text} />`}</div>
     <div class="conf-verdict-actions">${isDirty && html`<button type="button" class="button" onClick=${() => discard(draft)}>Discard</button>`}
       <button type="button" class="button primary" disabled=${!mayApply} onClick=${apply}>${isNew ? "Create\u2026" : "Apply\u2026"}</button></div>
@@ -202,7 +209,8 @@ function Unreadable({id, error}) {
   const isUnknown = error?.status === 404;
   if (id !== null && error?.code === "broken_file") return html`<${SpecRead} id=${id} torn=${error} />`;
   return html`<${PageHead} over=${html`<a href="/configuration">Configuration</a>`} title=${id ?? "New worker"} />
-    ${isUnknown ? html`<div class="card"><${Empty} title="There is no spec of this name" actions=${html`<a class="button" href="/configuration">All specs</a><a class="button primary" href="/configuration/new">New worker</a>`}>
+    ${isUnknown ? html`<div class="card"><${Empty} title="There is no spec of this name"
+      actions=${html`<a class="button" href="/configuration">All specs</a><a class="button primary" href="/configuration/new">New worker</a>`}>
       If there was one, its events and log lines are kept for a while: <a href=${`/workers/${id}`}>${visible(id)}</a>.<//></div>`
       : html`<${ErrorNotice} error=${error} retry=${() => location.reload()} />`}`;
 }
