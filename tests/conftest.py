@@ -25,12 +25,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--workers", type=int, default=50, help="how many workers a round begins with")
     group.addoption("--only", default="", help="draw from these faults only (comma-separated names)")
     group.addoption("--all-syscalls", action="store_true", help="crash at every system call, not at a sample")
+    group.addoption("--slice", type=int, default=1, help="of tests marked `sliced` run one in so many, by the seed")
     group.addoption("--minutes", type=float, default=30, help="how long a soak lasts (tests/soak)")
     group.addoption("--soak-samples", default="", metavar="FILE", help="write all samples of a soak there, as JSON")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long begins first, in the random order that all have: at the end no processor waits for the other."""
+    each, seed = config.option.slice, config.option.seed
+    sliced = sorted((item for item in items if item.get_closest_marker("sliced")), key=lambda item: item.nodeid)
+    left_out = {item for number, item in enumerate(sliced) if (number + seed) % each}
+    if left_out:
+        config.hook.pytest_deselected(items=sorted(left_out, key=lambda item: item.nodeid))
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -46,4 +53,4 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return (
             f"campaign: --seed {config.option.seed} --faults {config.option.faults} --workers {config.option.workers}"
         )
-    return None
+    return f"one of {config.option.slice}: --seed {config.option.seed}" if config.option.slice > 1 else None

@@ -13,7 +13,7 @@ import pytest
 from tests.agent.agent_builders import slot
 from tests.agent.agent_site import Client, Site, eventually
 
-pytestmark = pytest.mark.e2e  # kills, one after the other: seconds each
+pytestmark = [pytest.mark.e2e, pytest.mark.sliced]  # kills, one after the other: seconds each
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.e2e_installation import Installation
 from tests.e2e.e2e_processes import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.sliced]
 
 CONVERGED_S = 10.0
 SETS = [

@@ -23,7 +23,7 @@ import controller
 from tests.e2e.e2e_installation import Installation
 from tests.e2e.e2e_processes import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.sliced]
 
 PACKAGE = Path(controller.__file__).parent
 CONVERGED_S = 10.0

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.e2e_installation import Installation
 from tests.web.web_browser import NARROW, WIDE, Tab, tab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 SCREENS = {
     "overview": "/",
     "workers": "/workers",
@@ -42,7 +42,12 @@ SCREENS = {
 """By a name for the screenshot."""
 
 
-def test_every_screen_can_be_read_by_everybody(site: Installation, chromium: Browser) -> None:
+@pytest.mark.parametrize(
+    ("look", "size", "scheme"), [("light", WIDE, "light"), ("dark", WIDE, "dark"), ("narrow", NARROW, "light")]
+)
+def test_every_screen_can_be_read_by_everybody(
+    site: Installation, chromium: Browser, look: str, size: tuple[int, int], scheme: str
+) -> None:
     site.add("canary", replicas=3, labels={"team": "growth"})
     site.add("asleep", desired_state="stopped")
     site.write("falls.yaml", 'worker_id: falls\ncommand: ["false"]\nmax_restart_attempts: 0\n')
@@ -50,17 +55,16 @@ def test_every_screen_can_be_read_by_everybody(site: Installation, chromium: Bro
     site.serve()
     site.until_status("falls", "error")
     wrong: dict[str, list[str]] = {}
-    for look, size, scheme in (("light", WIDE, "light"), ("dark", WIDE, "dark"), ("narrow", NARROW, "light")):
-        with tab(chromium, f"http://{site.listen}", size, scheme=scheme) as opened:
-            for name, path in SCREENS.items():
-                opened.open(path)
-                expect(opened.page.locator(".loading")).to_have_count(0)
-                opened.keep(f"{name}-{look}")
-                found = opened.breaches() + (["it is wider than its window"] if opened.overflows() else [])
-                if found:
-                    wrong[f"{name} {look}"] = found
-            if look == "light":
-                wrong |= {f"{name} {look}": found for name, found in _opened(opened).items() if found}
+    with tab(chromium, f"http://{site.listen}", size, scheme=scheme) as opened:
+        for name, path in SCREENS.items():
+            opened.open(path)
+            expect(opened.page.locator(".loading")).to_have_count(0)
+            opened.keep(f"{name}-{look}")
+            found = opened.breaches() + (["it is wider than its window"] if opened.overflows() else [])
+            if found:
+                wrong[name] = found
+        if look == "light":
+            wrong |= {name: found for name, found in _opened(opened).items() if found}
     assert wrong == {}
 
 
