@@ -93,3 +93,7 @@ export function Toasts() {
     ${toasts.value.map((one) => html`<${ToastCard} key=${one.id} one=${one} />`)}
   </div>`;
 }
+
+/** What is wrong with specs, each with its place and what to write instead. @param {{problems: any[]}} props */
+export const Faults = ({problems}) => html`<ul class="conf-faults">${problems.map((one, index) => html`<li key=${index}><code>${visible(where(one))}</code>
+  <span>${withCode(visible(one.message))}${one.hint && html` <span class="hint">${withCode(visible(one.hint))}</span>`}</span></li>`)}</ul>`;

@@ -9,9 +9,8 @@ import {Tag} from "../parts/badge.mjs";
 import {Snippet} from "../parts/copy.mjs";
 import {Empty, Loading} from "../parts/empty.mjs";
 import {ActiveFilters, FilterChoices, FilterText, param, params} from "../parts/filters.mjs";
-import {ErrorNotice, Notice, where} from "../parts/notice.mjs";
+import {ErrorNotice, Faults, Notice, where} from "../parts/notice.mjs";
 import {PageHead, useFetched} from "../parts/page.mjs";
-import {ticked} from "../parts/spec-field.mjs";
 import {Table} from "../parts/table.mjs";
 import {useSpecs} from "../specs.mjs";
 
@@ -83,10 +82,6 @@ function Faulty({items, strays}) {
         are</span></p><${Faults} problems=${strays} /></li>`}</ul>
   </section>`;
 }
-
-/** @param {{problems: any[]}} props */
-const Faults = ({problems}) => html`<ul class="conf-faults">${problems.map((one, index) => html`<li key=${index}><code>${visible(where(one))}</code>
-  <span>${ticked(one.message)}${one.hint && html` <span class="hint">${ticked(one.hint)}</span>`}</span></li>`)}</ul>`;
 
 function NoSpecs() {
   return html`<div class="card"><${Empty} title="No specs yet" actions=${mayAct.value && MORE}>

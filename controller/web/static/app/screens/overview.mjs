@@ -11,7 +11,8 @@ import {Snippet} from "../parts/copy.mjs";
 import {EventList, useRecent} from "../parts/events.mjs";
 import {Loading} from "../parts/empty.mjs";
 import {ActionButtons} from "../parts/menu.mjs";
-import {Card, PageHead} from "../parts/page.mjs";
+import {Faults} from "../parts/notice.mjs";
+import {Card, PageHead, useFetched} from "../parts/page.mjs";
 import {useStatus, Why} from "../parts/why.mjs";
 
 const MOST_SHOWN = 8;
@@ -26,6 +27,7 @@ export default function Overview() {
       ${bad.length > 0 && html`<${Card} title="Needs attention" aside=${bad.length > MOST_SHOWN && html`<a href="/workers">all ${bad.length}</a>`} flush>
         <ul class="needy">${bad.slice(0, MOST_SHOWN).map((one) => html`<${Needy} key=${one.worker_id} id=${one.worker_id} />`)}</ul>
       <//>`}
+      <${Torn} />
       <${Held} />
       <${Recent} />
     </div>`;
@@ -82,6 +84,14 @@ function Needy({id}) {
   </li>`;
 }
 
+/** Files of which nobody can tell whose they are: no worker shows them. */
+function Torn() {
+  const {data} = useFetched("/worker-configs/stats/summary", {}, [plan.value]);
+  const torn = data?.file_problems ?? [];
+  if (torn.length === 0) return null;
+  return html`<${Card} title="Spec files that cannot be read" aside=${html`<a href="/configuration">all specs</a>`}><${Faults} problems=${torn} /><//>`;
+}
+
 /** What waits for a word: changes that a guard or a fault holds back. */
 function Held() {
   const holds = (plan.value?.holds ?? []).filter((/** @type {any} */ one) => one.confirm);
@@ -105,6 +115,7 @@ command: while :; do date; sleep 5; done
 /** No worker yet: how to have one in a minute. */
 function FirstRun() {
   return html`<${PageHead} title="No workers yet" actions=${mayAct.value && exists("/configuration/new") && html`<a class="button primary" href="/configuration/new">New worker</a>`}>A worker is a process that is kept running as a file says. Write the file, and it runs a second later.<//>
+    <${Torn} />
     <ol class="steps">
       <li><h2>Write a file</h2><p>Save this as <code>hello.yaml</code> in the directory that <code>workerctl serve</code> was started with.</p><${Snippet} name="hello.yaml" text=${FIRST} /></li>
       <li><h2>See it run</h2><p>It appears here by itself. Or ask the command line.</p><${Snippet} name="Ask" text="workerctl get" /></li>
