@@ -67,6 +67,8 @@ HOST = "localhost"
 SETTLE_S = 10.0
 STARTED_S = 60.0
 """By then the workers have been started, listed and looked at."""
+COLLECT_S = 120.0
+"""Between two collections of what came since: some milliseconds."""
 
 log = logging.getLogger("workerctl")
 
@@ -285,6 +287,10 @@ async def _set_aside(specs: SpecFeed) -> None:
         await asyncio.sleep(wait_s)
         gc.collect(1 if wait_s else 0)
         gc.freeze()
+    while True:
+        # By itself the oldest generation is looked through only once in hours: what is unreachable there would add up.
+        await asyncio.sleep(COLLECT_S)
+        gc.collect()
 
 
 def _hints(program: _Program, stop: asyncio.Event) -> AsyncIterator[None]:
