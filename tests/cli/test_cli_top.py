@@ -250,7 +250,7 @@ def test_on_a_terminal_it_is_live_and_leaves_the_terminal_as_it_was(api: FakeApi
     api.workers = [worker("web", cpu_percent=20.0), worker("mail")]
     api.answers["GET", "/api/v1/metrics-history"] = (
         200,
-        {**past(web=[20.0, 10.0, 90.0]), "until": rfc3339(time.time())},
+        past(time.time(), web=[20.0, 10.0, 90.0]),
     )
     with on_a_terminal(api, "top", NO_COLOR="1") as (process, seen):
         assert process.stdin is not None
