@@ -210,7 +210,7 @@ def _published(turn: Turn, desk: Desk, specs: SpecFeed, figures: FigureDesk) -> 
     figures.turned(turn)
     for worker_id in desk.without_slots(specs.desired.removed):
         specs.source.forget(worker_id)
-        specs.look()
+        specs.hint()
 
 
 async def _serve(settings: Settings, state: StateDir, store: Store) -> int:

@@ -11,6 +11,7 @@ removed, and people are told. One that hangs is waited for, for as long as it ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -109,11 +110,12 @@ class SpecFeed:
         accept: Callable[[Desired, frozenset[str] | None], None],
     ) -> None:
         self.source = source
+        self.debounce_s = DEBOUNCE_S
         self.desired = Desired()
         self.scans = 0
         self._begun = self._over = self.settled = 0
         self._clock, self._archive, self._accept = clock, archive, accept
-        self._wake = asyncio.Event()
+        self._wake, self._asked = asyncio.Event(), asyncio.Event()
         self._scanned = asyncio.Condition()
         self._warning = ""
         self._scan_over: Callable[[], None] = lambda: None
@@ -127,8 +129,13 @@ class SpecFeed:
         """Whom to tell why the source cannot be read, and with nothing that it can. Before a first scan that is all."""
         self._cannot_read = cannot_read
 
+    def hint(self) -> None:
+        """Scan soon: there may be something new, and more of it a moment later."""
+        self._wake.set()
+
     def look(self) -> None:
-        """Scan soon."""
+        """Scan now: who asks is not kept waiting for a burst to end."""
+        self._asked.set()
         self._wake.set()
 
     def ticket(self) -> int:
@@ -149,7 +156,7 @@ class SpecFeed:
     async def follow(self, hints: AsyncIterator[None]) -> None:
         """Turn a watcher's hints into looks, until cancelled."""
         async for _ in hints:
-            self._wake.set()
+            self.hint()
 
     async def run(self) -> None:
         """Scan until cancelled."""
@@ -161,7 +168,10 @@ class SpecFeed:
                 self._scanned.notify_all()
             rest = RESCAN_S if again_at is None else max(DEBOUNCE_S, min(RESCAN_S, again_at - self._clock.now()))
             if await self._clock.wait(self._wake, rest):
-                await asyncio.sleep(DEBOUNCE_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.debounce_s):
+                        await self._asked.wait()
+                self._asked.clear()
                 self._wake.clear()
 
     async def _scan(self) -> float | None:

@@ -223,6 +223,17 @@ async def test_hints_of_a_burst_give_one_scan(scene: Scene) -> None:
     assert scene.begun == 2
 
 
+async def test_who_asks_is_not_kept_waiting_for_the_end_of_a_burst(scene: Scene) -> None:
+    await scene.start()
+    scene.feed.debounce_s = 3600.0
+    scene.feed.hint()
+    await rounds()
+    assert scene.begun == 1
+    scene.spot.write("web.yaml", worker("web"))
+    await read_anew(scene.feed)
+    assert (scene.begun, "web" in scene.feed.desired.workers) == (2, True)
+
+
 async def test_a_scan_that_asks_for_another_gets_it(scene: Scene) -> None:
     await scene.start()
     scene.spot.write("web.yaml", worker("web"), age_s=-RESCAN_S)
