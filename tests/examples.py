@@ -12,7 +12,9 @@ from hypothesis import settings
 
 def examples(share: float) -> settings:
     """`share`: of what a property without this has; above 1 for one that is quick, or that guards much."""
-    return settings(max_examples=max(1, round(settings.default.max_examples * share)))
+    usual = settings.default
+    assert usual is not None
+    return settings(max_examples=max(1, round(usual.max_examples * share)))
 
 
 settings.register_profile("quick", deadline=None, max_examples=35)

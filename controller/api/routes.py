@@ -155,7 +155,9 @@ def _match(pattern: str, path: str) -> dict[str, str] | None:
         return None
     params = {}
     for name, segment in zip(expected, given, strict=True):
-        if name.startswith("{") and _SEGMENT.fullmatch(segment):
+        if name.startswith("{"):
+            if not _SEGMENT.fullmatch(segment):
+                return None
             params[name[1:-1]] = segment
         elif name != segment:
             return None

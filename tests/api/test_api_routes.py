@@ -197,3 +197,8 @@ def test_a_path_with_several_methods_names_them_all() -> None:
 
     assert found is not None
     assert (found.route, found.allow) == (None, ("GET", "HEAD"))
+
+
+def test_a_part_in_braces_is_no_name_for_itself() -> None:
+    assert find("GET", "/api/v1/workers/{id}/status") is None
+    assert find("GET", "/api/v1/docs/{topic}") is None

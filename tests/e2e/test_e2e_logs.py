@@ -94,7 +94,8 @@ def flood_and_judge(site: Installation, kills: int) -> None:
     # What the quiet one prints during the flood can be read while it goes on.
     assert kills or any(told.end - told.seconds < printed <= read < told.end for printed, read in witness.read)
     assert found.lines >= 1000
-    assert kills or "over the cap" in found.gaps
+    # Whoever comes first: the agent that keeps the file within its cap, or the reader that is too far behind.
+    assert found.gaps.keys() & {"over the cap", "written faster than they could be"}
     # Twice the cap, as seen every 50 ms; a busy machine, and a killed agent, may take longer.
     assert witness.blocks <= 2 * CAP + speed * (0.5 + 2.0 * kills)
     assert told.longest_write_s < 2.0

@@ -170,7 +170,7 @@ def read_everything(site: Installation, viewer: str) -> Iterator[tuple[str, str]
         if route.method != "GET":
             continue
         for name in ("shop", "broken"):
-            path = route.path.replace("{id}", name)
+            path = re.sub(r"\{\w+\}", name, route.path)
             for headers in ({"Authorization": f"Bearer {viewer}"}, {}):
                 yield f"GET {path}", raw(site, "GET", path, "", headers)
     topics = "topics=events,logs,workers,operations,plan&worker=shop&after=events:0,logs:0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -95,7 +96,7 @@ def statuses(site: Installation, **headers: str) -> dict[str, int]:
     for route in TABLE:
         if route.role in OPEN:
             continue
-        path = route.path.replace("{id}", "nobody")
+        path = re.sub(r"\{\w+\}", "nobody", route.path)
         head = "HEAD" if route.method == "GET" else route.method  # of a stream, too, the head is enough
         host, _, port = site.listen.rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=20)
