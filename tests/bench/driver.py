@@ -67,7 +67,9 @@ class Workerctl(System):
 
     def write_config(self, workers: list[Any], options: Any) -> None:
         """One spec each."""
-        self.fresh_dir("specs", "run")
+        self.fresh_dir("specs")
+        shutil.rmtree(self.runtime, ignore_errors=True)
+        os.makedirs(self.runtime, mode=0o700)
         self.options = options
         for worker in workers:
             self.write(f"specs/{worker.id}.yaml", self.spec(worker))
@@ -97,9 +99,14 @@ class Workerctl(System):
         """One of ours."""
         return [self.python, "-m", "controller", *arguments]
 
+    @property
+    def runtime(self) -> str:
+        """The folder for what is void after a reboot: on a tmpfs, as `/run` is on every host."""
+        return f"/dev/shm/{os.path.basename(os.path.dirname(self.dir))}-{self.name}"
+
     def environment(self) -> dict[str, str]:
         """Of all of ours."""
-        return {"XDG_RUNTIME_DIR": f"{self.dir}/run", "WORKERCTL_SERVER": f"unix:{self.api}"}
+        return {"XDG_RUNTIME_DIR": self.runtime, "WORKERCTL_SERVER": f"unix:{self.api}"}
 
     def start(self) -> None:
         """`serve`, as its user would."""
@@ -171,6 +178,7 @@ class Workerctl(System):
     def cleanup(self) -> None:
         """Nothing stays."""
         shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 class WorkerctlFiles(Workerctl):
