@@ -120,7 +120,7 @@ class Logs:
         runs.pop(run, None)
         if not runs:
             self._live.pop(slot, None)
-            self._watch.rest(slot)
+            self._unwatch(slot)
         for stream in STREAMS:
             file = self._known.get((run, stream))
             if file is not None:
@@ -163,8 +163,15 @@ class Logs:
             if file.key.slot == slot:
                 file.gone_at = time.time()
         if slot not in self._live:
-            self._watch.remove(slot)
+            self._unwatch(slot)
         self.tidy(slot)
+
+    def _unwatch(self, slot: str) -> None:
+        """No run of it writes. Its next one finds its folder watched; a slot that is gone has none."""
+        if self._space.limits(slot) is None:
+            self._watch.remove(slot)
+        else:
+            self._watch.rest(slot)
 
     # --- reading ---
 

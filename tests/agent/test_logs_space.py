@@ -114,6 +114,9 @@ async def test_the_output_of_a_run_that_outlives_its_slot_is_bounded(tmp_path: P
         size = os.fstat(worker.descriptor).st_size
         await until(lambda wanted=size: shelf.pushes and shelf.pushes[-1]["size"] == wanted)  # type: ignore[misc]
     await until(lambda: worker.blocks() < 100_000_000)
+    shelf.logs.close_run("web/0", "r1")
+    assert shelf.logs._watch._watches == {}, "the folder of a slot that is gone is watched no longer"
+    assert shelf.logs._watch._resting == set()
     shelf.logs.close()
 
 
